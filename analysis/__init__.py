@@ -1,0 +1,1 @@
+"""Flows to answers to pictures: gateway models, concurrency, bursts, classes, figures."""

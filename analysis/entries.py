@@ -1,0 +1,335 @@
+"""Segments to entries: what a gateway of a given model holds in its table, and from when to when.
+
+One walk over each flow's segments, in order, with the model's timeouts as numbers: no packet is read again.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from peerburst.analysis.addresses import Ends, Scope
+from peerburst.analysis.gateways import Begins, Engine, GatewayModel, TwoWay, Unit
+from peerburst.capture.conntrack import (
+    CLOSE,
+    ESTABLISHED,
+    NONE,
+    PHASES,
+    SECOND_NS,
+    SYN_SENT,
+    TIME_WAIT,
+    UDP,
+    UDP_STREAM,
+    Phase,
+)
+from peerburst.capture.flowtable import (
+    A_SENT,
+    AGAIN,
+    B_SENT,
+    FIRST_BY_A,
+    LETTER_SYN,
+    NEVER,
+    ORIG_IS_A,
+    PHASE_ICMP,
+    SEVERAL,
+    WAS_DELETED,
+    Flows,
+)
+from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
+from peerburst.capture.kernels import kernel, part
+
+FOREVER_NS = 1 << 61  # of a timeout that never comes; start + FOREVER_NS still fits
+
+# Timeouts as the kernel takes them: by Phase, then those of finer phases.
+SYN_REPEATED = PHASES  # the SYN was sent again, still no answer
+UDP_FIRST = PHASES + 1  # a single packet so far
+TIMEOUTS = PHASES + 2
+
+PHASE_NAMES = {
+    int(Phase.SYN_SENT): "syn_sent",
+    int(Phase.SYN_RECV): "syn_recv",
+    int(Phase.ESTABLISHED): "established",
+    int(Phase.FIN_WAIT): "fin_wait",
+    int(Phase.CLOSE_WAIT): "close_wait",
+    int(Phase.LAST_ACK): "last_ack",
+    int(Phase.TIME_WAIT): "time_wait",
+    int(Phase.CLOSE): "close",
+    int(Phase.SYN_SENT2): "syn_sent2",
+    int(Phase.RETRANSMITTED): "tcp_retransmitted",
+    int(Phase.UNACKNOWLEDGED): "tcp_unacknowledged",
+    int(Phase.UDP): "udp_one_way",
+    int(Phase.UDP_STREAM): "udp_two_way",
+    int(Phase.ICMP): "icmp",
+    int(Phase.OTHER): "other",
+    SYN_REPEATED: "syn_repeated",
+    UDP_FIRST: "udp_first",
+}
+
+# Rules as the kernel takes them.
+ENGINE, TWO_WAY, RESET_DELETES, LEAVES_OUT_CLOSED, FROM_ESTABLISHED, SHARED, PROTOCOLS, RULES = range(8)
+STATES, LINUX, FLAT, SYN_FIN = range(4)
+AFTER_REPLY, AFTER_SECOND_REQUEST, AS_STREAM = range(3)
+TAKES_TCP, TAKES_UDP, TAKES_ICMP, TAKES_OTHER = 1, 2, 4, 8
+
+ENGINES = {Engine.STATES: STATES, Engine.LINUX: LINUX, Engine.FLAT: FLAT, Engine.SYN_FIN: SYN_FIN}
+TWO_WAYS = {
+    TwoWay.REPLY: AFTER_REPLY,
+    TwoWay.SECOND_REQUEST: AFTER_SECOND_REQUEST,
+    TwoWay.STREAM: AS_STREAM,
+}
+PROTOCOL_BITS = {"tcp": TAKES_TCP, "udp": TAKES_UDP, "icmp": TAKES_ICMP, "other": TAKES_OTHER}
+
+ENTRY = np.dtype(
+    [
+        ("start", np.int64),  # counted from, ns
+        ("end", np.int64),  # counted until, ns
+        ("flow", np.int32),  # the flow that opened it
+        ("by_a", np.uint8),  # whether end a sent the packet that opened it
+    ],
+    align=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What a model's table held: `entry` (ENTRY), whose each is, and which entry each segment kept alive.
+
+    `host`: index into Ends.hosts, -1 for one that does not cross the gateway. `inbound`: opened from outside.
+    `of_segment`: index into `entry`, -1 if none.
+    """
+
+    entry: npt.NDArray[np.void]
+    host: npt.NDArray[np.int32]
+    inbound: npt.NDArray[np.bool_]
+    of_segment: npt.NDArray[np.int32]
+
+
+def model_timeouts(model: GatewayModel) -> npt.NDArray[np.int64]:
+    """The model's timeouts in ns by Phase, SYN_REPEATED and UDP_FIRST."""
+    timeouts = np.zeros(TIMEOUTS, np.int64)
+    for phase, name in PHASE_NAMES.items():
+        seconds = model.timeout_s(name)
+        timeouts[phase] = FOREVER_NS if seconds * SECOND_NS >= FOREVER_NS else round(seconds * SECOND_NS)
+    return timeouts
+
+
+def shortest_gaps_s(models: Sequence[GatewayModel]) -> dict[Phase, float]:
+    """Per phase, the shortest timeout of any of the models that counts it: a longer silence must end a segment."""
+
+    def shortest(*names: str) -> float:
+        return min((m.timeout_s(name) for m in models for name in names if m.counts(name)), default=math.inf)
+
+    gaps = {phase: shortest(PHASE_NAMES[phase]) for phase in Phase if phase is not Phase.NONE}
+    gaps[Phase.SYN_SENT] = shortest("syn_sent", "syn_repeated")
+    gaps[Phase.UDP] = gaps[Phase.UDP_STREAM] = shortest("udp_first", "udp_one_way", "udp_two_way")
+    return {phase: gap for phase, gap in gaps.items() if gap < math.inf}
+
+
+def model_rules(model: GatewayModel) -> npt.NDArray[np.int64]:
+    """The model's rules by ENGINE, TWO_WAY and so on."""
+    rules = np.zeros(RULES, np.int64)
+    rules[ENGINE] = ENGINES[model.engine]
+    rules[TWO_WAY] = TWO_WAYS[model.two_way_after]
+    if model.two_way_after is TwoWay.STREAM and model.stream_age_s == 0:
+        rules[TWO_WAY] = AFTER_SECOND_REQUEST  # without a least age, the packet after the reply makes the stream
+    rules[RESET_DELETES] = model.reset_deletes_unanswered
+    rules[LEAVES_OUT_CLOSED] = bool(model.left_out)
+    rules[FROM_ESTABLISHED] = model.begins is Begins.ESTABLISHED
+    rules[SHARED] = model.unit is Unit.MAPPING
+    rules[PROTOCOLS] = sum(PROTOCOL_BITS[name] for name in model.protocols)
+    return rules
+
+
+@part
+def _takes(rules, proto):  # type: ignore[no-untyped-def]
+    """Whether the model counts this protocol."""
+    if proto == PROTO_TCP:
+        bit = TAKES_TCP
+    elif proto == PROTO_UDP or proto == PROTO_UDPLITE:
+        bit = TAKES_UDP
+    elif proto == PROTO_ICMP or proto == PROTO_ICMPV6:
+        bit = TAKES_ICMP
+    else:
+        bit = TAKES_OTHER
+    return rules[PROTOCOLS] & bit != 0
+
+
+@part
+def _answered(seen, by_a, answered):  # type: ignore[no-untyped-def]
+    """How far the entry's UDP exchange is: 0 one way, 1 replied, 2 the opener sent again after the reply."""
+    opener = seen & (A_SENT if by_a else B_SENT) != 0
+    other = seen & (B_SENT if by_a else A_SENT) != 0
+    opener_first = (seen & FIRST_BY_A != 0) == by_a
+    again = (opener_first and seen & AGAIN != 0) or (not opener_first and opener and other) or (answered > 0 and opener)
+    if again:
+        return 2
+    return max(answered, 1 if other else 0)
+
+
+@part
+def _udp_timeout(rules, timeouts, phase, answered, several):  # type: ignore[no-untyped-def]
+    if rules[TWO_WAY] == AS_STREAM:
+        return timeouts[phase]
+    if rules[ENGINE] == FLAT:
+        return timeouts[UDP]
+    if answered >= (2 if rules[TWO_WAY] == AFTER_SECOND_REQUEST else 1):
+        return timeouts[UDP_STREAM]
+    return timeouts[UDP] if several else timeouts[UDP_FIRST]
+
+
+@part
+def _timeout(rules, timeouts, segment, i, proto, answered, several, over):  # type: ignore[no-untyped-def]
+    """The timeout that segment i leaves behind. `over`: TCP has closed in this flow."""
+    phase = segment["phase"][i]
+    if proto == PROTO_UDP or proto == PROTO_UDPLITE:
+        return _udp_timeout(rules, timeouts, phase, answered, several)
+    if proto != PROTO_TCP:
+        return timeouts[max(phase, PHASE_ICMP)]
+    if rules[ENGINE] == LINUX:
+        return timeouts[phase]
+    state = segment["state"][i]
+    if rules[ENGINE] == FLAT:
+        return timeouts[ESTABLISHED]
+    if state == SYN_SENT and several:
+        return timeouts[SYN_REPEATED]
+    if segment["seen"][i] & WAS_DELETED:
+        return timeouts[CLOSE]
+    if over and state != TIME_WAIT and state != CLOSE:
+        return timeouts[CLOSE]
+    return timeouts[state]
+
+
+@kernel
+def walk(segment, order, first, row, ends, rules, timeouts, entry, of_segment):  # type: ignore[no-untyped-def]
+    """Fill `entry` (ENTRY) and `of_segment` (int32) for one model; answers how many entries.
+
+    `order`: the segments group by group, in time order within; `first`: where each group begins in it, one more than
+    groups. A group is a flow, or all flows of a mapping. `ends`: int64 by flow, when a successor takes the 5-tuple.
+    """
+    count = 0
+    for group in range(first.size - 1):
+        alive, by_a, answered, several, over = False, False, 0, False, False
+        expiry, at = np.int64(0), -1
+        for j in range(first[group], first[group + 1]):
+            i = order[j]
+            flow = segment["flow"][i]
+            proto = row["proto"][flow]
+            of_segment[i] = -1
+            if not _takes(rules, proto) or (segment["phase"][i] == NONE and rules[ENGINE] != FLAT):
+                continue
+            start, last, seen = segment["start"][i], segment["last"][i], segment["seen"][i]
+            if not alive or start >= expiry:
+                if over and rules[ENGINE] == STATES and not rules[SHARED]:
+                    continue  # stray packets after the close open nothing
+                begins = start
+                if rules[FROM_ESTABLISHED]:
+                    begins = row["established"][flow]
+                    if proto != PROTO_TCP or begins == NEVER or begins > last:
+                        continue
+                    begins = max(begins, start)
+                alive, by_a, answered, several, at = True, seen & FIRST_BY_A != 0, 0, False, count
+                entry["start"][at] = begins
+                entry["flow"][at] = flow
+                entry["by_a"][at] = by_a
+                entry["end"][at] = NEVER
+                expiry = np.int64(0)
+                count += 1
+            else:
+                several = True  # a second packet, in another segment
+            several = several or seen & SEVERAL != 0
+            answered = _answered(seen, by_a, answered)
+            of_segment[i] = at
+            timeout = _timeout(rules, timeouts, segment, i, proto, answered, several, over)
+            since = segment["renewed"][i] if rules[ENGINE] == LINUX else last
+            until = max(since + timeout, last)
+            deleted = seen & WAS_DELETED != 0
+            if deleted and rules[RESET_DELETES]:
+                until = last
+                alive = False
+            over = over or deleted or segment["closed"][i] != NEVER
+            until = min(until, max(ends[flow], last))
+            expiry = max(expiry, until) if rules[SHARED] else until
+            leaves = rules[LEAVES_OUT_CLOSED] != 0 and not rules[SHARED]
+            entry["end"][at] = min(expiry, segment["closed"][i]) if leaves else expiry
+    return count
+
+
+def _successor_instants(flows: Flows) -> npt.NDArray[np.int64]:
+    """When each flow's 5-tuple passes to the next flow, or NEVER."""
+    ends = np.full(flows.row.size, NEVER, np.int64)
+    followed = np.flatnonzero(flows.row["successor"] >= 0)
+    ends[followed] = flows.first_ns()[flows.row["successor"][followed]]
+    return ends
+
+
+def _groups(flows: Flows, ends: Ends, *, by_mapping: bool) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(order, first) of segments for `walk`: by flow or, for mappings, by the local end's address, port and protocol."""
+    if not by_mapping:
+        return np.arange(flows.segments.size), flows.first_segment
+    row = flows.row
+    from_a = _opened_by_a(row) & (ends.host_a >= 0) | (ends.host_b < 0)
+    host = np.where(from_a, ends.host_a, ends.host_b).astype(np.int64)
+    port = np.where(from_a, row["a_port"], row["b_port"]).astype(np.int64)
+    key = ((host + 1) << 24 | port << 8 | row["proto"])[flows.segments["flow"]]
+    order = np.lexsort((flows.segments["start"], key))
+    sorted_key = key[order]
+    begins = np.flatnonzero(np.diff(sorted_key, prepend=-1))
+    return order, np.append(begins, order.size)
+
+
+def _opened_by_a(row: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    opened: npt.NDArray[np.bool_] = (row["flags"] & ORIG_IS_A) != 0
+    return opened
+
+
+def _syn_fin(flows: Flows) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int32]]:
+    """The recipe "SYN minus FIN or RST": a TCP flow begun by a SYN counts until its first FIN or RST."""
+    row = flows.row
+    syn = np.uint64(1 << LETTER_SYN | 1 << (LETTER_SYN + 6))
+    chosen = np.flatnonzero((row["proto"] == PROTO_TCP) & (row["history"] & syn != 0))
+    entry = np.zeros(chosen.size, ENTRY)
+    entry["flow"] = chosen
+    entry["start"] = flows.first_ns()[chosen]
+    entry["end"] = np.minimum(row["closing"], _successor_instants(flows))[chosen]
+    entry["by_a"] = _opened_by_a(row)[chosen]
+    of_flow = np.full(row.size, -1, np.int32)
+    of_flow[chosen] = np.arange(chosen.size)
+    return entry, of_flow[flows.segments["flow"]]
+
+
+def apply(model: GatewayModel, flows: Flows, ends: Ends, *, include_lan: bool = False) -> Entries:
+    """The entries that a gateway of this model would have held for these flows.
+
+    Flows to groups never count; those between local hosts only with `include_lan`, as if they had crossed.
+    """
+    if model.engine is Engine.SYN_FIN:
+        entry, of_segment = _syn_fin(flows)
+    else:
+        shared = model.unit is Unit.MAPPING
+        order, first = _groups(flows, ends, by_mapping=shared)
+        entry = np.zeros(flows.segments.size, ENTRY)
+        of_segment = np.full(flows.segments.size, -1, np.int32)
+        count = walk(
+            flows.segments,
+            order,
+            first,
+            flows.row,
+            _successor_instants(flows),
+            model_rules(model),
+            model_timeouts(model),
+            entry,
+            of_segment,
+        )
+        entry = entry[:count]
+        if model.engine is not Engine.LINUX:  # Linux goes by the first packet it saw, the others by who began
+            entry["by_a"] = _opened_by_a(flows.row)[entry["flow"]]
+    flow = entry["flow"]
+    opener = np.where(entry["by_a"], ends.host_a[flow], ends.host_b[flow])
+    other = np.where(entry["by_a"], ends.host_b[flow], ends.host_a[flow])
+    counted = (ends.scope[flow] == Scope.CROSSING) | (ends.scope[flow] == Scope.GATEWAY)
+    if include_lan:
+        counted |= ends.scope[flow] == Scope.LAN
+    inbound = opener < 0
+    host = np.where(counted, np.where(inbound, other, opener), -1).astype(np.int32)
+    return Entries(entry, host, inbound, of_segment)

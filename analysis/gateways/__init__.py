@@ -1,0 +1,37 @@
+"""Gateway models: how each kind of gateway counts a host's connections, as data with sources."""
+
+from peerburst.analysis.gateways.model import (
+    DEFAULT_MODELS,
+    LINUX_PHASES,
+    PHASES,
+    TCP_STATES,
+    Begins,
+    Engine,
+    GatewayModel,
+    Sure,
+    Timeout,
+    TwoWay,
+    Unit,
+    load,
+    names,
+    shipped,
+    smallest_timeout_s,
+)
+
+__all__ = [
+    "DEFAULT_MODELS",
+    "LINUX_PHASES",
+    "PHASES",
+    "TCP_STATES",
+    "Begins",
+    "Engine",
+    "GatewayModel",
+    "Sure",
+    "Timeout",
+    "TwoWay",
+    "Unit",
+    "load",
+    "names",
+    "shipped",
+    "smallest_timeout_s",
+]

@@ -1,0 +1,469 @@
+"""Gateway models: by which rules one kind of gateway opens, refreshes, expires and counts table entries.
+
+A model is one TOML file, every number with its source and how sure we are of it (docs/gateways.md). This module reads
+and checks such files; applying a model to captured flows is done elsewhere, from `GatewayModel.timeout_s` and the
+flags.
+"""
+
+import difflib
+import math
+import tomllib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Final, TypeVar
+
+from peerburst.capture.errors import SettingsError
+
+# The TCP states of Linux conntrack, in the order a connection passes through them. A model of another gateway says how
+# long an entry lasts while a connection is in each.
+TCP_STATES: Final = (
+    "syn_sent",
+    "syn_sent2",
+    "syn_recv",
+    "established",
+    "fin_wait",
+    "close_wait",
+    "last_ack",
+    "time_wait",
+    "close",
+)
+# What an entry can be waiting in when its timeout runs, by protocol. `syn_repeated`: the SYN was sent again, still no
+# answer. `udp_first`: a single packet so far.
+PHASES_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "tcp": ("syn_repeated", *TCP_STATES),
+    "udp": ("udp_first", "udp_one_way", "udp_two_way"),
+    "icmp": ("icmp",),
+    "other": ("other",),
+}
+# Timers that only Linux's own engine has: three packets resent, data never acknowledged.
+LINUX_PHASES: Final = ("tcp_retransmitted", "tcp_unacknowledged")
+PHASES: Final = (*(phase for phases in PHASES_OF.values() for phase in phases), *LINUX_PHASES)
+# A phase that may be left out of a file, and the one whose timeout it then takes.
+SAME_AS: Final = {"syn_repeated": "syn_sent", "syn_sent2": "syn_sent", "udp_first": "udp_one_way"}
+IDLE: Final = "idle"
+
+SHIPPED: Final = (
+    "linux-connlimit",
+    "linux-conntrack",
+    "pf-normal",
+    "pf-high-latency",
+    "pf-aggressive",
+    "pf-conservative",
+    "cisco-asa",
+    "cisco-ios-nat",
+    "mikrotik",
+    "fortigate",
+    "juniper-srx",
+    "aws-nat-gateway",
+    "rfc",
+    "nat-mapping",
+    "zeek",
+    "naive",
+)
+FLAT_PREFIX: Final = "flat:"
+# What a verdict is given for unless asked otherwise: all shipped models, and the flow meters' usual 120 s of silence.
+DEFAULT_MODELS: Final = (*SHIPPED[:-1], "flat:120", SHIPPED[-1])
+
+FOLDER: Final = Path(__file__).parent
+LARGEST_FILE: Final = 1 << 20  # octets; the longest shipped model has under ten thousand
+LONGEST_TIMEOUT_S: Final = 1e9  # 31 years; in nanoseconds, and added to a time stamp, it still fits an int64
+
+
+class Engine(Enum):
+    """Which rules move an entry from one timeout to the next."""
+
+    LINUX = "linux"  # Linux's own: what renews, what is left alone, resent packets, UDP streams
+    STATES = "states"  # each packet renews the entry with the timeout of the state it leads to
+    FLAT = "flat"  # one idle timeout; FIN and RST mean nothing
+    SYN_FIN = "syn-fin"  # opens at a SYN, closes at the first FIN or RST, never expires
+
+
+class Unit(Enum):
+    """What one table entry stands for."""
+
+    ENTRY = "entry"  # one 5-tuple
+    MAPPING = "mapping"  # one source address, source port and protocol, whatever the peer
+
+
+class Begins(Enum):
+    """From when an entry counts towards a limit."""
+
+    OPEN = "open"  # from the first packet
+    ESTABLISHED = "established"  # from the end of the TCP handshake
+
+
+class TwoWay(Enum):
+    """From when UDP gets its two-way timeout."""
+
+    REPLY = "reply"  # the responder's first packet
+    SECOND_REQUEST = "second-request"  # the originator sends again after a reply
+    STREAM = "stream"  # any packet after a reply, once the entry is older than stream_age_s
+
+
+class Sure(Enum):
+    """How well a number or a rule is known."""
+
+    DOCUMENTED = "documented"
+    MEASURED = "measured"
+    ASSUMED = "assumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """How long an entry outlives its last packet in one phase: 0 is not at all, infinity is for ever."""
+
+    seconds: float
+    source: str
+    sure: Sure
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Where a model's way of counting, or its rules, are known from."""
+
+    source: str
+    sure: Sure
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayModel:
+    """One gateway's rules, checked. `timeouts` has every phase of the counted protocols (`idle` alone if flat)."""
+
+    name: str
+    title: str
+    summary: str
+    engine: Engine
+    unit: Unit
+    protocols: frozenset[str]
+    begins: Begins
+    left_out: frozenset[str]
+    reset_deletes_unanswered: bool
+    two_way_after: TwoWay
+    stream_age_s: float
+    timeouts: Mapping[str, Timeout] = field(hash=False)
+    counts_basis: Basis
+    rules_basis: Basis
+    path: Path | None
+
+    def timeout_s(self, phase: str) -> float:
+        """Seconds an entry outlives its last packet in one of PHASES.
+
+        0 for a protocol the model does not count; infinity for what it never expires.
+        """
+        if phase not in PHASES:
+            raise ValueError(f"no phase is called {phase!r}")
+        if phase in LINUX_PHASES and self.engine is not Engine.LINUX:
+            return math.inf
+        return self._held_s(phase) if self.counts(phase) else 0.0
+
+    def counts(self, phase: str) -> bool:
+        """Whether one of PHASES is of a protocol that the model counts."""
+        return phase in LINUX_PHASES or any(phase in PHASES_OF[protocol] for protocol in self.protocols)
+
+    def _held_s(self, phase: str) -> float:
+        match self.engine:
+            case Engine.FLAT:
+                return self.timeouts[IDLE].seconds
+            case Engine.SYN_FIN:
+                return math.inf
+            case _:
+                return self.timeouts[phase].seconds if phase in self.timeouts else math.inf
+
+
+def names() -> list[str]:
+    """The shipped models, the headline model first."""
+    return list(SHIPPED)
+
+
+def shipped() -> list[GatewayModel]:
+    """Every shipped model, in the order of `names`."""
+    return [load(name) for name in SHIPPED]
+
+
+def load(name_or_path: str | Path) -> GatewayModel:
+    """A shipped model by its name, `flat:SECONDS`, or a model file (a path ending in .toml, or any existing file)."""
+    text = str(name_or_path)
+    if text in SHIPPED:
+        return _read(FOLDER / f"{text}.toml")
+    if text.startswith(FLAT_PREFIX):
+        return _flat(text)
+    path = Path(text)
+    if path.suffix == ".toml" or _is_file(path):
+        return _read(path)
+    known = (*SHIPPED, f"{FLAT_PREFIX}SECONDS")
+    raise SettingsError(
+        f"{text!r} is not a gateway model{_did_you_mean(text, known)}; "
+        f"give a file ending in .toml, or one of {', '.join(known)}."
+    )
+
+
+def smallest_timeout_s(models: Iterable[GatewayModel], phases: Collection[str] = PHASES) -> float:
+    """The shortest timeout above zero that any of the models applies in any of the phases; infinity if none does.
+
+    A flow that is never silent for longer than this cannot lose an entry between two packets.
+    """
+    held = (model.timeout_s(phase) for model in models for phase in phases)
+    return min((seconds for seconds in held if seconds > 0), default=math.inf)
+
+
+def _flat(text: str) -> GatewayModel:
+    try:
+        seconds = float(text.removeprefix(FLAT_PREFIX))
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= LONGEST_TIMEOUT_S:
+        raise SettingsError(
+            f"{text!r} is not a gateway model: after {FLAT_PREFIX} comes a number of seconds above 0 and at most "
+            f"{LONGEST_TIMEOUT_S:.0f}, as in flat:120."
+        )
+    asked = Basis("as asked for by name", Sure.ASSUMED)
+    return GatewayModel(
+        name=f"{FLAT_PREFIX}{seconds:.15g}",
+        title=f"Idle for {seconds:.15g} s, any protocol",
+        summary=(
+            f"Counts every 5-tuple until it has been silent for {seconds:.15g} s and takes no notice of FIN and RST, "
+            "as most flow meters do."
+        ),
+        engine=Engine.FLAT,
+        unit=Unit.ENTRY,
+        protocols=frozenset(PHASES_OF),
+        begins=Begins.OPEN,
+        left_out=frozenset(),
+        reset_deletes_unanswered=False,
+        two_way_after=TwoWay.REPLY,
+        stream_age_s=0.0,
+        timeouts={IDLE: Timeout(seconds, asked.source, asked.sure)},
+        counts_basis=asked,
+        rules_basis=asked,
+        path=None,
+    )
+
+
+def _read(path: Path) -> GatewayModel:
+    values = _parse(path, _text_of(path))
+    model = _model(path, values)
+    if model.name in SHIPPED and path.resolve() != (FOLDER / f"{model.name}.toml").resolve():
+        raise SettingsError(f"{path}: name is {model.name!r}, which is a shipped model; call yours something else.")
+    return model
+
+
+def _text_of(path: Path) -> str:
+    """The file's text, never more than LARGEST_FILE of it in memory."""
+    if not _is_file(path):
+        raise SettingsError(f"{path}: there is no such gateway model file; the shipped ones are {', '.join(SHIPPED)}.")
+    try:
+        with path.open("rb") as file:
+            octets = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror}); check its permissions.") from error
+    if len(octets) > LARGEST_FILE:
+        raise SettingsError(f"{path}: is larger than {LARGEST_FILE} octets, so it is not a gateway model.")
+    try:
+        return octets.decode()
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: is not UTF-8 text (octet {error.start}); save it as UTF-8.") from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long to be one
+        return False
+
+
+def _parse(path: Path, text: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
+        raise SettingsError(f"{path}: is not valid TOML: {error}.") from error
+    except RecursionError as error:
+        raise SettingsError(f"{path}: is nested too deeply to be a gateway model.") from error
+
+
+Choice = TypeVar("Choice", bound=Enum)
+
+
+class _Table:
+    """One table of a model file: hands out its keys, checked, and says where it stands when one is wrong."""
+
+    def __init__(self, path: Path, where: str, values: object, known: Collection[str]) -> None:
+        self.path = path
+        self.where = where
+        if not isinstance(values, dict):
+            raise self.wrong(where.rstrip("."), values, "a table")
+        self.values: dict[str, object] = values
+        for key in self.values:
+            if key not in known:
+                raise SettingsError(
+                    f"{path}: {where}{key} is not a known key{_did_you_mean(key, known)}; "
+                    f"known here: {', '.join(known) or 'none'}."
+                )
+
+    def wrong(self, key: str, found: object, allowed: str) -> SettingsError:
+        """The error for a value that will not do."""
+        return SettingsError(f"{self.path}: {key} is {_shown(found)}, but must be {allowed}.")
+
+    def need(self, key: str) -> object:
+        if key not in self.values:
+            raise SettingsError(f"{self.path}: {self.where}{key} is missing; add it.")
+        return self.values[key]
+
+    def table(self, key: str, known: Collection[str]) -> "_Table":
+        """A table inside this one; empty if the file has none."""
+        return _Table(self.path, f"{self.where}{key}.", self.values.get(key, {}), known)
+
+    def line(self, key: str, default: str | None = None) -> str:
+        """One line of printable text; control characters would reach the reader's terminal."""
+        text = self.need(key) if default is None else self.values.get(key, default)
+        if not isinstance(text, str) or not text.isprintable() or (default is None and not text.strip()):
+            raise self.wrong(self.where + key, text, "one line of text")
+        return text
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self.values.get(key, default)
+        if not isinstance(value, bool):
+            raise self.wrong(self.where + key, value, "true or false")
+        return value
+
+    def seconds(self, key: str, *, endless: bool) -> float:
+        value = self.need(key)
+        allowed = f"a number of seconds from 0 to {LONGEST_TIMEOUT_S:.0f}" + (", or inf" if endless else "")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.wrong(self.where + key, value, allowed)
+        if not (0 <= value <= LONGEST_TIMEOUT_S or (endless and value == math.inf)):
+            raise self.wrong(self.where + key, value, allowed)
+        return float(value)
+
+    def choice(self, key: str, kind: type[Choice], default: Choice | None = None) -> Choice:
+        value = self.need(key) if default is None else self.values.get(key, default.value)
+        for member in kind:
+            if value == member.value:
+                return member
+        allowed = [member.value for member in kind]
+        raise self.wrong(self.where + key, value, f"one of {', '.join(allowed)}{_did_you_mean(value, allowed)}")
+
+    def words(self, key: str, allowed: Collection[str], default: list[str] | None = None) -> frozenset[str]:
+        """A set of words out of those allowed."""
+        value = self.need(key) if default is None else self.values.get(key, default)
+        if not isinstance(value, list):
+            raise self.wrong(self.where + key, value, f"a list of {', '.join(allowed)}")
+        for word in value:
+            if word not in allowed:
+                hint = _did_you_mean(word, allowed)
+                raise self.wrong(f"an item of {self.where}{key}", word, f"one of {', '.join(allowed)}{hint}")
+        return frozenset(value)
+
+    def basis(self) -> Basis:
+        return Basis(self.line("source", ""), self.choice("sure", Sure, Sure.ASSUMED))
+
+
+def _model(path: Path, values: dict[str, object]) -> GatewayModel:
+    top = _Table(path, "", values, ("name", "title", "summary", "engine", "counts", "rules", "timeouts"))
+    engine = top.choice("engine", Engine)
+    counts = top.table("counts", ("unit", "protocols", "begins", "left_out", "source", "sure"))
+    rules = top.table("rules", ("reset_deletes_unanswered", "two_way_after", "stream_age_s", "source", "sure"))
+    protocols = counts.words("protocols", tuple(PHASES_OF))
+    if not protocols:
+        raise counts.wrong("counts.protocols", [], f"a list of at least one of {', '.join(PHASES_OF)}")
+    two_way_after = rules.choice("two_way_after", TwoWay, TwoWay.REPLY)
+    model = GatewayModel(
+        name=_name(top),
+        title=top.line("title"),
+        summary=top.line("summary"),
+        engine=engine,
+        unit=counts.choice("unit", Unit),
+        protocols=protocols,
+        begins=counts.choice("begins", Begins, Begins.OPEN),
+        left_out=counts.words("left_out", TCP_STATES, []),
+        reset_deletes_unanswered=rules.flag("reset_deletes_unanswered", False),
+        two_way_after=two_way_after,
+        stream_age_s=_stream_age_s(rules, two_way_after),
+        timeouts=_timeouts(top, engine, protocols),
+        counts_basis=counts.basis(),
+        rules_basis=rules.basis(),
+        path=path,
+    )
+    _check_together(path, model)
+    return model
+
+
+def _name(top: _Table) -> str:
+    name = top.line("name")
+    if not name.isascii() or name != name.lower() or not name.replace("-", "").replace("_", "").isalnum():
+        raise top.wrong("name", name, "lower-case letters, digits and hyphens, as in my-router")
+    return name
+
+
+def _stream_age_s(rules: _Table, two_way_after: TwoWay) -> float:
+    if two_way_after is TwoWay.STREAM:
+        return rules.seconds("stream_age_s", endless=False)
+    if "stream_age_s" in rules.values:
+        raise SettingsError(
+            f'{rules.path}: rules.stream_age_s only means something with two_way_after = "stream"; remove it.'
+        )
+    return 0.0
+
+
+def _timeouts(top: _Table, engine: Engine, protocols: frozenset[str]) -> dict[str, Timeout]:
+    """The timeouts of every phase of the counted protocols, the optional ones filled in."""
+    match engine:
+        case Engine.SYN_FIN:
+            return _given(top.table("timeouts", ()))
+        case Engine.FLAT:
+            table = top.table("timeouts", (IDLE,))
+            needed: list[str] = [IDLE]
+        case _:
+            own = LINUX_PHASES if engine is Engine.LINUX else ()
+            table = top.table("timeouts", tuple(phase for phase in PHASES if phase not in LINUX_PHASES or phase in own))
+            needed = [phase for protocol in PHASES_OF if protocol in protocols for phase in PHASES_OF[protocol]]
+            needed += own if "tcp" in protocols else ()
+    given = _given(table)
+    for phase in needed:
+        if phase not in given and SAME_AS.get(phase) in given:
+            given[phase] = given[SAME_AS[phase]]
+        if phase not in given:
+            raise SettingsError(f"{top.path}: timeouts.{SAME_AS.get(phase, phase)} is missing; add it.")
+    return given
+
+
+def _given(table: _Table) -> dict[str, Timeout]:
+    given = {}
+    for phase in table.values:
+        entry = table.table(phase, ("seconds", "source", "sure"))
+        basis = entry.basis()
+        given[phase] = Timeout(entry.seconds("seconds", endless=True), basis.source, basis.sure)
+    return given
+
+
+def _check_together(path: Path, model: GatewayModel) -> None:
+    """Refuse settings that are fine each on its own but mean nothing together."""
+    stateless = model.engine in (Engine.FLAT, Engine.SYN_FIN)
+    only_tcp = model.protocols == {"tcp"}
+    if stateless and (model.left_out or model.begins is not Begins.OPEN):
+        raise SettingsError(
+            f"{path}: the {model.engine.value} engine knows no TCP states, so counts.left_out must be empty and "
+            'counts.begins "open".'
+        )
+    if model.begins is Begins.ESTABLISHED and not only_tcp:
+        raise SettingsError(
+            f'{path}: counts.begins is "established", which only TCP can be, so counts.protocols must be ["tcp"].'
+        )
+    if model.engine is Engine.SYN_FIN and not only_tcp:
+        raise SettingsError(f'{path}: the syn-fin engine sees only TCP, so counts.protocols must be ["tcp"].')
+    if model.engine is Engine.FLAT and model.timeouts[IDLE].seconds == 0:
+        raise SettingsError(f"{path}: timeouts.idle.seconds is 0, so nothing would ever count; give a longer one.")
+
+
+def _did_you_mean(word: object, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(str(word)[:100], known, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _shown(value: object) -> str:
+    """A value from a file, short enough for a sentence."""
+    if isinstance(value, int) and abs(value) > 10**18:  # Python refuses to write out the longest ones
+        return "a huge number"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

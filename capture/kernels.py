@@ -1,0 +1,109 @@
+"""The compiled kernels' decorator and their cache.
+
+numba's own cache looks only at the file of the function it compiled: a changed constant or callee in another file
+keeps the stale machine code. So our cache folder is named after a fingerprint of every kernel source and of the
+versions that shape machine code. It lies in the user's cache folder: the install folder may be read-only.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite
+import numba
+import numpy as np
+import platformdirs
+from numba import njit
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+COMPILED_MARK = "compiled"
+ANNOUNCEMENT = "peerburst: compiling packet kernels, once per installation (about 20 seconds)"
+
+
+def _kernel_sources() -> list[Path]:
+    """Every module a kernel may come from: all of `capture` and `analysis`, which are small to hash."""
+    package = Path(__file__).resolve().parent.parent
+    here = Path(__file__).resolve().parent
+    folders = {here, package / "analysis", package / "capture"}
+    return sorted(path for folder in folders if folder.is_dir() for path in folder.glob("*.py"))
+
+
+@functools.cache
+def fingerprint() -> str:
+    """A short name for this exact set of kernel sources, versions and processor."""
+    digest = hashlib.sha256()
+    for path in _kernel_sources():
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    facts = (numba.__version__, llvmlite.__version__, np.__version__, sys.version, platform.machine(), _processor())
+    digest.update("\0".join(facts).encode())
+    return digest.hexdigest()[:16]
+
+
+def _processor() -> str:
+    """The processor as LLVM names it: machine code made for one must not meet another on a shared home folder."""
+    from llvmlite import binding
+
+    return f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+@functools.cache
+def cache_folder() -> Path:
+    """Where machine code is kept: the user's cache folder or, where that is not writable, a private temporary one."""
+    folder = Path(platformdirs.user_cache_dir("peerburst", appauthor=False)) / f"kernels-{fingerprint()}"
+    if _writable(folder):
+        return folder
+    return Path(tempfile.mkdtemp(prefix="peerburst-kernels-"))
+
+
+@contextlib.contextmanager
+def _numba_cache_at(folder: Path) -> Iterator[None]:
+    """Point numba at our folder while one function is decorated; the program that imported us keeps its own setting."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def kernel(function: Function) -> Function:
+    """Compile an entry point called from Python: cached, bounds checked (captures are hostile), without the GIL."""
+    with _numba_cache_at(cache_folder()):
+        return njit(cache=True, boundscheck=True, nogil=True)(function)  # type: ignore[no-any-return]
+
+
+def part(function: Function) -> Function:
+    """Compile a piece that only kernels call: it becomes part of their machine code and needs no cache of its own."""
+    return njit(boundscheck=True, nogil=True)(function)  # type: ignore[no-any-return]
+
+
+def announce_first_compile() -> None:
+    """Say once, on stderr, that the first run compiles; stay silent once the cache is warm or with the jit off."""
+    mark = cache_folder() / COMPILED_MARK
+    if numba.config.DISABLE_JIT or mark.exists() or announce_first_compile.__dict__.get("said"):
+        return
+    announce_first_compile.__dict__["said"] = True
+    print(ANNOUNCEMENT, file=sys.stderr, flush=True)
+
+
+def mark_compiled() -> None:
+    """Remember that this set of kernels has been compiled, so that the next start does not announce it."""
+    if not numba.config.DISABLE_JIT:
+        with contextlib.suppress(OSError):
+            (cache_folder() / COMPILED_MARK).touch()

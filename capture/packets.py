@@ -1,0 +1,200 @@
+"""One row per packet: time, addresses, ports, protocol, flags and length, decoded in batches."""
+
+import numpy as np
+from peerburst.capture.internet import (
+    FRAGMENT,
+    MALFORMED,
+    OK,
+    PROTO_DCCP,
+    PROTO_ICMP,
+    PROTO_ICMPV6,
+    PROTO_SCTP,
+    PROTO_TCP,
+    PROTO_UDP,
+    PROTO_UDPLITE,
+    TRUNCATED,
+    ipv4,
+    ipv4_address,
+    ipv6,
+    ipv6_address,
+)
+from peerburst.capture.kernels import kernel, part
+from peerburst.capture.link import BAD, CUT, ENCIPHERED, ETHERTYPE_IPV4, ETHERTYPE_IPV6, UNKNOWN, network_header
+from peerburst.capture.octets import be16, be32
+from peerburst.capture.status import Status
+
+# A packet as the flow table sees it. Addresses: two uint64 each, IPv4 as ::ffff:a.b.c.d. `ip_bytes` is the IP length
+# field, never the captured slice. ICMP queries have their identifier in both ports (request and reply are one flow);
+# other ICMP messages have type and code in `sport`. `flags` are TCP's, or the ICMP type; `window` is TCP's, or the
+# ICMP type and code.
+PACKET = np.dtype(
+    [
+        ("ts", np.int64),
+        ("src_hi", np.uint64),
+        ("src_lo", np.uint64),
+        ("dst_hi", np.uint64),
+        ("dst_lo", np.uint64),
+        ("seq", np.uint32),
+        ("ack", np.uint32),
+        ("ip_bytes", np.uint32),
+        ("payload", np.uint32),
+        ("sport", np.uint16),
+        ("dport", np.uint16),
+        ("window", np.uint16),
+        ("proto", np.uint8),
+        ("flags", np.uint8),
+        ("status", np.uint8),
+        ("offload", np.uint8),
+    ],
+    align=True,
+)
+
+# Where each frame of a batch stands in the block of octets it was read into.
+FRAME = np.dtype(
+    [("ts", np.int64), ("start", np.int64), ("stop", np.int64), ("wire", np.int64), ("link", np.int64)], align=True
+)
+
+NOT_IP = int(Status.NOT_IP)
+UNKNOWN_LINK = int(Status.UNKNOWN_LINK)
+ENCRYPTED = int(Status.ENCRYPTED)
+
+TCP_SHORTEST = 20
+TCP_NEEDED = 14  # up to the flags
+UDP_HEADER = 8
+PORTS_NEEDED = 4
+ICMP_QUERY_NEEDED = 6
+
+
+@part
+def verdict_status(verdict):  # type: ignore[no-untyped-def]
+    """The status of a packet whose link layer led to no IP header."""
+    if verdict == CUT:
+        return TRUNCATED
+    if verdict == UNKNOWN:
+        return UNKNOWN_LINK
+    if verdict == ENCIPHERED:
+        return ENCRYPTED
+    if verdict == BAD:
+        return MALFORMED
+    return NOT_IP
+
+
+@part
+def _is_icmp_query(protocol, message):  # type: ignore[no-untyped-def]
+    """Messages that carry an identifier: echo, timestamp, information, mask (RFC 792, 950) and ICMPv6 echo."""
+    if protocol == PROTO_ICMPV6:
+        return message == 128 or message == 129
+    return message == 0 or message == 8 or (message >= 13 and message <= 18)
+
+
+@part
+def _short(stop, end):  # type: ignore[no-untyped-def]
+    """Why a header is incomplete: the capture stopped before the packet did, or the packet itself is too short."""
+    return TRUNCATED if stop < end else MALFORMED
+
+
+@part
+def _transport(octets, at, stop, end, protocol, row, i):  # type: ignore[no-untyped-def]
+    """Ports, flags and numbers of the transport header at `at`; `end` is where the IP packet ends on the wire."""
+    held = min(stop, end)
+    row["payload"][i] = max(0, end - at)
+    if protocol == PROTO_TCP:
+        if at + TCP_SHORTEST > end or at + TCP_NEEDED > held:
+            return _short(stop, end)
+        header = np.int64(octets[at + 12] >> 4) * 4
+        if header < TCP_SHORTEST or at + header > end:
+            return MALFORMED
+        row["sport"][i] = be16(octets, at)
+        row["dport"][i] = be16(octets, at + 2)
+        row["seq"][i] = be32(octets, at + 4)
+        row["ack"][i] = be32(octets, at + 8)
+        row["flags"][i] = octets[at + 13]
+        row["window"][i] = be16(octets, at + 14) if at + 16 <= held else 0
+        row["payload"][i] = end - at - header
+        return OK
+    if protocol == PROTO_UDP:
+        if at + UDP_HEADER > held:
+            return _short(stop, end)
+        row["sport"][i] = be16(octets, at)
+        row["dport"][i] = be16(octets, at + 2)
+        row["payload"][i] = end - at - UDP_HEADER
+        return OK
+    if protocol == PROTO_ICMP or protocol == PROTO_ICMPV6:
+        if at + PORTS_NEEDED > held:
+            return _short(stop, end)
+        message = octets[at]
+        row["flags"][i] = message
+        row["window"][i] = be16(octets, at)
+        if _is_icmp_query(protocol, message):
+            if at + ICMP_QUERY_NEEDED > held:
+                return _short(stop, end)
+            row["sport"][i] = be16(octets, at + 4)
+            row["dport"][i] = be16(octets, at + 4)
+        else:
+            row["sport"][i] = be16(octets, at)
+        return OK
+    if protocol == PROTO_SCTP or protocol == PROTO_DCCP or protocol == PROTO_UDPLITE:
+        if at + PORTS_NEEDED > held:
+            return _short(stop, end)
+        row["sport"][i] = be16(octets, at)
+        row["dport"][i] = be16(octets, at + 2)
+    return OK
+
+
+@part
+def _clear(row, i):  # type: ignore[no-untyped-def]
+    row["seq"][i] = 0
+    row["ack"][i] = 0
+    row["sport"][i] = 0
+    row["dport"][i] = 0
+    row["window"][i] = 0
+    row["flags"][i] = 0
+    row["payload"][i] = 0
+
+
+@part
+def internet(octets, at, stop, wire_stop, ethertype, row, i):  # type: ignore[no-untyped-def]
+    """One IP packet into row i: (status, protocol, offset of its transport header)."""
+    _clear(row, i)
+    if ethertype == ETHERTYPE_IPV4:
+        status, protocol, inner, end, length = ipv4(octets, at, stop, wire_stop)
+    else:
+        status, protocol, inner, end, length = ipv6(octets, at, stop, wire_stop)
+    row["proto"][i] = protocol
+    row["ip_bytes"][i] = length
+    if status != OK and status != FRAGMENT:
+        return status, protocol, inner
+    if ethertype == ETHERTYPE_IPV4:
+        row["src_hi"][i] = 0
+        row["src_lo"][i] = ipv4_address(octets, at + 12)
+        row["dst_hi"][i] = 0
+        row["dst_lo"][i] = ipv4_address(octets, at + 16)
+        row["offload"][i] = be16(octets, at + 2) == 0
+    else:
+        row["src_hi"][i], row["src_lo"][i] = ipv6_address(octets, at + 8)
+        row["dst_hi"][i], row["dst_lo"][i] = ipv6_address(octets, at + 24)
+        row["offload"][i] = 0
+    if status == OK:
+        status = _transport(octets, inner, stop, end, protocol, row, i)
+    return status, protocol, inner
+
+
+@kernel
+def decode(octets, frames, count, row):  # type: ignore[no-untyped-def]
+    """Fill row[:count] (PACKET) from frames[:count] (FRAME) in octets (uint8); never raises on bad packets.
+
+    Frames of decoded packets are left pointing at their transport header, from where tunnels can be followed.
+    """
+    for i in range(count):
+        row["ts"][i] = frames["ts"][i]
+        row["offload"][i] = 0
+        start, stop = frames["start"][i], frames["stop"][i]
+        ethertype, at = network_header(octets, start, stop, frames["link"][i])
+        if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
+            row["status"][i] = verdict_status(ethertype)
+            continue
+        wire_stop = start + frames["wire"][i]
+        status, _protocol, transport = internet(octets, at, stop, wire_stop, ethertype, row, i)
+        row["status"][i] = status
+        frames["start"][i] = transport
+        frames["wire"][i] = wire_stop - transport

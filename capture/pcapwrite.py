@@ -1,0 +1,191 @@
+"""Writing captures: classic pcap and pcapng, plain or compressed, whole or not at all.
+
+Layouts: draft-ietf-opsawg-pcap (magic numbers, 16-octet record headers) and draft-ietf-opsawg-pcapng (section header,
+interface description, enhanced packet blocks). Everything is written little-endian, whatever the machine, so that the
+same packets give the same octets everywhere.
+"""
+
+import contextlib
+import errno
+import gzip
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from peerburst.capture.errors import CaptureError, SettingsError
+
+LINKTYPE_ETHERNET = 1
+
+# Magic numbers of the classic format: the resolution of the timestamps is told by nothing else.
+MICROSECOND_MAGIC = 0xA1B2C3D4
+NANOSECOND_MAGIC = 0xA1B23C4D
+
+SECTION_HEADER, INTERFACE_DESCRIPTION, ENHANCED_PACKET = 0x0A0D0D0A, 1, 6
+BYTE_ORDER_MAGIC = 0x1A2B3C4D
+OPTION_END, OPTION_COMMENT, OPTION_TSRESOL = 0, 1, 9
+NANOSECONDS = 9  # if_tsresol: 10 to the power of minus 9
+UNKNOWN_SECTION_LENGTH = 0xFFFF_FFFF_FFFF_FFFF
+
+BILLION = 1_000_000_000
+
+# Level 19 is the smallest that needs no long-distance memory to read back; captures kept beside code are read often
+# and written once.
+ZSTD_LEVEL = 19
+
+
+class Container(Enum):
+    """The file formats we write, by the name a person types."""
+
+    PCAP = "pcap"
+    PCAP_NANOSECONDS = "pcap-ns"
+    PCAPNG = "pcapng"
+
+
+class PacketWriter:
+    """Packets to an open binary file, one call each; the caller owns the file and closes it.
+
+    `snaplen` cuts what is kept of each packet, in octets. `comment` is kept in a pcapng's section header.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        container: Container = Container.PCAPNG,
+        *,
+        snaplen: int = 262_144,
+        link_type: int = LINKTYPE_ETHERNET,
+        comment: str = "",
+    ) -> None:
+        self._file = file
+        self._container = container
+        self._snaplen = snaplen
+        if container is Container.PCAPNG:
+            file.write(_section_header(comment))
+            file.write(_interface_description(link_type, snaplen))
+        else:
+            magic = MICROSECOND_MAGIC if container is Container.PCAP else NANOSECOND_MAGIC
+            file.write(struct.pack("<IHHiIII", magic, 2, 4, 0, 0, snaplen, link_type))
+
+    def write(self, time_ns: int, octets: bytes, wire_length: int | None = None) -> None:
+        """Add one packet seen at `time_ns` (Unix epoch); `wire_length` is its true length when `octets` was cut."""
+        length = len(octets) if wire_length is None else wire_length
+        kept = octets[: self._snaplen]
+        if self._container is Container.PCAPNG:
+            self._file.write(_enhanced_packet(time_ns, kept, length))
+            return
+        seconds, rest = divmod(time_ns, BILLION)
+        fraction = rest // 1000 if self._container is Container.PCAP else rest
+        self._file.write(struct.pack("<IIII", seconds, fraction, len(kept), length) + kept)
+
+
+@contextlib.contextmanager
+def open_capture(
+    path: Path, *, snaplen: int = 262_144, link_type: int = LINKTYPE_ETHERNET, comment: str = ""
+) -> Iterator[PacketWriter]:
+    """Write a capture at `path`, its format and compression told by its name (see `container_of`).
+
+    The file appears under its name only when the block ends without an error; CaptureError when it cannot be written.
+    """
+    container = container_of(path)
+    with written_whole(path) as file:
+        yield PacketWriter(file, container, snaplen=snaplen, link_type=link_type, comment=comment)
+
+
+def container_of(path: Path) -> Container:
+    """The format a file name asks for: .pcap or .pcapng, perhaps followed by .gz or .zst; else SettingsError."""
+    name = path.name.lower()
+    for compression in (".gz", ".zst"):
+        name = name.removesuffix(compression)
+    for suffix, container in ((".pcap", Container.PCAP), (".pcapng", Container.PCAPNG)):
+        if name.endswith(suffix):
+            return container
+    raise SettingsError(f"{path}: the name must end in .pcap or .pcapng, perhaps followed by .gz or .zst")
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that takes the name `path` when the block ends well, and leaves no trace when it does not.
+
+    Names ending in .gz or .zst are compressed. A pipe or device is written straight through. CaptureError, with a
+    sentence, when the operating system refuses; an OSError out of the block is taken for a refusal to write.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise IsADirectoryError
+        if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+            with target.open("wb") as raw, _compressed(raw, path) as file:
+                yield file
+            return
+        draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            with draft.open("xb") as raw, _compressed(raw, path) as file:
+                yield file
+            draft.replace(target)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise CaptureError(str(path), _sentence(error)) from error
+
+
+@contextlib.contextmanager
+def _compressed(raw: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+    if path.name.endswith(".gz"):
+        # No name and no time in the header: the same packets must give the same octets.
+        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file:
+            yield cast(BinaryIO, file)
+    elif path.name.endswith(".zst"):
+        import zstandard
+
+        with zstandard.ZstdCompressor(level=ZSTD_LEVEL).stream_writer(raw, closefd=False) as stream:
+            yield cast(BinaryIO, stream)
+    else:
+        yield raw
+
+
+def _sentence(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full; free some space or write elsewhere"
+    if isinstance(error, FileNotFoundError):
+        return "the folder does not exist; make it first or write elsewhere"
+    if isinstance(error, PermissionError):
+        return "you may not write here; choose a folder of your own"
+    if isinstance(error, IsADirectoryError):
+        return "this is a folder; give the name of a file"
+    return f"cannot be written ({error.strerror or error}); write elsewhere"
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    """One pcapng block: its total length stands at both ends."""
+    length = struct.pack("<I", len(body) + 12)
+    return struct.pack("<I", kind) + length + body + length
+
+
+def _option(code: int, octets: bytes) -> bytes:
+    return struct.pack("<HH", code, len(octets)) + _to_32_bits(octets)
+
+
+def _to_32_bits(octets: bytes) -> bytes:
+    return octets + bytes(-len(octets) % 4)
+
+
+def _section_header(comment: str) -> bytes:
+    options = b""
+    if comment:
+        options = _option(OPTION_COMMENT, comment.encode()) + _option(OPTION_END, b"")
+    return _block(SECTION_HEADER, struct.pack("<IHHQ", BYTE_ORDER_MAGIC, 1, 0, UNKNOWN_SECTION_LENGTH) + options)
+
+
+def _interface_description(link_type: int, snaplen: int) -> bytes:
+    options = _option(OPTION_TSRESOL, bytes([NANOSECONDS])) + _option(OPTION_END, b"")
+    return _block(INTERFACE_DESCRIPTION, struct.pack("<HHI", link_type, 0, snaplen) + options)
+
+
+def _enhanced_packet(time_ns: int, kept: bytes, length: int) -> bytes:
+    head = struct.pack("<IIIII", 0, time_ns >> 32, time_ns & 0xFFFF_FFFF, len(kept), length)
+    return _block(ENHANCED_PACKET, head + _to_32_bits(kept))

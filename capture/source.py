@@ -1,0 +1,168 @@
+"""One capture file as batches of decoded packets, whatever its format."""
+
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from peerburst.capture import pcapfile, pcapng
+from peerburst.capture.errors import CaptureError
+from peerburst.capture.packets import FRAME, PACKET, decode
+from peerburst.capture.rarelink import RARE
+from peerburst.capture.streams import CutShort, Octets, open_stream
+
+WINDOW = 1 << 22  # octets held at a time
+BATCH = 4096  # packets at a time: their rows stay in a core's second-level cache
+
+# Captures that other tools read, so that the sentence can name them.
+FOREIGN = {
+    b"snoop\0\0\0": "a Solaris snoop file",
+    b"RTSS": "a Network Monitor file",
+    b"GMBU": "a Network Monitor file",
+    b"\x54\x52\x00\x64": "a Novell LANalyzer file",
+    b"PK\x03\x04": "a zip archive",
+    b"7z\xbc\xaf": "a 7-Zip archive",
+}
+
+
+class PacketSource:
+    """Reads one capture, in order, a batch of packets at a time.
+
+    Raises CaptureError if it is no capture we read. Damage further on ends the reading with a sentence in `warnings`.
+    """
+
+    def __init__(self, path: str, *, follow_tunnels: bool = False) -> None:
+        self.path = path
+        self.warnings: list[str] = []
+        self.addresses: list[str] = []
+        self.drops = 0
+        self.octets_read = 0
+        self._follow_tunnels = follow_tunnels
+        self._frames = np.empty(BATCH, FRAME)
+        self._spare = np.zeros(1, PACKET)
+        self._last_ns = 0
+        self._octets = Octets(open_stream(path), WINDOW)
+        self._section = pcapng.Section()
+        self._pcap_header: npt.NDArray[np.int64] | None = None
+        self._start()
+
+    def _start(self) -> None:
+        """Tell the format by its first octets."""
+        try:
+            self._octets.need(pcapfile.FILE_HEADER)
+        except (CutShort, OSError) as error:
+            self.warnings.append(f"{self.path}: {error}")
+        head = self._octets.peek(pcapfile.FILE_HEADER)
+        if not head:
+            raise CaptureError(self.path, "is empty")
+        if head[:4] in pcapfile.MAGICS:
+            if len(head) < pcapfile.FILE_HEADER:
+                raise CaptureError(self.path, "ends within the pcap file header")
+            header = pcapfile.parse_header(self.path, head)
+            self._pcap_header = pcapfile.header_array(header)
+            self._octets.at += pcapfile.FILE_HEADER
+        elif head[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
+            if len(head) < pcapng.SMALLEST_BLOCK + 4:
+                raise CaptureError(self.path, "ends within the pcapng section header")
+        else:
+            kind = next(
+                (name for magic, name in FOREIGN.items() if head.startswith(magic)), "not a pcap or pcapng file"
+            )
+            raise CaptureError(self.path, f"is {kind}; convert it with editcap or name a capture")
+
+    def batches(self) -> Iterator[npt.NDArray[np.void]]:
+        """PACKET rows, up to BATCH at a time; each yielded array is new and the caller's to keep."""
+        while True:
+            count = self._walk()
+            if count:
+                packets = np.empty(count, PACKET)
+                self._decode(count, packets)
+                self._last_ns = int(packets["ts"][-1])
+                self.octets_read = self._octets.offset
+                yield packets
+            elif not self._advance():
+                return
+
+    def _decode(self, count: int, packets: npt.NDArray[np.void]) -> None:
+        octets, frames = self._octets.window, self._frames
+        if self._has_rare_link():
+            from peerburst.capture.rarelink import strip
+
+            strip(octets, frames, count)
+        decode(octets, frames, count, packets)
+        if self._follow_tunnels:
+            from peerburst.capture.tunnels import follow
+
+            follow(octets, frames, count, packets, self._spare)
+
+    def _has_rare_link(self) -> bool:
+        if self._pcap_header is not None:
+            return int(self._pcap_header[3]) in RARE
+        return bool(np.isin(self._section.rows()["link"], RARE).any())
+
+    def _walk(self) -> int:
+        """Fill self._frames from the octets held; 0 when more octets are needed or a block is in the way."""
+        octets = self._octets
+        if self._pcap_header is not None:
+            count, octets.at, verdict = pcapfile.walk(
+                octets.window, octets.at, octets.end, self._pcap_header, self._frames
+            )
+        else:
+            section = self._section
+            count, octets.at, verdict = pcapng.walk(
+                octets.window, octets.at, octets.end, section.big_endian, section.rows(), self._last_ns, self._frames
+            )
+        self._verdict = verdict
+        return int(count)
+
+    def _advance(self) -> bool:
+        """Get past what stopped the walk; False when the capture is at its end."""
+        if self._verdict == pcapfile.BAD_LENGTH:
+            return self._stop(f"a record at octet {self._octets.offset} has an impossible length")
+        if self._verdict == pcapng.NO_INTERFACE:
+            return self._stop(f"a packet at octet {self._octets.offset} is of an interface that was never described")
+        try:
+            if self._verdict == pcapng.HEAD_BLOCK:
+                return self._head_block()
+            if self._octets.more():
+                return True
+        except CutShort as error:
+            return self._stop(str(error))
+        except OSError as error:
+            return self._stop(f"reading failed: {error.strerror or error}")
+        if self._octets.held():
+            return self._stop(f"is cut short: its last {self._octets.held()} octets are no whole packet")
+        return False
+
+    def _stop(self, reason: str) -> bool:
+        self.warnings.append(f"{self.path}: {reason}; what came before it was read")
+        return False
+
+    def _head_block(self) -> bool:
+        """Read or skip the pcapng block at hand, whose meaning is not a packet's."""
+        octets, section = self._octets, self._section
+        if not octets.need(16):
+            return self._stop("is cut short within a block")
+        head = octets.peek(16)
+        if head[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
+            section.begin(self.path, head)
+        kind, length = struct.unpack(section.order + "II", head[:8])
+        if (
+            length < pcapng.SMALLEST_BLOCK + (8 if kind in (pcapng.SECTION_HEADER, pcapng.INTERFACE) else 0)
+            or length & 3
+        ):
+            return self._stop(f"a block at octet {octets.offset} has an impossible length")
+        if kind in (pcapng.INTERFACE, pcapng.INTERFACE_STATISTICS) and length <= pcapng.LONGEST_HEAD:
+            if not octets.need(length):
+                return self._stop("is cut short within a block")
+            block = octets.take(length)
+            if kind == pcapng.INTERFACE:
+                section.describe(self.path, block)
+                self.addresses = section.addresses
+            else:
+                section.count_drops(block)
+                self.drops = sum(section.drops.values())
+            return True
+        if not octets.skip(length):
+            return self._stop("is cut short within a block")
+        return True

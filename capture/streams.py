@@ -1,0 +1,243 @@
+"""Octets from a file, standard input or any readable object, decompressed as they come; memory does not grow."""
+
+import bz2
+import lzma
+import os
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from peerburst.capture.errors import CaptureError
+
+COMPRESSED_CHUNK = 1 << 18
+# A hostile header may ask a decompressor for gigabytes of window; libraries' own tools stop at about this much.
+MOST_WINDOW = 1 << 27
+
+
+class Readable(Protocol):
+    """What a source must do: give up to `size` octets, fewer when fewer are there, none at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Decompressor(Protocol):
+    """One frame of a compressed stream, as the standard library's decompressor objects offer it."""
+
+    @property
+    def unused_data(self) -> bytes: ...
+    @property
+    def eof(self) -> bool: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+class CutShort(Exception):
+    """The compressed stream ended or broke before its end; what came before it is good."""
+
+
+class _Inflate:
+    """zlib's decompressor with the same face as bz2's and lzma's."""
+
+    def __init__(self) -> None:
+        self._object = zlib.decompressobj(wbits=31)
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._object.unused_data
+
+    @property
+    def eof(self) -> bool:
+        return self._object.eof
+
+    def decompress(self, data: bytes) -> bytes:
+        return self._object.decompress(data)
+
+
+def _unzstd() -> Decompressor:
+    import zstandard
+
+    made: Decompressor = zstandard.ZstdDecompressor(max_window_size=MOST_WINDOW).decompressobj()
+    return made
+
+
+def _unlz4() -> Decompressor:
+    import lz4.frame
+
+    made: Decompressor = lz4.frame.LZ4FrameDecompressor()
+    return made
+
+
+def _unxz() -> Decompressor:
+    return lzma.LZMADecompressor(memlimit=2 * MOST_WINDOW)
+
+
+COMPRESSIONS: dict[bytes, tuple[str, Callable[[], Decompressor]]] = {
+    b"\x1f\x8b": ("gzip", _Inflate),
+    b"\x28\xb5\x2f\xfd": ("zstd", _unzstd),
+    b"\xfd7zXZ\x00": ("xz", _unxz),
+    b"\x04\x22\x4d\x18": ("lz4", _unlz4),
+    b"BZh": ("bzip2", bz2.BZ2Decompressor),
+}
+LONGEST_MAGIC = max(len(magic) for magic in COMPRESSIONS)
+
+
+class Decompressed:
+    """A compressed stream read as plain octets; several frames or members in a row are one stream."""
+
+    def __init__(self, source: Readable, name: str, make: Callable[[], Decompressor]) -> None:
+        self._source = source
+        self._name = name
+        self._make = make
+        self._frame: Decompressor | None = None
+        self._ready = memoryview(b"")
+
+    def read(self, size: int) -> bytes:
+        while not self._ready:
+            if not self._advance():
+                return b""
+        taken, self._ready = self._ready[:size], self._ready[size:]
+        return taken.tobytes()
+
+    def _advance(self) -> bool:
+        """Decompress one more piece; False at a proper end."""
+        rest = b""
+        if self._frame is not None and self._frame.eof:
+            rest = self._frame.unused_data or b""
+            self._frame = None
+        data = rest or self._source.read(COMPRESSED_CHUNK)
+        if self._frame is None:
+            if not data.rstrip(b"\0"):  # the end, or padding some tools leave behind the last member
+                return bool(data)
+            self._frame = self._make()
+        elif not data:
+            raise CutShort(f"the {self._name} stream is cut short")
+        try:
+            self._ready = memoryview(self._frame.decompress(data))
+        except Exception as error:  # each library has its own class for a broken stream
+            raise CutShort(f"the {self._name} stream is damaged ({error})") from error
+        return True
+
+
+class _Prefixed:
+    """A stream with the octets that were read to look at it put back in front."""
+
+    def __init__(self, prefix: bytes, source: Readable) -> None:
+        self._prefix = prefix
+        self._source = source
+
+    def read(self, size: int) -> bytes:
+        if self._prefix:
+            taken, self._prefix = self._prefix[:size], self._prefix[size:]
+            return taken
+        return self._source.read(size)
+
+
+def _open_raw(path: str) -> Readable:
+    if path == "-":
+        if sys.stdin is None or sys.stdin.isatty():
+            raise CaptureError(
+                "standard input", "is a terminal; pipe a capture into it, e.g. tcpdump -U -w - | peerburst -"
+            )
+        return sys.stdin.buffer.raw if hasattr(sys.stdin.buffer, "raw") else sys.stdin.buffer
+    if not path:
+        raise CaptureError("''", "an empty name is not a file; name a capture")
+    try:
+        if Path(path).is_dir():
+            raise CaptureError(path, "is a folder; name the captures in it, e.g. " + os.path.join(path, "*.pcap"))
+        return Path(path).open("rb", buffering=0)
+    except FileNotFoundError:
+        raise CaptureError(path, "no such file") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise CaptureError(path, f"cannot be opened: {reason}") from error
+
+
+def open_stream(path: str) -> Readable:
+    """Open a file, or standard input for `-`, and decompress it if its first octets say so."""
+    raw = _open_raw(path)
+    head = b""
+    try:
+        while len(head) < LONGEST_MAGIC and (more := raw.read(LONGEST_MAGIC - len(head))):
+            head += more
+    except OSError as error:
+        raise CaptureError(path, f"cannot be read: {error.strerror or error}") from error
+    stream = _Prefixed(head, raw)
+    for magic, (name, make) in COMPRESSIONS.items():
+        if head.startswith(magic):
+            return Decompressed(stream, name, make)
+    return stream
+
+
+class Octets:
+    """A window on a stream: `window[at:end]` holds the octets not yet consumed; it slides, and grows only on demand."""
+
+    def __init__(self, stream: Readable, size: int) -> None:
+        self._stream = stream
+        self._size = size
+        self.window: npt.NDArray[np.uint8] = np.empty(size, np.uint8)
+        self.at = 0
+        self.end = 0
+        self.finished = False
+        self.consumed = 0  # octets that have slid out of the window, for messages
+
+    @property
+    def offset(self) -> int:
+        """Where in the (decompressed) file `at` stands."""
+        return self.consumed + self.at
+
+    def held(self) -> int:
+        return self.end - self.at
+
+    def more(self) -> bool:
+        """Slide what is left to the front and read on; False at the end of the stream. May raise CutShort, OSError."""
+        if self.finished:
+            return False
+        left = self.held()
+        if left * 2 > self.window.size:
+            wider = np.empty(self.window.size * 2, np.uint8)
+            wider[:left] = self.window[self.at : self.end]
+            self.window = wider
+        elif self.at:
+            self.window[:left] = self.window[self.at : self.end].copy()
+        self.consumed += self.at
+        self.at, self.end = 0, left
+        try:
+            data = self._stream.read(self.window.size - left)
+        except (CutShort, OSError):
+            self.finished = True
+            raise
+        if not data:
+            self.finished = True
+            return False
+        self.window[left : left + len(data)] = np.frombuffer(data, np.uint8)
+        self.end = left + len(data)
+        return True
+
+    def need(self, size: int) -> bool:
+        """Make sure that `size` octets are held from `at` on; False if the stream ends before."""
+        while self.held() < size:
+            if not self.more():
+                return False
+        return True
+
+    def take(self, size: int) -> bytes:
+        """Consume `size` octets that are held."""
+        taken = self.window[self.at : self.at + size].tobytes()
+        self.at += size
+        return taken
+
+    def peek(self, size: int) -> bytes:
+        return self.window[self.at : self.at + size].tobytes()
+
+    def skip(self, size: int) -> bool:
+        """Consume `size` octets, held or not, without keeping them; False if the stream ends before."""
+        while size > self.held():
+            size -= self.held()
+            self.at = self.end
+            if not self.more():
+                return False
+        self.at += size
+        return True
