@@ -7,6 +7,7 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
+
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flowtable import ORIG_IS_A
 from peerburst.capture.internet import PROTO_UDP
@@ -103,7 +104,7 @@ class Ends:
         return [to_text(int(high), int(low)) for high, low in self.host_words]
 
 
-def _pair_codes(high: Words, low: Words) -> tuple[npt.NDArray[np.int64], Words]:
+def pair_codes(high: Words, low: Words) -> tuple[npt.NDArray[np.int64], Words]:
     """(code per address, distinct addresses by 2), sorted by address."""
     if not high.size:
         return np.zeros(0, np.int64), np.zeros((0, 2), np.uint64)
@@ -124,7 +125,7 @@ def _find_hub(row: npt.NDArray[np.void], unexplained: npt.NDArray[np.bool_], ver
     if not some.size:
         return None
     packets = some["a_pkts"].astype(np.int64) + some["b_pkts"]
-    codes, distinct = _pair_codes(
+    codes, distinct = pair_codes(
         np.concatenate([some["a_hi"], some["b_hi"]]), np.concatenate([some["a_lo"], some["b_lo"]])
     )
     # Of two ends seen equally often, the one that opens flows: half a packet more for each.
@@ -144,7 +145,8 @@ def _directed_broadcast(
     last = np.uint64(255)
     to_a = local_a & (row["a_hi"] == 0) & (row["a_lo"] & last == last) & (row["a_pkts"] == 0)
     to_b = local_b & (row["b_hi"] == 0) & (row["b_lo"] & last == last) & (row["b_pkts"] == 0)
-    return to_a | to_b
+    broadcast: npt.NDArray[np.bool_] = to_a | to_b
+    return broadcast
 
 
 def _find_gateways(row: npt.NDArray[np.void], lan: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
@@ -153,7 +155,7 @@ def _find_gateways(row: npt.NDArray[np.void], lan: npt.NDArray[np.bool_]) -> npt
     serves_b = lan & (row["proto"] == PROTO_UDP) & np.isin(row["b_port"], GATEWAY_PORTS) & (row["b_pkts"] > 0)
     high = np.concatenate([row["a_hi"][serves_a], row["b_hi"][serves_b]])
     low = np.concatenate([row["a_lo"][serves_a], row["b_lo"][serves_b]])
-    return _pair_codes(high, low)[1]
+    return pair_codes(high, low)[1]
 
 
 def classify_ends(
@@ -191,7 +193,7 @@ def classify_ends(
         local_b &= ~is_b
     host_a, host_b = np.full(row.size, -1, np.int32), np.full(row.size, -1, np.int32)
     in_a, in_b = np.flatnonzero(local_a), np.flatnonzero(local_b)
-    codes, words = _pair_codes(
+    codes, words = pair_codes(
         np.concatenate([row["a_hi"][in_a], row["b_hi"][in_b]]), np.concatenate([row["a_lo"][in_a], row["b_lo"][in_b]])
     )
     host_a[in_a], host_b[in_b] = codes[: in_a.size], codes[in_a.size :]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from peerburst.analysis.entries import Entries
 from peerburst.capture.flowtable import TALKING_NS, Flows
 from peerburst.capture.kernels import kernel
@@ -76,7 +77,7 @@ def talking_at(segment, of_segment, host, end, at, talking):  # type: ignore[no-
 
 @dataclass(frozen=True, slots=True)
 class Concurrency:
-    """Per host (by index into Ends.hosts) under one model. Instants in ns since the epoch, NEVER_CROSSED where never."""
+    """Per host (by index into Ends.hosts) under one model. Instants in ns since the epoch, or NEVER_CROSSED."""
 
     peak: npt.NDArray[np.int64]
     peak_at: npt.NDArray[np.int64]

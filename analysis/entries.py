@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from peerburst.analysis.addresses import Ends, Scope
 from peerburst.analysis.gateways import Begins, Engine, GatewayModel, TwoWay, Unit
 from peerburst.capture.conntrack import (
@@ -264,7 +265,7 @@ def _successor_instants(flows: Flows) -> npt.NDArray[np.int64]:
 
 
 def _groups(flows: Flows, ends: Ends, *, by_mapping: bool) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(order, first) of segments for `walk`: by flow or, for mappings, by the local end's address, port and protocol."""
+    """(order, first) of segments for `walk`: by flow or, for mappings, by local address, port and protocol."""
     if not by_mapping:
         return np.arange(flows.segments.size), flows.first_segment
     row = flows.row

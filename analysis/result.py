@@ -1,0 +1,290 @@
+"""One capture's answers: hosts, counts under each gateway model, bursts and classes. Computed when first asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from peerburst.analysis import bursts, concurrency, entries, features, hostflows, kinds, tables
+from peerburst.analysis.addresses import Ends, Scope, classify_ends
+from peerburst.analysis.classify import Classification, classify
+from peerburst.analysis.concurrency import DEFAULT_LIMITS, Concurrency, Steps
+from peerburst.analysis.entries import Entries
+from peerburst.analysis.features import Features
+from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
+from peerburst.capture.errors import SettingsError
+from peerburst.capture.read import Capture
+
+HEADLINE = "linux-connlimit"
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """A spell in which a host opened, or was sent, connections far faster than usual. Seconds from the first packet."""
+
+    host: str
+    inbound: bool  # the connections came to the host
+    start_s: float
+    end_s: float  # when the last of its connections began
+    base_per_s: float
+    share_of_connections: float  # of all the host's
+    share_of_bytes: float
+    features: Features
+    classification: Classification
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPeak:
+    """The most entries a host held under one model. Seconds since the first packet, None where there is none."""
+
+    peak: int
+    peak_at_s: float | None
+    talking: int
+    lingering: int
+    crossed_at_s: dict[int, float | None]
+    above_s: dict[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A local host in numbers; counts leave out groups and, unless asked for, traffic between local hosts."""
+
+    name: str
+    flows: int
+    peers: int
+    ip_bytes: int
+    models: dict[str, ModelPeak]
+    inbound_peak: int  # entries that others opened to it, under the first model
+    classification: Classification
+
+
+class Analysis:
+    """What the captures say. `models` are in the order of the verdict matrix, the headline model first."""
+
+    def __init__(
+        self,
+        capture: Capture,
+        *,
+        models: Sequence[GatewayModel] | None = None,
+        local_nets: Sequence[str] | None = None,
+        limits: Sequence[int] = DEFAULT_LIMITS,
+        include_lan: bool = False,
+    ) -> None:
+        self.capture = capture
+        self.models = list(models) if models is not None else [load(name) for name in DEFAULT_MODELS]
+        self.limits = tuple(sorted(set(limits)))
+        self.include_lan = include_lan
+        self._local_nets = local_nets
+        self._concurrency: dict[tuple[str, bool], Concurrency] = {}
+
+    @cached_property
+    def ends(self) -> Ends:
+        return classify_ends(self.capture.flows.row, self._local_nets, self.capture.interface_addresses)
+
+    @cached_property
+    def facts(self) -> hostflows.FlowFacts:
+        return hostflows.flow_facts(self.capture.flows)
+
+    @cached_property
+    def kinds(self) -> npt.NDArray[np.uint8]:
+        return kinds.flow_kinds(self.capture.flows, self.facts)
+
+    @cached_property
+    def index(self) -> hostflows.HostIndex:
+        return hostflows.HostIndex(self.capture.flows, self.ends)
+
+    @cached_property
+    def host_names(self) -> list[str]:
+        """Addresses by host number, those without flows of their own included."""
+        return self.ends.hosts()
+
+    def since_start(self, ns: int) -> float:
+        """Seconds from the first packet to an instant."""
+        return (int(ns) - self.capture.first_ns) / 1e9
+
+    def host_number(self, name: str) -> int:
+        """The number of a host; raises SettingsError naming those there are."""
+        if name in self.host_names:
+            return self.host_names.index(name)
+        known = ", ".join(self.host_names[number] for number in self.ranked[:5])
+        raise SettingsError(f"no local host {name} in this capture; the busiest are: {known or 'none'}")
+
+    def model(self, name: str) -> GatewayModel:
+        """One of the models in use, or another by its name or file."""
+        return next((model for model in self.models if model.name == name), None) or load(name)
+
+    def entries(self, model: GatewayModel) -> Entries:
+        """What a gateway of this model held. Not kept: it is large, and quickly made again."""
+        return entries.apply(model, self.capture.flows, self.ends, include_lan=self.include_lan)
+
+    def concurrency(self, model: GatewayModel, *, inbound: bool = False) -> Concurrency:
+        """Peaks and crossings of all hosts under a model."""
+        key = (model.name, inbound)
+        if key not in self._concurrency:
+            self._measure(model)
+        return self._concurrency[key]
+
+    def _measure(self, model: GatewayModel) -> None:
+        held = self.entries(model)
+        for inbound in (False, True):
+            self._concurrency[model.name, inbound] = concurrency.measure(
+                held,
+                self.capture.flows,
+                len(self.host_names),
+                self.capture.last_ns,
+                self.limits,
+                inbound=inbound,
+            )
+
+    @cached_property
+    def ranked(self) -> list[int]:
+        """Host numbers, those with the highest peak first; hosts without a flow of their own are left out."""
+        if not self.models or not self.host_names:
+            return []
+        flows = self.index.counts()
+        peak = self.concurrency(self.models[0]).peak
+        inbound = self.concurrency(self.models[0], inbound=True).peak
+        order = np.lexsort((np.arange(flows.size), -flows, -inbound, -peak))
+        return [int(number) for number in order if flows[number]]
+
+    def peak(self, number: int, model: GatewayModel) -> ModelPeak:
+        """A host's highest count under a model."""
+        counted = self.concurrency(model)
+        peak = int(counted.peak[number])
+        talking = int(counted.talking_at_peak[number])
+        crossed = counted.crossed_at[number]
+        return ModelPeak(
+            peak=peak,
+            peak_at_s=self.since_start(counted.peak_at[number]) if peak else None,
+            talking=talking,
+            lingering=peak - talking,
+            crossed_at_s={
+                limit: self.since_start(at) if at != concurrency.NEVER_CROSSED else None
+                for limit, at in zip(counted.limits, crossed, strict=True)
+            },
+            above_s={
+                limit: float(ns) / 1e9 for limit, ns in zip(counted.limits, counted.above_ns[number], strict=True)
+            },
+        )
+
+    def counted_flows(self, number: int) -> hostflows.HostFlows:
+        """The flows of a host that its counts are about."""
+        flows = self.index.of(number)
+        scope = self.ends.scope[flows.flow]
+        return flows if self.include_lan else flows.take(scope != Scope.LAN)
+
+    def host(self, number: int) -> Host:
+        """A host by its number."""
+        flows = self.index.of(number)
+        seen = features.measure(flows, self.facts, self.kinds)
+        return Host(
+            name=self.host_names[number],
+            flows=seen.flows,
+            peers=seen.peers,
+            ip_bytes=seen.total_bytes,
+            models={model.name: self.peak(number, model) for model in self.models},
+            inbound_peak=int(self.concurrency(self.models[0], inbound=True).peak[number]) if self.models else 0,
+            classification=classify(seen),
+        )
+
+    @cached_property
+    def hosts(self) -> list[Host]:
+        """All local hosts that have flows, the highest peak first."""
+        return [self.host(number) for number in self.ranked]
+
+    @cached_property
+    def bursts(self) -> list[Burst]:
+        """All bursts of all hosts, in the order they began."""
+        counts = self.index.counts()
+        numbers = [number for number in self.ranked if counts[number] >= bursts.LEAST_FLOWS]
+        found = [burst for number in numbers for burst in self._bursts_of(number)]
+        return sorted(found, key=lambda burst: (burst.start_s, burst.host))
+
+    def _bursts_of(self, number: int) -> list[Burst]:
+        flows = self.index.of(number)
+        span = (self.capture.first_ns, self.capture.last_ns)
+        all_bytes = int(self.facts.ip_bytes[flows.flow].sum())
+        found = []
+        for inbound in (False, True):
+            opened = flows.take((flows.outbound != inbound) & self.facts.opened[flows.flow])
+            starts = self.facts.start_ns[opened.flow]
+            for spell in bursts.find(starts, span):
+                part = opened.take(np.arange(spell.first, spell.stop))
+                seen = features.measure(part, self.facts, self.kinds)
+                found.append(
+                    Burst(
+                        host=self.host_names[number],
+                        inbound=inbound,
+                        start_s=self.since_start(starts[spell.first]),
+                        end_s=self.since_start(starts[spell.stop - 1]),
+                        base_per_s=spell.base_per_s,
+                        share_of_connections=seen.flows / max(flows.flow.size, 1),
+                        share_of_bytes=seen.total_bytes / max(all_bytes, 1),
+                        features=seen,
+                        classification=classify(seen),
+                    )
+                )
+        return found
+
+    @cached_property
+    def scopes(self) -> dict[Scope, int]:
+        """How many flows go where."""
+        counts = np.bincount(self.ends.scope, minlength=len(Scope))
+        return {scope: int(counts[scope]) for scope in Scope}
+
+    @cached_property
+    def flows(self) -> pd.DataFrame:
+        """One row per flow; see `tables.flows_table`."""
+        return tables.flows_table(self.capture.flows, self.facts, self.ends, self.kinds)
+
+    def community_ids(self) -> list[str | None]:
+        """Community ID v1 per flow, aligned with `flows`."""
+        return tables.community_ids(self.capture.flows, self.flows)
+
+    def steps(self, host: str, model: str = HEADLINE, *, inbound: bool = False) -> Steps:
+        """The exact step function of a host's count under a model."""
+        held = self.entries(self.model(model))
+        chosen = concurrency.chosen_entries(held, inbound=inbound)
+        chosen = chosen[held.host[chosen] == self.host_number(host)]
+        return concurrency.steps(held.entry["start"][chosen], held.entry["end"][chosen])
+
+    def talking_steps(self, host: str, model: str = HEADLINE, *, inbound: bool = False) -> Steps:
+        """The step function of those that have had a packet in the last five seconds."""
+        held = self.entries(self.model(model))
+        start, end, entry = concurrency.talking_intervals(self.capture.flows, held)
+        mine = (held.host[entry] == self.host_number(host)) & (held.inbound[entry] == inbound)
+        return concurrency.steps(start[mine], end[mine])
+
+    def timeline(self, host: str, model: str = HEADLINE, *, step_s: float = 1.0) -> pd.DataFrame:
+        """The count over time, every `step_s` seconds from the first packet.
+
+        `at` is the count at the instant `t_s`, `max` and `mean` are over the step that begins there, `talking` the
+        entries at `t_s` that have had a packet in the five seconds before.
+        """
+        if not step_s > 0 or step_s * 1e9 < 1:
+            raise SettingsError(f"a step of {step_s} s is too short; name a positive number of seconds")
+        length = self.capture.last_ns - self.capture.first_ns
+        rows = int(length // round(step_s * 1e9)) + 1
+        if rows > 10_000_000:
+            raise SettingsError(f"a step of {step_s} s makes {rows} rows; name a longer step")
+        edges = self.capture.first_ns + np.arange(rows + 1) * round(step_s * 1e9)
+        counted, talking = self.steps(host, model), self.talking_steps(host, model)
+        area = counted.integral(edges)
+        return pd.DataFrame(
+            {
+                "t_s": np.arange(rows) * step_s,
+                "at": counted.value(edges[:-1]),
+                "max": counted.maximum(edges),
+                "mean": np.diff(area) / np.diff(edges),
+                "talking": talking.value(edges[:-1]),
+            }
+        )
+
+    def matrix(self, host: str) -> pd.DataFrame:
+        """The verdict matrix: models down, limits across, each cell the second the limit was crossed, or NaN."""
+        number = self.host_number(host)
+        rows = {model.name: self.peak(number, model).crossed_at_s for model in self.models}
+        return pd.DataFrame.from_dict(rows, orient="index", columns=list(self.limits)).astype(float)
