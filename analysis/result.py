@@ -16,6 +16,7 @@ from peerburst.analysis.entries import Entries
 from peerburst.analysis.features import Features
 from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
 from peerburst.capture.errors import SettingsError
+from peerburst.capture.internet import PROTO_TCP
 from peerburst.capture.read import Capture
 
 HEADLINE = "linux-connlimit"
@@ -101,16 +102,26 @@ class Analysis:
         """Addresses by host number, those without flows of their own included."""
         return self.ends.hosts()
 
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.host_names)}
+
     def since_start(self, ns: int) -> float:
         """Seconds from the first packet to an instant."""
         return (int(ns) - self.capture.first_ns) / 1e9
 
     def host_number(self, name: str) -> int:
         """The number of a host; raises SettingsError naming those there are."""
-        if name in self.host_names:
-            return self.host_names.index(name)
+        if name in self._numbers:
+            return self._numbers[name]
         known = ", ".join(self.host_names[number] for number in self.ranked[:5])
         raise SettingsError(f"no local host {name} in this capture; the busiest are: {known or 'none'}")
+
+    def busiest(self) -> str:
+        """The host with the highest peak; raises SettingsError where there is no local host."""
+        if not self.ranked:
+            raise SettingsError("no local host in this capture; say which networks are local with --local-net")
+        return self.host_names[self.ranked[0]]
 
     def model(self, name: str) -> GatewayModel:
         """One of the models in use, or another by its name or file."""
@@ -169,6 +180,21 @@ class Analysis:
                 limit: float(ns) / 1e9 for limit, ns in zip(counted.limits, counted.above_ns[number], strict=True)
             },
         )
+
+    def opened_by_others(self, number: int) -> bool:
+        """Whether a host's counted connections were all opened to it, as a server's are."""
+        if not self.models:
+            return False
+        headline = self.models[0]
+        return not self.concurrency(headline).peak[number] and bool(
+            self.concurrency(headline, inbound=True).peak[number]
+        )
+
+    def at_least(self, number: int) -> bool:
+        """Whether a host's peaks are lower bounds: packets were lost, or TCP flows were met mid-stream."""
+        flows = self.counted_flows(number)
+        is_tcp = flows.proto == PROTO_TCP
+        return self.capture.drops > 0 or bool((is_tcp & ~self.facts.opened[flows.flow]).any())
 
     def counted_flows(self, number: int) -> hostflows.HostFlows:
         """The flows of a host that its counts are about."""

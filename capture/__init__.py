@@ -1,1 +1,1 @@
-"""Packets to flows: reading captures, decoding headers, tracking flows. Knows numpy and numba, nothing of tables or pictures."""
+"""Packets to flows: reading captures, decoding headers, tracking flows. Knows nothing of tables or pictures."""

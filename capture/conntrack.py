@@ -1,4 +1,4 @@
-"""Linux's own rules for one connection: TCP's state table, UDP's stream rule, and the timeout each packet leaves behind.
+"""Linux's own rules for one connection: TCP's state table, UDP's stream rule, and the timeout each packet leaves.
 
 The rules are those of the kernel's net/netfilter/nf_conntrack_proto_tcp.c and nf_conntrack_proto_udp.c (6.x), the
 timeouts those of Documentation/networking/nf_conntrack-sysctl.rst. The flow table runs them on every packet; gateway
@@ -8,6 +8,7 @@ models then work on the states and instants that it keeps.
 from enum import IntEnum
 
 import numpy as np
+
 from peerburst.capture.kernels import part
 
 
@@ -104,7 +105,7 @@ TRANSITIONS = np.array(
 
 
 def _packet_kinds() -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    """The kind of every combination of the six old flags; combinations no stack sends are IS_NOTHING (tcp_valid_flags)."""
+    """The kind of every combination of the six old flags; those no stack sends are IS_NOTHING (tcp_valid_flags)."""
     kinds = np.full(64, IS_NOTHING, np.uint8)
     valid = {
         TCP_SYN: IS_SYN,

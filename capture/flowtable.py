@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from peerburst.capture.conntrack import (
     CLOSE,
     DELETED,
@@ -229,7 +230,8 @@ def _close_segment(row, at, segments, count):  # type: ignore[no-untyped-def]
     segments["start"][count] = row["start"][at]
     segments["last"][count] = row["last"][at]
     segments["renewed"][count] = row["renewed"][at]
-    segments["closed"][count] = row["closed"][at]
+    # What the flow's entry before this segment came to is none of a segment's without an entry.
+    segments["closed"][count] = row["closed"][at] if row["phase"][at] != NONE else NEVER
     segments["flow"][count] = at
     segments["state"][count] = row["state"][at]
     segments["phase"][count] = row["phase"][at]
@@ -289,9 +291,9 @@ def _opens(packets, i, kind):  # type: ignore[no-untyped-def]
 
 
 @part
-def _track(row, at, packets, i, from_a, kind):  # type: ignore[no-untyped-def]
+def _track(row, at, packets, i, ts, from_a, kind):  # type: ignore[no-untyped-def]
     """Linux's rules for packet i on the live entry of row `at`; answers whether they deleted it."""
-    ts, marks = packets["ts"][i], row["marks"][at]
+    marks = row["marks"][at]
     reply = from_a != (marks & OPENED_BY_A != 0)
     proto = packets["proto"][i]
     if proto == PROTO_TCP:
@@ -319,14 +321,12 @@ def _track(row, at, packets, i, from_a, kind):  # type: ignore[no-untyped-def]
 
 
 @part
-def _open_entry(row, at, packets, i, from_a, state, phase):  # type: ignore[no-untyped-def]
-    ts = packets["ts"][i]
+def _open_entry(row, at, proto, ts, from_a, state, phase):  # type: ignore[no-untyped-def]
     row["state"][at] = state
     row["phase"][at] = phase
     row["marks"][at] = OPENED_BY_A if from_a else 0
     row["renewed"][at] = ts
     row["closed"][at] = NEVER
-    proto = packets["proto"][i]
     if proto == PROTO_UDP or proto == PROTO_UDPLITE:
         row["established"][at] = ts + UDP_STREAM_AGE_NS
     elif proto == PROTO_TCP and state == ESTABLISHED and row["established"][at] == NEVER:
@@ -352,7 +352,7 @@ def _see(seen, from_a):  # type: ignore[no-untyped-def]
 
 
 @part
-def _count(row, at, packets, i, from_a, kind):  # type: ignore[no-untyped-def]
+def _count(row, at, packets, i, ts, from_a, kind):  # type: ignore[no-untyped-def]
     """Add packet i to the flow's totals."""
     if from_a:
         row["a_pkts"][at] += np.uint32(1)
@@ -364,17 +364,14 @@ def _count(row, at, packets, i, from_a, kind):  # type: ignore[no-untyped-def]
         flags = packets["flags"][i]
         row["history"][at] = _tcp_history(row["history"][at], kind, flags, packets["payload"][i], not from_a)
         if flags & 5 and row["closing"][at] == NEVER:
-            row["closing"][at] = packets["ts"][i]
+            row["closing"][at] = ts
         if kind == IS_RST or row["state"][at] == TIME_WAIT or row["state"][at] == CLOSE:
             row["flags"][at] |= CLOSED
     else:
         row["history"][at] = _remember(row["history"][at], LETTER_DATA, not from_a)
     if packets["offload"][i]:
         row["flags"][at] |= OFFLOAD
-    if packets["ts"][i] > row["last"][at]:
-        row["last"][at] = packets["ts"][i]
-    elif packets["ts"][i] < row["start"][at]:  # dated backwards: the segment begins earlier than was thought
-        row["start"][at] = packets["ts"][i]
+    row["last"][at] = ts
 
 
 @part
@@ -479,6 +476,8 @@ def update(packets, row, slots, segments, gauge, gaps, servers, work):  # type: 
             slots[slot] = at
             _begin_segment(row, at, ts, from_a)
         else:
+            # A packet dated before the flow's latest counts as of then: a flow's own time never goes back.
+            ts = max(ts, row["last"][at])
             phase = row["phase"][at]
             expired = phase != NONE and ts >= row["renewed"][at] + LINUX_TIMEOUTS_NS[phase]
             if row["seen"][at] & (A_SENT | B_SENT) == 0:
@@ -497,12 +496,12 @@ def update(packets, row, slots, segments, gauge, gaps, servers, work):  # type: 
         if row["state"][at] == NONE:
             state, phase = _opens(packets, i, kind)
             if state != NONE:
-                _open_entry(row, at, packets, i, from_a, state, phase)
+                _open_entry(row, at, packets["proto"][i], ts, from_a, state, phase)
             deleted = False
         else:
-            deleted = _track(row, at, packets, i, from_a, kind)
+            deleted = _track(row, at, packets, i, ts, from_a, kind)
         row["seen"][at] = _see(row["seen"][at], from_a)
-        _count(row, at, packets, i, from_a, kind)
+        _count(row, at, packets, i, ts, from_a, kind)
         if deleted:
             row["seen"][at] |= WAS_DELETED
             row["renewed"][at] = ts
@@ -563,7 +562,7 @@ def server_ports() -> npt.NDArray[np.uint8]:
 
 
 def segment_gaps_ns(shortest_s: Mapping[Phase, float] | None = None) -> npt.NDArray[np.int64]:
-    """Per phase, the longest silence inside a segment: what tells talking from lingering, or a shorter timeout in use."""
+    """Per phase, the longest silence inside a segment: what tells talking from lingering, or a shorter timeout."""
     gaps = np.full(PHASES, TALKING_NS, np.int64)
     for phase, seconds in (shortest_s or {}).items():
         gaps[phase] = min(gaps[phase], int(seconds * SECOND_NS))
@@ -603,6 +602,8 @@ class FlowTable:
 
     def add(self, packets: npt.NDArray[np.void]) -> None:
         """Add PACKET rows, in the order they came."""
+        if not packets.size:
+            return
         if packets.size > self._work.shape[0]:
             self._work = np.zeros((packets.size, 2), np.int64)
         self._make_room(packets.size)

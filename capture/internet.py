@@ -5,6 +5,7 @@ so that one key serves both.
 """
 
 import numpy as np
+
 from peerburst.capture.kernels import part
 from peerburst.capture.octets import be16, be32, be64
 from peerburst.capture.status import Status
@@ -44,7 +45,7 @@ MALFORMED = int(Status.MALFORMED)
 def ipv4(octets, at, stop, wire_stop):  # type: ignore[no-untyped-def]
     """(status, protocol, offset behind the header, end of the packet on the wire, IP length) of one IPv4 header.
 
-    A total length of 0 means that the card did the splitting (segmentation offload): then the frame's own length counts.
+    A total length of 0 means that the card did the splitting (segmentation offload): the frame's own length counts.
     """
     if at + IPV4_SHORTEST > stop:
         return TRUNCATED, 0, at, at, 0
@@ -75,7 +76,7 @@ def ipv6(octets, at, stop, wire_stop):  # type: ignore[no-untyped-def]
     end = at + length
     protocol = np.int64(octets[at + 6])
     position = at + IPV6_HEADER
-    for _ in range(MOST_EXTENSIONS):
+    for _ in range(MOST_EXTENSIONS + 1):
         if protocol == PROTO_FRAGMENT:
             if position + 8 > end:
                 return MALFORMED, protocol, position, end, length

@@ -14,15 +14,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import llvmlite
+import llvmlite  # type: ignore[import-untyped]
 import numba
 import numpy as np
 import platformdirs
 from numba import njit
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+# Its settings are made at run time, so no type checker knows them.
+NUMBA_SETTINGS: Any = numba.config
 
 COMPILED_MARK = "compiled"
 ANNOUNCEMENT = "peerburst: compiling packet kernels, once per installation (about 20 seconds)"
@@ -74,29 +75,29 @@ def cache_folder() -> Path:
 @contextlib.contextmanager
 def _numba_cache_at(folder: Path) -> Iterator[None]:
     """Point numba at our folder while one function is decorated; the program that imported us keeps its own setting."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)
+    before = NUMBA_SETTINGS.CACHE_DIR
+    NUMBA_SETTINGS.CACHE_DIR = str(folder)
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        NUMBA_SETTINGS.CACHE_DIR = before
 
 
-def kernel(function: Function) -> Function:
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile an entry point called from Python: cached, bounds checked (captures are hostile), without the GIL."""
     with _numba_cache_at(cache_folder()):
-        return njit(cache=True, boundscheck=True, nogil=True)(function)  # type: ignore[no-any-return]
+        return njit(cache=True, boundscheck=True, nogil=True)(function)
 
 
-def part(function: Function) -> Function:
+def part(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a piece that only kernels call: it becomes part of their machine code and needs no cache of its own."""
-    return njit(boundscheck=True, nogil=True)(function)  # type: ignore[no-any-return]
+    return njit(boundscheck=True, nogil=True)(function)
 
 
 def announce_first_compile() -> None:
     """Say once, on stderr, that the first run compiles; stay silent once the cache is warm or with the jit off."""
     mark = cache_folder() / COMPILED_MARK
-    if numba.config.DISABLE_JIT or mark.exists() or announce_first_compile.__dict__.get("said"):
+    if NUMBA_SETTINGS.DISABLE_JIT or mark.exists() or announce_first_compile.__dict__.get("said"):
         return
     announce_first_compile.__dict__["said"] = True
     print(ANNOUNCEMENT, file=sys.stderr, flush=True)
@@ -104,6 +105,6 @@ def announce_first_compile() -> None:
 
 def mark_compiled() -> None:
     """Remember that this set of kernels has been compiled, so that the next start does not announce it."""
-    if not numba.config.DISABLE_JIT:
+    if not NUMBA_SETTINGS.DISABLE_JIT:
         with contextlib.suppress(OSError):
             (cache_folder() / COMPILED_MARK).touch()

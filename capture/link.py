@@ -148,7 +148,7 @@ def _sll2(octets, at, stop):  # type: ignore[no-untyped-def]
 @part
 def _mpls(octets, at, stop):  # type: ignore[no-untyped-def]
     """RFC 3032 label stack; below it IP, or an Ethernet pseudowire behind a control word (RFC 4448)."""
-    labels = 0
+    labels, bottom = 0, 0
     while labels < MOST_TAGS:
         if at + 4 > stop:
             return CUT, at
@@ -157,6 +157,8 @@ def _mpls(octets, at, stop):  # type: ignore[no-untyped-def]
         at += 4
         if bottom:
             break
+    if not bottom:
+        return BAD, at
     if at >= stop:
         return CUT, at
     if octets[at] >> 4 == 0:
@@ -176,9 +178,11 @@ def _pppoe(octets, at, stop):  # type: ignore[no-untyped-def]
 @part
 def untag(octets, ethertype, at, stop):  # type: ignore[no-untyped-def]
     """Follow VLAN tags, PPPoE, MPLS and bridged Ethernet until something else: (EtherType or verdict, offset)."""
-    for _ in range(MOST_TAGS):
-        if ethertype == ETHERTYPE_IPV4 or ethertype == ETHERTYPE_IPV6 or ethertype < 0:
-            return ethertype, at
+    tags = 0
+    while ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6 and ethertype >= 0:
+        if tags == MOST_TAGS:
+            return BAD, at
+        tags += 1
         if ethertype == ETHERTYPE_VLAN or ethertype == ETHERTYPE_QINQ or ethertype == ETHERTYPE_QINQ_OLD:
             if at + 4 > stop:
                 return CUT, at
@@ -193,7 +197,7 @@ def untag(octets, ethertype, at, stop):  # type: ignore[no-untyped-def]
             ethertype, at = _ethernet(octets, at, stop)
         else:
             return NOT_IP, at
-    return BAD, at
+    return ethertype, at
 
 
 @part

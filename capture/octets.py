@@ -1,6 +1,7 @@
 """Reading integers out of octets inside kernels. Widened before shifting: uncompiled, np.uint8(18) << 8 is 0."""
 
 import numpy as np
+
 from peerburst.capture.kernels import part
 
 

@@ -1,6 +1,7 @@
 """One row per packet: time, addresses, ports, protocol, flags and length, decoded in batches."""
 
 import numpy as np
+
 from peerburst.capture.internet import (
     FRAGMENT,
     MALFORMED,

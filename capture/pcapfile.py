@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.kernels import kernel
 from peerburst.capture.octets import read32

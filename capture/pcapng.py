@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.kernels import kernel, part
 from peerburst.capture.octets import read16, read32
@@ -68,7 +69,9 @@ def _to_ns(ticks, units):  # type: ignore[no-untyped-def]
         if ticks > latest // scale:
             return np.int64(LATEST_NS)
         return np.int64(ticks * scale)
-    for _ in range(min(units - 9, 19)):
+    if units - 9 > 19:  # 10^20 would not fit, and no count of such ticks makes a nanosecond
+        return np.int64(0)
+    for _ in range(units - 9):
         scale *= np.uint64(10)
     return np.int64(min(ticks // scale, latest))
 
@@ -161,6 +164,7 @@ class Section:
     described: int = 0
     addresses: list[str] = field(default_factory=list)
     drops: dict[int, int] = field(default_factory=dict)
+    earlier_drops: int = 0  # of the sections before
 
     def rows(self) -> npt.NDArray[np.void]:
         return self.interfaces[: self.described]
@@ -178,6 +182,8 @@ class Section:
         if major != 1:
             raise CaptureError(path, f"is a pcapng file of version {major}, and only version 1 is known")
         self.described = 0
+        self.earlier_drops += sum(self.drops.values())
+        self.drops.clear()
 
     def describe(self, path: str, block: bytes) -> None:
         """An interface description block: link type, snapshot length, time resolution and offset, addresses."""
@@ -209,6 +215,10 @@ class Section:
             if code in (ISB_IFDROP, ISB_OSDROP) and len(value) >= 8:
                 drops += struct.unpack(self.order + "Q", value[:8])[0]
         self.drops[which] = drops
+
+    def all_drops(self) -> int:
+        """Packets dropped so far, by all interfaces of all sections."""
+        return self.earlier_drops + sum(self.drops.values())
 
     def _options(self, octets: bytes) -> Iterator[tuple[int, bytes]]:
         at = 0

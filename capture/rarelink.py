@@ -13,6 +13,7 @@ from peerburst.capture.link import (
     ETHERTYPE_IPV6,
     NOT_IP,
     STRIPPED,
+    UNKNOWN,
     address_family,
     llc,
     ppp,
@@ -30,6 +31,7 @@ LINKTYPE_PPI = 192
 LINKTYPE_IPNET = 226
 LINKTYPE_NFLOG = 239
 LINKTYPE_PKTAP = 258
+LARGEST_LINKTYPE = 0xFFFF
 
 RARE = (
     LINKTYPE_FDDI,
@@ -58,9 +60,11 @@ def _hdlc(octets, at, stop):  # type: ignore[no-untyped-def]
 
 @part
 def _frame_relay(octets, at, stop):  # type: ignore[no-untyped-def]
-    """RFC 2427: Q.922 address of two octets, control 0x03, then an NLPID."""
+    """Q.922 address of two octets, then control 0x03 and an NLPID (RFC 2427) or, as Cisco has it, an EtherType."""
     if at + 4 > stop:
         return CUT, at
+    if octets[at + 2] != 3:
+        return be16(octets, at + 2), at + 4
     nlpid_at = at + 3
     if octets[nlpid_at] == 0:  # one padding octet
         nlpid_at += 1
@@ -211,14 +215,18 @@ def _is_rare(link):  # type: ignore[no-untyped-def]
 
 @part
 def _envelope(octets, at, stop, link):  # type: ignore[no-untyped-def]
-    """PPI and PKTAP carry a frame of another link type: (that type or CUT, its offset)."""
-    if link == LINKTYPE_PPI:
-        if at + 8 > stop:
-            return CUT, at
-        return le32(octets, at + 4), at + max(8, le16(octets, at + 2))
-    if at + 12 > stop:
+    """PPI and PKTAP carry a frame of another link type: (that type or a verdict, its offset)."""
+    if at + (8 if link == LINKTYPE_PPI else 12) > stop:
         return CUT, at
-    return le32(octets, at + 8), at + max(12, le32(octets, at))
+    if link == LINKTYPE_PPI:
+        inner, length = le32(octets, at + 4), max(8, le16(octets, at + 2))
+    else:
+        inner, length = le32(octets, at + 8), max(12, le32(octets, at))
+    if at + length > stop:
+        return CUT, at
+    if inner > LARGEST_LINKTYPE or inner == LINKTYPE_PPI or inner == LINKTYPE_PKTAP:
+        return UNKNOWN, at  # no such type, or an envelope in an envelope, which nobody writes
+    return inner, at + length
 
 
 @kernel
@@ -229,8 +237,8 @@ def strip(octets, frames, count):  # type: ignore[no-untyped-def]
         wire_stop = at + frames["wire"][i]
         if link == LINKTYPE_PPI or link == LINKTYPE_PKTAP:
             link, at = _envelope(octets, at, stop, link)
-            if link < 0 or at > stop:
-                link = STRIPPED + CUT
+            if link < 0:
+                link += STRIPPED
         if _is_rare(link):
             ethertype, at = _framed(octets, at, stop, link)
             link = STRIPPED + ethertype

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+
 from peerburst.capture import pcapfile, pcapng
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.packets import FRAME, PACKET, decode
@@ -128,6 +129,10 @@ class PacketSource:
                 return True
         except CutShort as error:
             return self._stop(str(error))
+        except CaptureError as error:
+            if not self.octets_read:  # no packet yet: it is no capture at all
+                raise
+            return self._stop(error.reason)
         except OSError as error:
             return self._stop(f"reading failed: {error.strerror or error}")
         if self._octets.held():
@@ -161,7 +166,7 @@ class PacketSource:
                 self.addresses = section.addresses
             else:
                 section.count_drops(block)
-                self.drops = sum(section.drops.values())
+                self.drops = section.all_drops()
             return True
         if not octets.skip(length):
             return self._stop("is cut short within a block")

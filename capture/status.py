@@ -1,4 +1,4 @@
-"""What became of each packet. Every packet ends in exactly one status; the totals are shown, none is dropped silently."""
+"""What became of each packet. Every packet ends in exactly one status; totals are shown, none is dropped silently."""
 
 from enum import IntEnum
 

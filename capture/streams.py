@@ -11,9 +11,11 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
 from peerburst.capture.errors import CaptureError
 
 COMPRESSED_CHUNK = 1 << 18
+MOST_AT_ONCE = 1 << 22  # octets out of a decompressor at a time: a few compressed ones can stand for gigabytes
 # A hostile header may ask a decompressor for gigabytes of window; libraries' own tools stop at about this much.
 MOST_WINDOW = 1 << 27
 
@@ -28,10 +30,12 @@ class Decompressor(Protocol):
     """One frame of a compressed stream, as the standard library's decompressor objects offer it."""
 
     @property
-    def unused_data(self) -> bytes: ...
+    def unused_data(self) -> bytes | None: ...
     @property
     def eof(self) -> bool: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
+    @property
+    def needs_input(self) -> bool: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
 class CutShort(Exception):
@@ -43,6 +47,7 @@ class _Inflate:
 
     def __init__(self) -> None:
         self._object = zlib.decompressobj(wbits=31)
+        self.needs_input = True
 
     @property
     def unused_data(self) -> bytes:
@@ -52,15 +57,45 @@ class _Inflate:
     def eof(self) -> bool:
         return self._object.eof
 
-    def decompress(self, data: bytes) -> bytes:
-        return self._object.decompress(data)
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        made = self._object.decompress(self._object.unconsumed_tail + data, max_length)
+        self.needs_input = len(made) < max_length
+        return made
 
 
-def _unzstd() -> Decompressor:
-    import zstandard
+class _Unzstd:
+    """zstandard's decompressor with that face; it knows no `max_length`, so it is fed in small pieces."""
 
-    made: Decompressor = zstandard.ZstdDecompressor(max_window_size=MOST_WINDOW).decompressobj()
-    return made
+    PIECE = 1 << 10  # one block of 4 octets may stand for 128 KiB
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._object = zstandard.ZstdDecompressor(max_window_size=MOST_WINDOW).decompressobj()
+        self._waiting = memoryview(b"")
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._object.unused_data + self._waiting.tobytes()
+
+    @property
+    def eof(self) -> bool:
+        return self._object.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._waiting
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if data:
+            self._waiting = memoryview(data)
+        made: list[bytes] = []
+        size = 0
+        while self._waiting and not self.eof and size < max_length:
+            piece, self._waiting = self._waiting[: self.PIECE], self._waiting[self.PIECE :]
+            made.append(self._object.decompress(piece))
+            size += len(made[-1])
+        return b"".join(made)
 
 
 def _unlz4() -> Decompressor:
@@ -76,7 +111,7 @@ def _unxz() -> Decompressor:
 
 COMPRESSIONS: dict[bytes, tuple[str, Callable[[], Decompressor]]] = {
     b"\x1f\x8b": ("gzip", _Inflate),
-    b"\x28\xb5\x2f\xfd": ("zstd", _unzstd),
+    b"\x28\xb5\x2f\xfd": ("zstd", _Unzstd),
     b"\xfd7zXZ\x00": ("xz", _unxz),
     b"\x04\x22\x4d\x18": ("lz4", _unlz4),
     b"BZh": ("bzip2", bz2.BZ2Decompressor),
@@ -107,15 +142,16 @@ class Decompressed:
         if self._frame is not None and self._frame.eof:
             rest = self._frame.unused_data or b""
             self._frame = None
-        data = rest or self._source.read(COMPRESSED_CHUNK)
+        waiting = self._frame is not None and not self._frame.needs_input
+        data = rest or (b"" if waiting else self._source.read(COMPRESSED_CHUNK))
         if self._frame is None:
             if not data.rstrip(b"\0"):  # the end, or padding some tools leave behind the last member
                 return bool(data)
             self._frame = self._make()
-        elif not data:
+        elif not data and not waiting:
             raise CutShort(f"the {self._name} stream is cut short")
         try:
-            self._ready = memoryview(self._frame.decompress(data))
+            self._ready = memoryview(self._frame.decompress(data, MOST_AT_ONCE))
         except Exception as error:  # each library has its own class for a broken stream
             raise CutShort(f"the {self._name} stream is damaged ({error})") from error
         return True

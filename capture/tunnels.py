@@ -5,6 +5,7 @@ VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281).
 """
 
 import numpy as np
+
 from peerburst.capture.internet import FRAGMENT, OK, PROTO_GRE, PROTO_IPIP, PROTO_IPV6, PROTO_UDP
 from peerburst.capture.kernels import kernel, part
 from peerburst.capture.link import (

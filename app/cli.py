@@ -1,0 +1,367 @@
+"""The command line: asks, prints, and turns errors into a sentence and an exit code.
+
+Exit codes: 0 ok, 1 could not, 2 usage, 3 a check or limit failed. Data goes to standard output, all else to standard
+error. Heavy modules are imported by the commands that need them, so that `--help` answers at once.
+"""
+
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from peerburst import __version__
+from peerburst.capture.errors import PeerburstError, SettingsError
+
+if TYPE_CHECKING:
+    from peerburst.analysis.result import Analysis, Host
+
+COULD_NOT, USAGE, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="peerburst",
+    help="What a host's connections look like to the gateway in front of it.",
+    epilog="peerburst CAPTURE... is short for peerburst analyze CAPTURE...",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+gateways_app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="The gateway models: what each counts, and its timeouts with their sources.",
+)
+app.add_typer(gateways_app, name="gateways")
+
+
+class AnalysisFormat(StrEnum):
+    table = "table"
+    json = "json"
+
+
+class FlowsFormat(StrEnum):
+    csv = "csv"
+    jsonl = "jsonl"
+    parquet = "parquet"
+    zeek = "zeek"
+
+
+class TimelineFormat(StrEnum):
+    csv = "csv"
+    jsonl = "jsonl"
+
+
+class When(StrEnum):
+    auto = "auto"
+    on = "on"
+    off = "off"
+
+
+Captures = Annotated[
+    list[str] | None, typer.Argument(metavar="CAPTURE...", help="pcap or pcapng, plain or compressed; - is stdin.")
+]
+Read = Annotated[list[str] | None, typer.Option("-r", "--read", metavar="FILE", help="A capture to read; repeatable.")]
+Inner = Annotated[
+    bool, typer.Option("--inner", help="Follow tunnels: GRE, IP-in-IP, 6in4, Teredo, VXLAN, Geneve, GTP.")
+]
+Count = Annotated[int | None, typer.Option("-c", "--count", metavar="N", help="Stop after N packets.")]
+LocalNet = Annotated[
+    list[str] | None,
+    typer.Option("--local-net", metavar="CIDR", help="A network of local hosts, instead of the private ranges."),
+]
+IncludeLan = Annotated[bool, typer.Option("--include-lan", help="Count traffic between local hosts too.")]
+Model = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="NAME|FILE", help="A gateway model, flat:SECONDS or a .toml file; repeatable."),
+]
+Limit = Annotated[
+    list[int] | None,
+    typer.Option("--limit", metavar="N", help="A limit per host (200); repeatable, the first is drawn."),
+]
+HostName = Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="The host to speak of; the busiest.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No warnings and no progress on stderr.")]
+Progress = Annotated[When, typer.Option("--progress", help="Show how far reading is, on stderr.")]
+Output = Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="Write here instead of stdout.")]
+
+
+def _open(
+    captures: list[str] | None,
+    read: list[str] | None,
+    *,
+    inner: bool,
+    count: int | None,
+    local_net: list[str] | None,
+    include_lan: bool,
+    model: list[str] | None,
+    limit: list[int] | None,
+    quiet: bool,
+    progress: When,
+) -> "Analysis":
+    """Read the captures with these options; warnings go to standard error."""
+    paths = [*(read or []), *(captures or [])]
+    if not paths:
+        raise typer.BadParameter("name a capture to read (- is standard input)")
+    from peerburst.opening import Settings, analyse
+    from peerburst.progress import ReadingProgress
+
+    settings = Settings(
+        models=tuple(model or ()),
+        limits=_limits(limit),
+        local_nets=tuple(local_net) if local_net else None,
+        include_lan=include_lan,
+        follow_tunnels=inner,
+        most_packets=count,
+    )
+    shown = progress is When.on or (progress is When.auto and sys.stderr.isatty() and not quiet)
+    with ReadingProgress(sys.stderr if shown else None) as watch:
+        analysis = analyse(paths, settings, watch.update)
+    if not quiet:
+        for warning in analysis.capture.warnings:
+            _say(f"warning: {warning}")
+    return analysis
+
+
+def _limits(limit: list[int] | None) -> tuple[int, ...]:
+    """The limits asked for; one alone stands among the usual ones, first."""
+    from peerburst.analysis.concurrency import DEFAULT_LIMITS
+
+    if not limit:
+        return ()
+    return (*limit, *(usual for usual in DEFAULT_LIMITS if usual not in limit)) if len(limit) == 1 else tuple(limit)
+
+
+def _chosen_limit(limit: list[int] | None) -> int:
+    from peerburst.analysis.concurrency import DEFAULT_LIMIT
+
+    return limit[0] if limit else DEFAULT_LIMIT
+
+
+def _chosen_host(analysis: "Analysis", name: str | None) -> "Host | None":
+    if name is not None:
+        return analysis.host(analysis.host_number(name))
+    return analysis.hosts[0] if analysis.hosts else None
+
+
+def _say(text: str) -> None:
+    """One line on standard error; control characters from file names stay harmless."""
+    from peerburst.analysis.wording import one_line
+
+    print(f"peerburst: {one_line(text)}", file=sys.stderr)
+
+
+@app.command()
+def analyze(
+    captures: Captures = None,
+    read: Read = None,
+    host: HostName = None,
+    model: Model = None,
+    limit: Limit = None,
+    format: Annotated[
+        AnalysisFormat, typer.Option("--format", help="Sentences and tables, or one object.")
+    ] = AnalysisFormat.table,
+    local_net: LocalNet = None,
+    include_lan: IncludeLan = False,
+    inner: Inner = False,
+    count: Count = None,
+    quiet: Quiet = False,
+    progress: Progress = When.auto,
+) -> None:
+    """Say how many connections each host held, what they were, and what a limit would have done."""
+    analysis = _open(
+        captures, read, inner=inner, count=count, local_net=local_net, include_lan=include_lan, model=model,
+        limit=limit, quiet=quiet, progress=progress,
+    )  # fmt: skip
+    if format is AnalysisFormat.json:
+        from peerburst.document import document
+
+        json.dump(document(analysis), sys.stdout, allow_nan=False)
+        print()
+        return
+    from peerburst import terminal
+
+    terminal.print_analysis(analysis, _chosen_host(analysis, host), _chosen_limit(limit), terminal.console())
+
+
+@app.command()
+def report(
+    captures: Captures = None,
+    read: Read = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.")
+    ] = "peerburst-report",
+    host: HostName = None,
+    model: Model = None,
+    limit: Limit = None,
+    local_net: LocalNet = None,
+    include_lan: IncludeLan = False,
+    inner: Inner = False,
+    count: Count = None,
+    quiet: Quiet = False,
+    progress: Progress = When.auto,
+) -> None:
+    """Write a folder with six pictures, the verdict and the numbers; print the verdict and where the folder is."""
+    analysis = _open(
+        captures, read, inner=inner, count=count, local_net=local_net, include_lan=include_lan, model=model,
+        limit=limit, quiet=quiet, progress=progress,
+    )  # fmt: skip
+    from peerburst import report as report_folder
+    from peerburst import terminal
+
+    name = host or analysis.busiest()
+    chosen = _chosen_limit(limit)
+    terminal.print_analysis(analysis, _chosen_host(analysis, name), chosen, terminal.console())
+    files = report_folder.write(analysis, output, name, chosen)
+    print(f"\nThe report is in {Path(output).resolve()}: {', '.join(path.name for path in files)}")
+
+
+@app.command()
+def flows(
+    captures: Captures = None,
+    read: Read = None,
+    format: Annotated[FlowsFormat, typer.Option("--format", help="How to write them.")] = FlowsFormat.csv,
+    output: Output = None,
+    model: Model = None,
+    local_net: LocalNet = None,
+    inner: Inner = False,
+    count: Count = None,
+    quiet: Quiet = False,
+    progress: Progress = When.auto,
+) -> None:
+    """Write every flow, with the names of Zeek's conn.log."""
+    analysis = _open(
+        captures, read, inner=inner, count=count, local_net=local_net, include_lan=False, model=model, limit=None,
+        quiet=quiet, progress=progress,
+    )  # fmt: skip
+    from peerburst.export import FlowFormat, write_flows
+
+    write_flows(analysis, FlowFormat(format.value), output)
+
+
+@app.command()
+def timeline(
+    captures: Captures = None,
+    read: Read = None,
+    host: HostName = None,
+    model: Model = None,
+    step: Annotated[float, typer.Option("--step", metavar="SECONDS", help="Seconds from row to row.")] = 1.0,
+    format: Annotated[TimelineFormat, typer.Option("--format", help="How to write it.")] = TimelineFormat.csv,
+    output: Output = None,
+    local_net: LocalNet = None,
+    include_lan: IncludeLan = False,
+    inner: Inner = False,
+    count: Count = None,
+    quiet: Quiet = False,
+    progress: Progress = When.auto,
+) -> None:
+    """Write a host's count over time: t_s, at that instant, max and mean until the next, talking."""
+    analysis = _open(
+        captures, read, inner=inner, count=count, local_net=local_net, include_lan=include_lan, model=model,
+        limit=None, quiet=quiet, progress=progress,
+    )  # fmt: skip
+    from peerburst.export import TableFormat, write_timeline
+
+    frame = analysis.timeline(host or analysis.busiest(), analysis.models[0].name, step_s=step)
+    write_timeline(frame, TableFormat(format.value), output)
+
+
+@app.command()
+def synth(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO.toml", help="Guests and what their programs do.")],
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", help="A .pcap or .pcapng, or .gz or .zst of one.")
+    ],
+    quiet: Quiet = False,
+) -> None:
+    """Write a capture from a scenario, with the label of every packet beside it."""
+    from peerburst.analysis.wording import counted, size, span
+    from peerburst.capture.synth import write_scenario
+
+    made = write_scenario(scenario, output)
+    if not quiet:
+        _say(
+            f"{made.capture}: {counted(made.packets, 'packet')}, {counted(made.flows, 'flow')}, {size(made.octets)} on"
+            f" the wire, {span(made.duration_s)}; labels in {made.flow_labels} and {made.packet_labels}"
+        )
+
+
+@gateways_app.command("list")
+def list_gateways() -> None:
+    """List the models that come with peerburst."""
+    from peerburst import terminal
+    from peerburst.analysis.gateways import shipped
+
+    terminal.print_gateways(shipped(), terminal.console())
+
+
+@gateways_app.command("show")
+def show_gateway(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model, flat:SECONDS or a file.")],
+) -> None:
+    """Show what a model counts and each of its timeouts, with the source."""
+    from peerburst import terminal
+    from peerburst.analysis.gateways import load
+
+    terminal.print_gateway(load(name), terminal.console())
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[bool, typer.Option("-V", "--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        print(f"peerburst {__version__}")
+        raise typer.Exit
+
+
+COMMANDS = ("analyze", "report", "flows", "timeline", "synth", "gateways")
+OWN_OPTIONS = ("-h", "--help", "-V", "--version", "--install-completion", "--show-completion")
+
+
+def with_command(arguments: list[str]) -> list[str]:
+    """`peerburst CAPTURE...` means `peerburst analyze CAPTURE...`."""
+    if not arguments or arguments[0] in COMMANDS or arguments[0] in OWN_OPTIONS:
+        return arguments
+    return ["analyze", *arguments]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line; answers the exit code."""
+    try:
+        return _run(with_command(sys.argv[1:] if arguments is None else arguments))
+    except PeerburstError as error:
+        _say(str(error))
+        return USAGE if isinstance(error, SettingsError) else COULD_NOT
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (| head): nothing is wrong, and nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        _say("not enough memory for this capture; read a part of it with -c")
+        return COULD_NOT
+
+
+def _run(arguments: list[str]) -> int:
+    import click
+
+    command: Any = typer.main.get_command(app)
+    try:
+        code = command.main(args=arguments, prog_name="peerburst", standalone_mode=False)
+    except click.exceptions.Abort:
+        raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return error.exit_code
+    sys.stdout.flush()
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

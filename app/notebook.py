@@ -1,0 +1,139 @@
+"""The friendly face for notebooks and scripts: open a capture, get DataFrames and figures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from peerburst.analysis import gateways as models_of_gateways
+from peerburst.opening import Settings, analyse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+Path_like = str | os.PathLike[str]
+
+
+def open(
+    *captures: Path_like,
+    models: Sequence[str] = (),
+    limits: Sequence[int] = (),
+    local_nets: Sequence[str] | None = None,
+    include_lan: bool = False,
+    inner: bool = False,
+) -> OpenCapture:
+    """Read one or more captures (pcap or pcapng, compressed or not; `-` is standard input) as one stream.
+
+    `models`: gateway models by name or file, the first the headline; the usual ones by default. `limits`: connections
+    per host, the first the one that pictures draw (200 by default). `local_nets`: networks of local hosts, by default
+    the private ranges and what the capture says. `include_lan`: count traffic between local hosts too. `inner`: follow
+    tunnels. Raises CaptureError for a file that cannot be read, SettingsError for a setting that makes no sense.
+    """
+    settings = Settings(
+        models=tuple(models),
+        limits=tuple(limits),
+        local_nets=None if local_nets is None else tuple(local_nets),
+        include_lan=include_lan,
+        follow_tunnels=inner,
+    )
+    return OpenCapture([os.fspath(path) for path in captures], settings)
+
+
+def gateways() -> pd.DataFrame:
+    """The gateway models that come with peerburst: title and timeouts in seconds, one row each."""
+    rows = {
+        model.name: {"title": model.title, **{phase: model.timeout_s(phase) for phase in models_of_gateways.PHASES}}
+        for model in models_of_gateways.shipped()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+class OpenCapture:
+    """A capture that has been read. Hosts are named by their address; the default host is the one with most entries."""
+
+    def __init__(self, paths: Sequence[str], settings: Settings) -> None:
+        self.settings = settings
+        self.analysis = analyse(paths, settings)
+
+    @property
+    def host(self) -> str:
+        """The host that held most entries under the headline model."""
+        return self.analysis.busiest()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What went wrong while reading."""
+        return self.analysis.capture.warnings
+
+    @property
+    def statuses(self) -> pd.Series[int]:
+        """How many packets ended how."""
+        return pd.Series({status.name.lower(): count for status, count in self.analysis.capture.statuses.items()})
+
+    @property
+    def flows(self) -> pd.DataFrame:
+        """One row per flow: Zeek's names, times in UTC, bytes by the IP length field."""
+        return self.analysis.flows
+
+    @property
+    def hosts(self) -> pd.DataFrame:
+        """One row per local host: flows, peers, bytes, class, and the peak under each model."""
+        rows = {
+            host.name: {
+                "flows": host.flows,
+                "peers": host.peers,
+                "ip_bytes": host.ip_bytes,
+                "class": host.classification.label.value,
+                **{name: peak.peak for name, peak in host.models.items()},
+            }
+            for host in self.analysis.hosts
+        }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    @property
+    def bursts(self) -> pd.DataFrame:
+        """One row per burst: host, seconds from the first packet, class, and the features it was decided on."""
+        return pd.DataFrame(
+            [
+                {
+                    "host": burst.host,
+                    "inbound": burst.inbound,
+                    "start_s": burst.start_s,
+                    "end_s": burst.end_s,
+                    "class": burst.classification.label.value,
+                    "confidence": burst.classification.confidence,
+                    "evidence": "; ".join(evidence.says for evidence in burst.classification.evidence),
+                    **{name: getattr(burst.features, name) for name in burst.features.__slots__},
+                }
+                for burst in self.analysis.bursts
+            ]
+        )
+
+    def timeline(self, host: str | None = None, *, model: str | None = None, step_s: float = 1.0) -> pd.DataFrame:
+        """The host's count every `step_s` seconds: at that instant, the largest and mean until the next, talking."""
+        return self.analysis.timeline(host or self.host, self._model(model), step_s=step_s)
+
+    def matrix(self, host: str | None = None) -> pd.DataFrame:
+        """Models down, limits across: the second at which the host exceeded the limit, NaN if it never did."""
+        return self.analysis.matrix(host or self.host)
+
+    def plot(self, name: str = "timeline", host: str | None = None, *, model: str | None = None) -> Figure:
+        """One of the pictures timeline, graph, raster, scatter, shares, matrix, as a matplotlib figure."""
+        from peerburst.analysis import pictures
+
+        chosen = self._model(model)
+        return pictures.figure(self.analysis, name, host or self.host, model=chosen, limit=self.settings.limit)
+
+    def report(self, folder: Path_like, host: str | None = None) -> list[Path]:
+        """Write all pictures, the verdict and the numbers into a folder; answers the files."""
+        from peerburst import report
+
+        return report.write(self.analysis, folder, host or self.host, self.settings.limit)
+
+    def _model(self, name: str | None) -> str:
+        return name or self.analysis.models[0].name

@@ -1,0 +1,105 @@
+"""Reading captures into a flow table: the way of every saved packet."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from peerburst.capture.errors import SettingsError
+from peerburst.capture.flowtable import Flows, FlowTable
+from peerburst.capture.kernels import announce_first_compile, mark_compiled
+from peerburst.capture.merge import in_time_order
+from peerburst.capture.source import PacketSource
+from peerburst.capture.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a reading is: packets so far, octets read of those on disk (0 if unknown), seconds since the start."""
+
+    packets: int
+    octets_read: int
+    octets_total: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """All that was kept of one or more captures."""
+
+    paths: tuple[str, ...]
+    flows: Flows
+    packets: int
+    statuses: dict[Status, int]
+    first_ns: int  # the earliest packet's instant since the epoch; 0 of an empty capture
+    last_ns: int
+    warnings: tuple[str, ...]
+    interface_addresses: tuple[str, ...]  # as pcapng interface descriptions give them
+    drops: int  # packets that interfaces and system report as lost
+
+    @property
+    def duration_s(self) -> float:
+        return (self.last_ns - self.first_ns) / 1e9
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except (OSError, ValueError):
+        return 0
+
+
+def read(
+    paths: Sequence[str],
+    *,
+    follow_tunnels: bool = False,
+    most_packets: int | None = None,
+    gaps_ns: npt.NDArray[np.int64] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Capture:
+    """Read captures as one stream in time order; `-` is standard input.
+
+    Raises CaptureError if one of them cannot be read at all. Damage on the way ends that file with a warning; an
+    interrupt (Ctrl-C) ends the reading with what was read so far.
+    """
+    if not paths:
+        raise SettingsError("no capture was named")
+    if paths.count("-") > 1:
+        raise SettingsError("standard input (-) can be read only once")
+    announce_first_compile()
+    table = FlowTable(gaps_ns)
+    sources: list[PacketSource] = []
+
+    def open_source(path: str) -> PacketSource:
+        sources.append(PacketSource(path, follow_tunnels=follow_tunnels))
+        return sources[-1]
+
+    interrupted = []
+    began, total = time.monotonic(), sum(_size(path) for path in paths)
+    try:
+        for _source, packets in in_time_order(paths, open_source):
+            wanted = packets if most_packets is None else packets[: most_packets - table.packets]
+            if wanted.size:
+                table.add(wanted)
+            if most_packets is not None and table.packets >= most_packets:
+                break
+            if progress is not None:
+                done = sum(source.octets_read for source in sources)
+                progress(Progress(table.packets, done, total, time.monotonic() - began))
+    except KeyboardInterrupt:
+        interrupted.append("reading was interrupted; what follows is of the part that was read")
+    mark_compiled()
+    return Capture(
+        paths=tuple(paths),
+        flows=table.flows(),
+        packets=table.packets,
+        statuses={status: int(table.statuses[status]) for status in Status},
+        first_ns=table.first_ns or 0,
+        last_ns=table.last_ns or 0,
+        warnings=tuple([text for source in sources for text in source.warnings] + interrupted),
+        interface_addresses=tuple(address for source in sources for address in source.addresses),
+        drops=sum(source.drops for source in sources),
+    )
