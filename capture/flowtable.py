@@ -142,47 +142,47 @@ def _rest(a_port, b_port, proto):  # type: ignore[no-untyped-def]
 
 
 @part
-def _source_is_a(packets, i):  # type: ignore[no-untyped-def]
+def _source_is_a(packet):  # type: ignore[no-untyped-def]
     """Whether the sender is the smaller end."""
-    if packets["src_hi"][i] != packets["dst_hi"][i]:
-        return packets["src_hi"][i] < packets["dst_hi"][i]
-    if packets["src_lo"][i] != packets["dst_lo"][i]:
-        return packets["src_lo"][i] < packets["dst_lo"][i]
-    return packets["sport"][i] <= packets["dport"][i]
+    if packet["src_hi"] != packet["dst_hi"]:
+        return packet["src_hi"] < packet["dst_hi"]
+    if packet["src_lo"] != packet["dst_lo"]:
+        return packet["src_lo"] < packet["dst_lo"]
+    return packet["sport"] <= packet["dport"]
 
 
 @part
-def _same(row, at, packets, i, from_a):  # type: ignore[no-untyped-def]
-    """Whether packet i belongs to the 5-tuple of row `at`."""
-    if row["proto"][at] != packets["proto"][i]:
+def _same(flow, packet, from_a):  # type: ignore[no-untyped-def]
+    """Whether a packet belongs to a flow's 5-tuple."""
+    if flow["proto"] != packet["proto"]:
         return False
     if from_a:
         return (
-            row["a_lo"][at] == packets["src_lo"][i]
-            and row["b_lo"][at] == packets["dst_lo"][i]
-            and row["a_port"][at] == packets["sport"][i]
-            and row["b_port"][at] == packets["dport"][i]
-            and row["a_hi"][at] == packets["src_hi"][i]
-            and row["b_hi"][at] == packets["dst_hi"][i]
+            flow["a_lo"] == packet["src_lo"]
+            and flow["b_lo"] == packet["dst_lo"]
+            and flow["a_port"] == packet["sport"]
+            and flow["b_port"] == packet["dport"]
+            and flow["a_hi"] == packet["src_hi"]
+            and flow["b_hi"] == packet["dst_hi"]
         )
     return (
-        row["a_lo"][at] == packets["dst_lo"][i]
-        and row["b_lo"][at] == packets["src_lo"][i]
-        and row["a_port"][at] == packets["dport"][i]
-        and row["b_port"][at] == packets["sport"][i]
-        and row["a_hi"][at] == packets["dst_hi"][i]
-        and row["b_hi"][at] == packets["src_hi"][i]
+        flow["a_lo"] == packet["dst_lo"]
+        and flow["b_lo"] == packet["src_lo"]
+        and flow["a_port"] == packet["dport"]
+        and flow["b_port"] == packet["sport"]
+        and flow["a_hi"] == packet["dst_hi"]
+        and flow["b_hi"] == packet["src_hi"]
     )
 
 
 @part
-def _is_flipped(packets, i, kind, servers):  # type: ignore[no-untyped-def]
+def _is_flipped(packet, kind, servers):  # type: ignore[no-untyped-def]
     """Whether the first packet seen comes from the responder.
 
     As Zeek decides: a SYN comes from the originator, a SYN+ACK from the responder; a TCP flow met mid-stream, and any
     UDP flow, is turned round if its source port is a likely server's and its destination port is not.
     """
-    proto = packets["proto"][i]
+    proto = packet["proto"]
     if proto == PROTO_TCP:
         if kind == IS_SYN:
             return False
@@ -190,52 +190,51 @@ def _is_flipped(packets, i, kind, servers):  # type: ignore[no-untyped-def]
             return True
     elif proto != PROTO_UDP and proto != PROTO_UDPLITE:
         return False
-    return servers[packets["sport"][i]] != 0 and servers[packets["dport"][i]] == 0
+    return servers[packet["sport"]] != 0 and servers[packet["dport"]] == 0
 
 
 @part
-def _begin_flow(row, at, packets, i, from_a, flipped):  # type: ignore[no-untyped-def]
+def _begin_flow(flow, packet, from_a, flipped):  # type: ignore[no-untyped-def]
     if from_a:
-        row["a_hi"][at], row["a_lo"][at] = packets["src_hi"][i], packets["src_lo"][i]
-        row["b_hi"][at], row["b_lo"][at] = packets["dst_hi"][i], packets["dst_lo"][i]
-        row["a_port"][at], row["b_port"][at] = packets["sport"][i], packets["dport"][i]
+        flow["a_hi"], flow["a_lo"] = packet["src_hi"], packet["src_lo"]
+        flow["b_hi"], flow["b_lo"] = packet["dst_hi"], packet["dst_lo"]
+        flow["a_port"], flow["b_port"] = packet["sport"], packet["dport"]
     else:
-        row["a_hi"][at], row["a_lo"][at] = packets["dst_hi"][i], packets["dst_lo"][i]
-        row["b_hi"][at], row["b_lo"][at] = packets["src_hi"][i], packets["src_lo"][i]
-        row["a_port"][at], row["b_port"][at] = packets["dport"][i], packets["sport"][i]
-    row["proto"][at] = packets["proto"][i]
-    row["flags"][at] = (FIRST_IS_A if from_a else 0) | (ORIG_IS_A if from_a != flipped else 0)
-    row["state"][at] = NONE
-    row["marks"][at] = 0
-    row["phase"][at] = NONE
-    row["seen"][at] = 0
-    row["icmp"][at] = packets["window"][i]
-    row["successor"][at] = -1
-    row["a_pkts"][at] = 0
-    row["b_pkts"][at] = 0
-    row["a_bytes"][at] = 0
-    row["b_bytes"][at] = 0
-    row["history"][at] = 0
-    row["closed"][at] = NEVER
-    row["established"][at] = NEVER
-    row["closing"][at] = NEVER
-    row["last"][at] = packets["ts"][i]
-    row["start"][at] = packets["ts"][i]
-    row["renewed"][at] = packets["ts"][i]
+        flow["a_hi"], flow["a_lo"] = packet["dst_hi"], packet["dst_lo"]
+        flow["b_hi"], flow["b_lo"] = packet["src_hi"], packet["src_lo"]
+        flow["a_port"], flow["b_port"] = packet["dport"], packet["sport"]
+    flow["proto"] = packet["proto"]
+    flow["flags"] = (FIRST_IS_A if from_a else 0) | (ORIG_IS_A if from_a != flipped else 0)
+    flow["state"] = NONE
+    flow["marks"] = 0
+    flow["phase"] = NONE
+    flow["seen"] = 0
+    flow["icmp"] = packet["window"]
+    flow["successor"] = -1
+    flow["a_pkts"] = 0
+    flow["b_pkts"] = 0
+    flow["a_bytes"] = 0
+    flow["b_bytes"] = 0
+    flow["history"] = 0
+    flow["closed"] = NEVER
+    flow["established"] = NEVER
+    flow["closing"] = NEVER
+    flow["last"] = packet["ts"]
+    flow["start"] = packet["ts"]
+    flow["renewed"] = packet["ts"]
 
 
 @part
-def _close_segment(row, at, segments, count):  # type: ignore[no-untyped-def]
-    """Write the segment at hand to segments[count]."""
-    segments["start"][count] = row["start"][at]
-    segments["last"][count] = row["last"][at]
-    segments["renewed"][count] = row["renewed"][at]
-    # What the flow's entry before this segment came to is none of a segment's without an entry.
-    segments["closed"][count] = row["closed"][at] if row["phase"][at] != NONE else NEVER
-    segments["flow"][count] = at
-    segments["state"][count] = row["state"][at]
-    segments["phase"][count] = row["phase"][at]
-    segments["seen"][count] = row["seen"][at]
+def _close_segment(flow, number, segment):  # type: ignore[no-untyped-def]
+    """Write the segment at hand of a flow, which has this number, to a row of segments."""
+    segment["start"] = flow["start"]
+    segment["last"] = flow["last"]
+    segment["renewed"] = flow["renewed"]
+    segment["closed"] = flow["closed"]
+    segment["flow"] = number
+    segment["state"] = flow["state"]
+    segment["phase"] = flow["phase"]
+    segment["seen"] = flow["seen"]
 
 
 @part
@@ -276,68 +275,68 @@ def _is_icmp_request(proto, message):  # type: ignore[no-untyped-def]
 
 
 @part
-def _opens(packets, i, kind):  # type: ignore[no-untyped-def]
-    """(state, phase) of the entry that packet i opens where there is none; (NONE, NONE) if it opens none."""
-    proto = packets["proto"][i]
+def _opens(packet, kind):  # type: ignore[no-untyped-def]
+    """(state, phase) of the entry that a packet opens where there is none; (NONE, NONE) if it opens none."""
+    proto = packet["proto"]
     if proto == PROTO_TCP:
         return open_tcp(kind)
     if proto == PROTO_UDP or proto == PROTO_UDPLITE:
         return ESTABLISHED, UDP
     if proto == PROTO_ICMP or proto == PROTO_ICMPV6:
-        if _is_icmp_request(proto, packets["flags"][i]):
+        if _is_icmp_request(proto, packet["flags"]):
             return ESTABLISHED, PHASE_ICMP
         return NONE, NONE
     return ESTABLISHED, PHASE_OTHER
 
 
 @part
-def _track(row, at, packets, i, ts, from_a, kind):  # type: ignore[no-untyped-def]
-    """Linux's rules for packet i on the live entry of row `at`; answers whether they deleted it."""
-    marks = row["marks"][at]
+def _track(flow, packet, ts, from_a, kind):  # type: ignore[no-untyped-def]
+    """Linux's rules for a packet on a flow's live entry; answers whether they deleted it."""
+    marks = flow["marks"]
     reply = from_a != (marks & OPENED_BY_A != 0)
-    proto = packets["proto"][i]
+    proto = packet["proto"]
     if proto == PROTO_TCP:
-        before = row["state"][at]
+        before = flow["state"]
         state, phase, marks, verdict = next_tcp(before, marks, reply, kind)
-        row["marks"][at] = marks
+        flow["marks"] = marks
         if verdict == DELETED:
             return True
-        row["state"][at] = state
+        flow["state"] = state
         if verdict == RENEWED:
-            row["renewed"][at] = ts
-            row["phase"][at] = phase
-        if state == ESTABLISHED and before != ESTABLISHED and row["established"][at] == NEVER:
-            row["established"][at] = ts
+            flow["renewed"] = ts
+            flow["phase"] = phase
+        if state == ESTABLISHED and before != ESTABLISHED and flow["established"] == NEVER:
+            flow["established"] = ts
         if (state == TIME_WAIT or state == CLOSE) and before != TIME_WAIT and before != CLOSE:
-            row["closed"][at] = ts
+            flow["closed"] = ts
         return False
     if proto == PROTO_UDP or proto == PROTO_UDPLITE:
-        stream = marks & REPLIED != 0 and ts > row["established"][at]
-        row["phase"][at] = UDP_STREAM if stream else UDP
-    row["renewed"][at] = ts
+        stream = marks & REPLIED != 0 and ts > flow["established"]
+        flow["phase"] = UDP_STREAM if stream else UDP
+    flow["renewed"] = ts
     if reply:
-        row["marks"][at] = marks | REPLIED
+        flow["marks"] = marks | REPLIED
     return False
 
 
 @part
-def _open_entry(row, at, proto, ts, from_a, state, phase):  # type: ignore[no-untyped-def]
-    row["state"][at] = state
-    row["phase"][at] = phase
-    row["marks"][at] = OPENED_BY_A if from_a else 0
-    row["renewed"][at] = ts
-    row["closed"][at] = NEVER
+def _open_entry(flow, proto, ts, from_a, state, phase):  # type: ignore[no-untyped-def]
+    flow["state"] = state
+    flow["phase"] = phase
+    flow["marks"] = OPENED_BY_A if from_a else 0
+    flow["renewed"] = ts
+    flow["closed"] = NEVER
     if proto == PROTO_UDP or proto == PROTO_UDPLITE:
-        row["established"][at] = ts + UDP_STREAM_AGE_NS
-    elif proto == PROTO_TCP and state == ESTABLISHED and row["established"][at] == NEVER:
-        row["established"][at] = ts
+        flow["established"] = ts + UDP_STREAM_AGE_NS
+    elif proto == PROTO_TCP and state == ESTABLISHED and flow["established"] == NEVER:
+        flow["established"] = ts
 
 
 @part
-def _begin_segment(row, at, ts, from_a):  # type: ignore[no-untyped-def]
-    row["start"][at] = ts
-    row["last"][at] = ts
-    row["seen"][at] = FIRST_BY_A if from_a else 0
+def _begin_segment(flow, ts, from_a):  # type: ignore[no-untyped-def]
+    flow["start"] = ts
+    flow["last"] = ts
+    flow["seen"] = FIRST_BY_A if from_a else 0
 
 
 @part
@@ -352,59 +351,61 @@ def _see(seen, from_a):  # type: ignore[no-untyped-def]
 
 
 @part
-def _count(row, at, packets, i, ts, from_a, kind):  # type: ignore[no-untyped-def]
-    """Add packet i to the flow's totals."""
+def _count(flow, packet, ts, from_a, kind):  # type: ignore[no-untyped-def]
+    """Add a packet to its flow's totals."""
     if from_a:
-        row["a_pkts"][at] += np.uint32(1)
-        row["a_bytes"][at] += np.uint64(packets["ip_bytes"][i])
+        flow["a_pkts"] += np.uint32(1)
+        flow["a_bytes"] += np.uint64(packet["ip_bytes"])
     else:
-        row["b_pkts"][at] += np.uint32(1)
-        row["b_bytes"][at] += np.uint64(packets["ip_bytes"][i])
-    if packets["proto"][i] == PROTO_TCP:
-        flags = packets["flags"][i]
-        row["history"][at] = _tcp_history(row["history"][at], kind, flags, packets["payload"][i], not from_a)
-        if flags & 5 and row["closing"][at] == NEVER:
-            row["closing"][at] = ts
-        if kind == IS_RST or row["state"][at] == TIME_WAIT or row["state"][at] == CLOSE:
-            row["flags"][at] |= CLOSED
+        flow["b_pkts"] += np.uint32(1)
+        flow["b_bytes"] += np.uint64(packet["ip_bytes"])
+    if packet["proto"] == PROTO_TCP:
+        flags = packet["flags"]
+        flow["history"] = _tcp_history(flow["history"], kind, flags, packet["payload"], not from_a)
+        if flags & 5 and flow["closing"] == NEVER:
+            flow["closing"] = ts
+        if kind == IS_RST or flow["state"] == TIME_WAIT or flow["state"] == CLOSE:
+            flow["flags"] |= CLOSED
     else:
-        row["history"][at] = _remember(row["history"][at], LETTER_DATA, not from_a)
-    if packets["offload"][i]:
-        row["flags"][at] |= OFFLOAD
-    row["last"][at] = ts
+        flow["history"] = _remember(flow["history"], LETTER_DATA, not from_a)
+    if packet["offload"]:
+        flow["flags"] |= OFFLOAD
+    flow["last"] = ts
 
 
 @part
-def _place(row, flow, slots, seed):  # type: ignore[no-untyped-def]
-    """Put a flow into the first free slot of its run."""
-    mask = slots.size - 1
-    key = _hash(
-        seed,
-        row["a_hi"][flow],
-        row["a_lo"][flow],
-        row["b_hi"][flow],
-        row["b_lo"][flow],
-        _rest(row["a_port"][flow], row["b_port"][flow], row["proto"][flow]),
-    )
-    slot = np.int64(key & np.uint64(mask))
-    while slots[slot] >= 0:
-        slot = (slot + 1) & mask
-    slots[slot] = flow
+def _flow_hash(seed, flow):  # type: ignore[no-untyped-def]
+    rest = _rest(flow["a_port"], flow["b_port"], flow["proto"])
+    return _hash(seed, flow["a_hi"], flow["a_lo"], flow["b_hi"], flow["b_lo"], rest)
+
+
+@part
+def _packet_hash(seed, packet, from_a):  # type: ignore[no-untyped-def]
+    if from_a:
+        rest = _rest(packet["sport"], packet["dport"], packet["proto"])
+        return _hash(seed, packet["src_hi"], packet["src_lo"], packet["dst_hi"], packet["dst_lo"], rest)
+    rest = _rest(packet["dport"], packet["sport"], packet["proto"])
+    return _hash(seed, packet["dst_hi"], packet["dst_lo"], packet["src_hi"], packet["src_lo"], rest)
 
 
 @kernel
 def rehash(row, count, slots, seed):  # type: ignore[no-untyped-def]
     """Fill empty slots (int32, all -1, a power of two of them) with the flows that still own their 5-tuple."""
-    for flow in range(count):
-        if row["successor"][flow] < 0:
-            _place(row, flow, slots, seed)
+    mask = slots.size - 1
+    for number in range(count):
+        flow = row[number]
+        if flow["successor"] < 0:
+            slot = np.int64(_flow_hash(seed, flow) & np.uint64(mask))
+            while slots[slot] >= 0:
+                slot = (slot + 1) & mask
+            slots[slot] = number
 
 
 @part
-def _look_up(row, slots, slot, packets, i, from_a):  # type: ignore[no-untyped-def]
-    """The slot that holds packet i's flow, or the free one where it belongs."""
+def _look_up(row, slots, slot, packet, from_a):  # type: ignore[no-untyped-def]
+    """The slot that holds a packet's flow, or the free one where it belongs."""
     mask = slots.size - 1
-    while slots[slot] >= 0 and not _same(row, slots[slot], packets, i, from_a):
+    while slots[slot] >= 0 and not _same(row[slots[slot]], packet, from_a):
         slot = (slot + 1) & mask
     return slot
 
@@ -422,29 +423,12 @@ def update(packets, row, slots, segments, gauge, gaps, servers, work):  # type: 
     seed = np.uint64(gauge[SEED])
     flows, closed = gauge[FLOWS], gauge[SEGMENTS]
     for i in range(packets.size):
-        if packets["status"][i] != DECODED:
+        packet = packets[i]
+        if packet["status"] != DECODED:
             work[i, 0] = -1
             continue
-        from_a = _source_is_a(packets, i)
-        if from_a:
-            key = _hash(
-                seed,
-                packets["src_hi"][i],
-                packets["src_lo"][i],
-                packets["dst_hi"][i],
-                packets["dst_lo"][i],
-                _rest(packets["sport"][i], packets["dport"][i], packets["proto"][i]),
-            )
-        else:
-            key = _hash(
-                seed,
-                packets["dst_hi"][i],
-                packets["dst_lo"][i],
-                packets["src_hi"][i],
-                packets["src_lo"][i],
-                _rest(packets["dport"][i], packets["sport"][i], packets["proto"][i]),
-            )
-        work[i, 0] = np.int64(key & np.uint64(mask))
+        from_a = _source_is_a(packet)
+        work[i, 0] = np.int64(_packet_hash(seed, packet, from_a) & np.uint64(mask))
         work[i, 1] = from_a
     # Touch the slots, then both lines of the rows they name, before any of them is needed: the misses overlap.
     touched = np.int64(0)
@@ -453,63 +437,64 @@ def update(packets, row, slots, segments, gauge, gaps, servers, work):  # type: 
             touched += slots[work[i, 0]]
     for i in range(packets.size):
         if work[i, 0] >= 0:
-            flow = slots[work[i, 0]]
-            if flow >= 0:
-                touched += row["last"][flow] + row["closing"][flow]
+            number = slots[work[i, 0]]
+            if number >= 0:
+                touched += row[number]["last"] + row[number]["closing"]
     gauge[SINK] = touched
 
     for i in range(packets.size):
         if work[i, 0] < 0:
             continue
-        from_a = work[i, 1] != 0
-        ts = packets["ts"][i]
-        kind = np.int64(PACKET_KINDS[packets["flags"][i] & 63]) if packets["proto"][i] == PROTO_TCP else 0
-        slot = _look_up(row, slots, work[i, 0], packets, i, from_a)
-        at = np.int64(slots[slot])
-        fresh = at < 0 or (kind == IS_SYN and packets["proto"][i] == PROTO_TCP and row["flags"][at] & CLOSED != 0)
-        if fresh:
-            before, at = at, flows
+        packet, from_a = packets[i], work[i, 1] != 0
+        ts, is_tcp = packet["ts"], packet["proto"] == PROTO_TCP
+        kind = np.int64(PACKET_KINDS[packet["flags"] & 63]) if is_tcp else 0
+        slot = _look_up(row, slots, work[i, 0], packet, from_a)
+        number = np.int64(slots[slot])
+        if number < 0 or (is_tcp and kind == IS_SYN and row[number]["flags"] & CLOSED != 0):
+            if number >= 0:
+                row[number]["successor"] = flows
+            number = flows
             flows += 1
-            _begin_flow(row, at, packets, i, from_a, _is_flipped(packets, i, kind, servers))
-            if before >= 0:
-                row["successor"][before] = at
-            slots[slot] = at
-            _begin_segment(row, at, ts, from_a)
+            slots[slot] = number
+            flow = row[number]
+            _begin_flow(flow, packet, from_a, _is_flipped(packet, kind, servers))
+            _begin_segment(flow, ts, from_a)
         else:
+            flow = row[number]
             # A packet dated before the flow's latest counts as of then: a flow's own time never goes back.
-            ts = max(ts, row["last"][at])
-            phase = row["phase"][at]
-            expired = phase != NONE and ts >= row["renewed"][at] + LINUX_TIMEOUTS_NS[phase]
-            if row["seen"][at] & (A_SENT | B_SENT) == 0:
-                _begin_segment(row, at, ts, from_a)
+            ts = max(ts, flow["last"])
+            phase = flow["phase"]
+            expired = phase != NONE and ts >= flow["renewed"] + LINUX_TIMEOUTS_NS[phase]
+            if flow["seen"] & (A_SENT | B_SENT) == 0:
+                _begin_segment(flow, ts, from_a)
             elif (
                 expired
-                or ts - row["last"][at] > gaps[phase]
-                or (row["state"][at] == NONE and _opens(packets, i, kind)[0] != NONE)
+                or ts - flow["last"] > gaps[phase]
+                or (flow["state"] == NONE and _opens(packet, kind)[0] != NONE)
             ):
-                _close_segment(row, at, segments, closed)
+                _close_segment(flow, number, segments[closed])
                 closed += 1
-                _begin_segment(row, at, ts, from_a)
+                _begin_segment(flow, ts, from_a)
             if expired:
-                row["state"][at] = NONE
-                row["phase"][at] = NONE
-        if row["state"][at] == NONE:
-            state, phase = _opens(packets, i, kind)
+                flow["state"] = NONE
+                flow["phase"] = NONE
+        deleted = False
+        if flow["state"] == NONE:
+            state, phase = _opens(packet, kind)
             if state != NONE:
-                _open_entry(row, at, packets["proto"][i], ts, from_a, state, phase)
-            deleted = False
+                _open_entry(flow, packet["proto"], ts, from_a, state, phase)
         else:
-            deleted = _track(row, at, packets, i, ts, from_a, kind)
-        row["seen"][at] = _see(row["seen"][at], from_a)
-        _count(row, at, packets, i, ts, from_a, kind)
+            deleted = _track(flow, packet, ts, from_a, kind)
+        flow["seen"] = _see(flow["seen"], from_a)
+        _count(flow, packet, ts, from_a, kind)
         if deleted:
-            row["seen"][at] |= WAS_DELETED
-            row["renewed"][at] = ts
-            _close_segment(row, at, segments, closed)
+            flow["seen"] |= WAS_DELETED
+            flow["renewed"] = ts
+            _close_segment(flow, number, segments[closed])
             closed += 1
-            row["state"][at] = NONE
-            row["phase"][at] = NONE
-            row["seen"][at] = 0
+            flow["state"] = NONE
+            flow["phase"] = NONE
+            flow["seen"] = 0
     gauge[FLOWS], gauge[SEGMENTS] = flows, closed
 
 
@@ -535,7 +520,7 @@ def gather(row, flows, segments, closed, starts, out):  # type: ignore[no-untype
         starts[flow] += 1
     for flow in range(flows):
         if row["seen"][flow] & (A_SENT | B_SENT):
-            _close_segment(row, flow, out, starts[flow])
+            _close_segment(row[flow], flow, out[starts[flow]])
             starts[flow] += 1
     for flow in range(flows, 0, -1):
         starts[flow] = starts[flow - 1]

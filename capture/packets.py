@@ -20,7 +20,16 @@ from peerburst.capture.internet import (
     ipv6_address,
 )
 from peerburst.capture.kernels import kernel, part
-from peerburst.capture.link import BAD, CUT, ENCIPHERED, ETHERTYPE_IPV4, ETHERTYPE_IPV6, UNKNOWN, network_header
+from peerburst.capture.link import (
+    BAD,
+    CUT,
+    ENCIPHERED,
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    LINKTYPE_ETHERNET,
+    UNKNOWN,
+    network_header,
+)
 from peerburst.capture.octets import be16, be32
 from peerburst.capture.status import Status
 
@@ -59,6 +68,9 @@ NOT_IP = int(Status.NOT_IP)
 UNKNOWN_LINK = int(Status.UNKNOWN_LINK)
 ENCRYPTED = int(Status.ENCRYPTED)
 
+ETHERNET_HEADER = 14
+NOT_YET = 0  # no EtherType
+
 TCP_SHORTEST = 20
 TCP_NEEDED = 14  # up to the flags
 UDP_HEADER = 8
@@ -95,88 +107,88 @@ def _short(stop, end):  # type: ignore[no-untyped-def]
 
 
 @part
-def _transport(octets, at, stop, end, protocol, row, i):  # type: ignore[no-untyped-def]
+def _transport(octets, at, stop, end, protocol, packet):  # type: ignore[no-untyped-def]
     """Ports, flags and numbers of the transport header at `at`; `end` is where the IP packet ends on the wire."""
     held = min(stop, end)
-    row["payload"][i] = max(0, end - at)
+    packet["payload"] = max(0, end - at)
     if protocol == PROTO_TCP:
         if at + TCP_SHORTEST > end or at + TCP_NEEDED > held:
             return _short(stop, end)
         header = np.int64(octets[at + 12] >> 4) * 4
         if header < TCP_SHORTEST or at + header > end:
             return MALFORMED
-        row["sport"][i] = be16(octets, at)
-        row["dport"][i] = be16(octets, at + 2)
-        row["seq"][i] = be32(octets, at + 4)
-        row["ack"][i] = be32(octets, at + 8)
-        row["flags"][i] = octets[at + 13]
-        row["window"][i] = be16(octets, at + 14) if at + 16 <= held else 0
-        row["payload"][i] = end - at - header
+        packet["sport"] = be16(octets, at)
+        packet["dport"] = be16(octets, at + 2)
+        packet["seq"] = be32(octets, at + 4)
+        packet["ack"] = be32(octets, at + 8)
+        packet["flags"] = octets[at + 13]
+        packet["window"] = be16(octets, at + 14) if at + 16 <= held else 0
+        packet["payload"] = end - at - header
         return OK
     if protocol == PROTO_UDP:
         if at + UDP_HEADER > held:
             return _short(stop, end)
-        row["sport"][i] = be16(octets, at)
-        row["dport"][i] = be16(octets, at + 2)
-        row["payload"][i] = end - at - UDP_HEADER
+        packet["sport"] = be16(octets, at)
+        packet["dport"] = be16(octets, at + 2)
+        packet["payload"] = end - at - UDP_HEADER
         return OK
     if protocol == PROTO_ICMP or protocol == PROTO_ICMPV6:
         if at + PORTS_NEEDED > held:
             return _short(stop, end)
         message = octets[at]
-        row["flags"][i] = message
-        row["window"][i] = be16(octets, at)
+        packet["flags"] = message
+        packet["window"] = be16(octets, at)
         if _is_icmp_query(protocol, message):
             if at + ICMP_QUERY_NEEDED > held:
                 return _short(stop, end)
-            row["sport"][i] = be16(octets, at + 4)
-            row["dport"][i] = be16(octets, at + 4)
+            packet["sport"] = be16(octets, at + 4)
+            packet["dport"] = be16(octets, at + 4)
         else:
-            row["sport"][i] = be16(octets, at)
+            packet["sport"] = be16(octets, at)
         return OK
     if protocol == PROTO_SCTP or protocol == PROTO_DCCP or protocol == PROTO_UDPLITE:
         if at + PORTS_NEEDED > held:
             return _short(stop, end)
-        row["sport"][i] = be16(octets, at)
-        row["dport"][i] = be16(octets, at + 2)
+        packet["sport"] = be16(octets, at)
+        packet["dport"] = be16(octets, at + 2)
     return OK
 
 
 @part
-def _clear(row, i):  # type: ignore[no-untyped-def]
-    row["seq"][i] = 0
-    row["ack"][i] = 0
-    row["sport"][i] = 0
-    row["dport"][i] = 0
-    row["window"][i] = 0
-    row["flags"][i] = 0
-    row["payload"][i] = 0
+def _clear(packet):  # type: ignore[no-untyped-def]
+    packet["seq"] = 0
+    packet["ack"] = 0
+    packet["sport"] = 0
+    packet["dport"] = 0
+    packet["window"] = 0
+    packet["flags"] = 0
+    packet["payload"] = 0
 
 
 @part
-def internet(octets, at, stop, wire_stop, ethertype, row, i):  # type: ignore[no-untyped-def]
-    """One IP packet into row i: (status, protocol, offset of its transport header)."""
-    _clear(row, i)
+def internet(octets, at, stop, wire_stop, ethertype, packet):  # type: ignore[no-untyped-def]
+    """One IP packet into its row: (status, protocol, offset of its transport header)."""
+    _clear(packet)
     if ethertype == ETHERTYPE_IPV4:
         status, protocol, inner, end, length = ipv4(octets, at, stop, wire_stop)
     else:
         status, protocol, inner, end, length = ipv6(octets, at, stop, wire_stop)
-    row["proto"][i] = protocol
-    row["ip_bytes"][i] = length
+    packet["proto"] = protocol
+    packet["ip_bytes"] = length
     if status != OK and status != FRAGMENT:
         return status, protocol, inner
     if ethertype == ETHERTYPE_IPV4:
-        row["src_hi"][i] = 0
-        row["src_lo"][i] = ipv4_address(octets, at + 12)
-        row["dst_hi"][i] = 0
-        row["dst_lo"][i] = ipv4_address(octets, at + 16)
-        row["offload"][i] = be16(octets, at + 2) == 0
+        packet["src_hi"] = 0
+        packet["src_lo"] = ipv4_address(octets, at + 12)
+        packet["dst_hi"] = 0
+        packet["dst_lo"] = ipv4_address(octets, at + 16)
+        packet["offload"] = be16(octets, at + 2) == 0
     else:
-        row["src_hi"][i], row["src_lo"][i] = ipv6_address(octets, at + 8)
-        row["dst_hi"][i], row["dst_lo"][i] = ipv6_address(octets, at + 24)
-        row["offload"][i] = 0
+        packet["src_hi"], packet["src_lo"] = ipv6_address(octets, at + 8)
+        packet["dst_hi"], packet["dst_lo"] = ipv6_address(octets, at + 24)
+        packet["offload"] = 0
     if status == OK:
-        status = _transport(octets, inner, stop, end, protocol, row, i)
+        status = _transport(octets, inner, stop, end, protocol, packet)
     return status, protocol, inner
 
 
@@ -187,15 +199,20 @@ def decode(octets, frames, count, row):  # type: ignore[no-untyped-def]
     Frames of decoded packets are left pointing at their transport header, from where tunnels can be followed.
     """
     for i in range(count):
-        row["ts"][i] = frames["ts"][i]
-        row["offload"][i] = 0
-        start, stop = frames["start"][i], frames["stop"][i]
-        ethertype, at = network_header(octets, start, stop, frames["link"][i])
+        frame, packet = frames[i], row[i]
+        packet["ts"] = frame["ts"]
+        packet["offload"] = 0
+        start, stop, link = frame["start"], frame["stop"], frame["link"]
+        # What nearly every packet is, without the detour through all link types: Ethernet with IP right behind it.
+        at = start + ETHERNET_HEADER
+        ethertype = be16(octets, at - 2) if link == LINKTYPE_ETHERNET and at <= stop else NOT_YET
         if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
-            row["status"][i] = verdict_status(ethertype)
-            continue
-        wire_stop = start + frames["wire"][i]
-        status, _protocol, transport = internet(octets, at, stop, wire_stop, ethertype, row, i)
-        row["status"][i] = status
-        frames["start"][i] = transport
-        frames["wire"][i] = wire_stop - transport
+            ethertype, at = network_header(octets, start, stop, link)
+            if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
+                packet["status"] = verdict_status(ethertype)
+                continue
+        wire_stop = start + frame["wire"]
+        status, _protocol, transport = internet(octets, at, stop, wire_stop, ethertype, packet)
+        packet["status"] = status
+        frame["start"] = transport
+        frame["wire"] = wire_stop - transport

@@ -69,11 +69,12 @@ def walk(octets, at, end, header, frames):  # type: ignore[no-untyped-def]
             break
         seconds = read32(octets, at, big_endian)
         fraction = read32(octets, at + 4, big_endian)
-        frames["ts"][count] = seconds * 1_000_000_000 + fraction * ns_per_unit
-        frames["start"][count] = at + record_header
-        frames["stop"][count] = at + record_header + held
-        frames["wire"][count] = read32(octets, at + 12, big_endian)
-        frames["link"][count] = link
+        frame = frames[count]
+        frame["ts"] = seconds * 1_000_000_000 + fraction * ns_per_unit
+        frame["start"] = at + record_header
+        frame["stop"] = at + record_header + held
+        frame["wire"] = read32(octets, at + 12, big_endian)
+        frame["link"] = link
         count += 1
         at += record_header + held
     return count, at, GO_ON

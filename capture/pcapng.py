@@ -145,11 +145,12 @@ def walk(octets, at, end, big_endian, interface, last_ns, frames):  # type: igno
             return count, at, NO_INTERFACE
         if kind != SIMPLE_PACKET:
             last_ns = _stamp(octets, at + 12, big_endian, interface, which)
-        frames["ts"][count] = last_ns
-        frames["start"][count] = body
-        frames["stop"][count] = body + held
-        frames["wire"][count] = wire
-        frames["link"][count] = interface["link"][which]
+        frame = frames[count]
+        frame["ts"] = last_ns
+        frame["start"] = body
+        frame["stop"] = body + held
+        frame["wire"] = wire
+        frame["link"] = interface["link"][which]
         count += 1
         at += length
     return count, at, GO_ON

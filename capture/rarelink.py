@@ -233,8 +233,9 @@ def _envelope(octets, at, stop, link):  # type: ignore[no-untyped-def]
 def strip(octets, frames, count):  # type: ignore[no-untyped-def]
     """Rewrite those of frames[:count] (FRAME) that are of a rare link type: where the rest starts, and what it is."""
     for i in range(count):
-        link, at, stop = frames["link"][i], frames["start"][i], frames["stop"][i]
-        wire_stop = at + frames["wire"][i]
+        frame = frames[i]
+        link, at, stop = frame["link"], frame["start"], frame["stop"]
+        wire_stop = at + frame["wire"]
         if link == LINKTYPE_PPI or link == LINKTYPE_PKTAP:
             link, at = _envelope(octets, at, stop, link)
             if link < 0:
@@ -242,6 +243,6 @@ def strip(octets, frames, count):  # type: ignore[no-untyped-def]
         if _is_rare(link):
             ethertype, at = _framed(octets, at, stop, link)
             link = STRIPPED + ethertype
-        frames["link"][i] = link
-        frames["start"][i] = at
-        frames["wire"][i] = wire_stop - at
+        frame["link"] = link
+        frame["start"] = at
+        frame["wire"] = wire_stop - at

@@ -157,21 +157,23 @@ def follow(octets, frames, count, row, spare):  # type: ignore[no-untyped-def]
     `frames` as `packets.decode` left them; `spare` is one PACKET row of working space. What turns out to be no packet
     leaves the outer one standing.
     """
+    within = spare[0]
     for i in range(count):
-        if row["status"][i] != OK:
+        packet, frame = row[i], frames[i]
+        if packet["status"] != OK:
             continue
-        at, stop = frames["start"][i], frames["stop"][i]
-        wire_stop = at + frames["wire"][i]
+        at, stop = frame["start"], frame["stop"]
+        wire_stop = at + frame["wire"]
         for _ in range(MOST_TUNNELS):
-            ethertype, at = _inside(octets, at, stop, row["proto"][i], row["sport"][i], row["dport"][i])
+            ethertype, at = _inside(octets, at, stop, packet["proto"], packet["sport"], packet["dport"])
             ethertype, at = untag(octets, ethertype, at, stop)
             if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
                 break
-            spare["ts"][0] = row["ts"][i]
-            status, _protocol, at = internet(octets, at, stop, wire_stop, ethertype, spare, 0)
+            within["ts"] = packet["ts"]
+            status, _protocol, at = internet(octets, at, stop, wire_stop, ethertype, within)
             if status != OK and status != FRAGMENT:
                 break
-            spare["status"][0] = status
-            row[i] = spare[0]
+            within["status"] = status
+            row[i] = within
             if status != OK:
                 break
