@@ -84,6 +84,11 @@ def _unanswered(f: Features) -> str:
     return f"{share(1 - f.answered, 1)} got no answer{refused}"
 
 
+def _incomplete(f: Features) -> str:
+    half_open = f"{share(f.half_open, 1)} never got beyond the first SYN"
+    return half_open if f.half_open >= 0.9 else _unanswered(f)
+
+
 def _ports(f: Features) -> str:
     return f"{f.ports} different ports at the other end" if f.ports != 1 else f"all to port {f.busiest_port}"
 
@@ -140,12 +145,13 @@ _SOME_ANSWER = Condition("answered", lambda f: f.answered >= 0.1, _answered)
 _FAILS = Condition("answered", lambda f: f.flows >= LEAST_OUTCOMES and f.answered <= 0.4, _unanswered)
 
 RULES = (
-    # A flood hits one address and port, fast, and hardly anything completes.
+    # A flood hits one address and port, fast, and hardly anything completes: a SYN flood's target may well answer each
+    # SYN, but nobody goes on.
     Rule(
         BurstClass.FLOOD,
         (
             Condition("target_share", lambda f: f.flows >= 100 and f.target_share >= 0.8, _one_target),
-            Condition("answered", lambda f: f.answered <= 0.2, _unanswered),
+            Condition("half_open", lambda f: f.answered <= 0.2 or f.half_open >= 0.9, _incomplete),
             Condition("per_second", lambda f: f.per_second >= 50, _rate),
         ),
         (Condition("tiny", lambda f: f.tiny >= 0.8, lambda f: f"{share(f.tiny, 1)} had two packets or fewer"),),
@@ -235,21 +241,42 @@ RULES = (
         ),
         (_FEW_PER_PEER, _MANY_PEERS),
     ),
+    # A player fetches a segment, rests, and fetches the next (DASH, ISO/IEC 23009-1); a download never rests.
+    Rule(
+        BurstClass.STREAMING,
+        (
+            Condition("received", lambda f: f.received >= 0.75 and f.total_bytes >= 1_000_000, _received),
+            Condition(
+                "paced_bytes",
+                lambda f: f.paced_bytes >= 0.5,
+                lambda f: f"{share(f.paced_bytes, 1)} of the bytes came in connections that rest and go on",
+            ),
+        ),
+        (Condition("web", lambda f: f.web + f.service >= 0.7, _one_port),),
+    ),
     Rule(
         BurstClass.BULK_TRANSFER,
         (
             Condition(
                 "heavy_bytes",
-                lambda f: f.heavy_bytes >= 0.8 and f.top3_bytes >= 0.8 and f.total_bytes >= 1_000_000,
+                lambda f: f.heavy_bytes >= 0.8 and f.total_bytes >= 1_000_000,
                 _weight,
             ),
-            Condition("web", lambda f: f.peers <= 8 or f.top3_bytes >= 0.95, _peers),
+            # Download managers fetch one file over several connections, so few peers will do.
+            Condition("peers", lambda f: f.peers <= 8 or f.top3_bytes >= 0.95, _peers),
         ),
     ),
+    # The same seen through many small connections: one after another as the film goes on, where a page opens its all
+    # at once (a page 20 to 30 in a second, a player 5: corpus).
     Rule(
         BurstClass.STREAMING,
         (
             Condition("received", lambda f: f.received >= 0.75 and f.total_bytes >= 1_000_000, _received),
+            Condition(
+                "together",
+                lambda f: f.together <= 10,
+                lambda f: f"they were opened one after another, {f.together:.0f} in a second as a rule",
+            ),
             Condition("seconds", lambda f: f.seconds >= 30, lambda f: f"over {f.seconds:.0f} s"),
             Condition("web", lambda f: f.web + f.service >= 0.7, _one_port),
             Condition("median_bytes", lambda f: f.median_bytes >= 8000, _largest),

@@ -58,21 +58,32 @@ def sweep(host, start, end, by_start, by_end, limits, until, peak, peak_at, cros
 
 
 @kernel
-def talking_at(segment, of_segment, host, end, at, talking):  # type: ignore[no-untyped-def]
+def talking_at(segment, of_segment, host, start, end, at, talking):  # type: ignore[no-untyped-def]
     """Count per host the entries that have had a packet in the TALKING_NS before the instant at[host], or at it.
 
-    `host` and `end` are by entry; an entry has at most one segment within reach, or two of which one is the latest.
+    `host`, `start` and `end` are by entry; the entries counted are those alive at the instant.
     """
-    last_entry = -1
+    counted = np.zeros(host.size, np.bool_)
     for i in range(segment.size):
         entry = of_segment[i]
-        if entry < 0 or host[entry] < 0:
+        if entry < 0 or host[entry] < 0 or counted[entry]:
             continue
         now = at[host[entry]]
-        begun = segment["start"][i] <= now
-        if begun and now < end[entry] and now < segment["last"][i] + TALKING_NS and entry != last_entry:
+        alive = start[entry] <= now and now < end[entry]
+        if alive and segment["start"][i] <= now and now < segment["last"][i] + TALKING_NS:
             talking[host[entry]] += 1
-            last_entry = entry
+            counted[entry] = True
+
+
+@kernel
+def make_disjoint(entry, start, end):  # type: ignore[no-untyped-def]
+    """Make the spells of each entry disjoint, in place: rows by entry, then start. One within another becomes empty."""
+    for i in range(1, entry.size):
+        if entry[i] == entry[i - 1]:
+            # The earlier one's end, where it reaches further, is handed on to the later.
+            reach = end[i - 1]
+            end[i - 1] = min(reach, start[i])
+            end[i] = max(end[i], reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +128,9 @@ def measure(
     sweep(host, start, end, by_start, by_end, np.array(limits, np.int64), until_ns, peak, peak_at, crossed, above)
     counted_host = np.full(entries.host.size, -1, np.int32)
     counted_host[chosen] = host
-    entry_end = np.ascontiguousarray(entries.entry["end"])
-    talking_at(flows.segments, entries.of_segment, counted_host, entry_end, peak_at, talking)
-    return Concurrency(peak, peak_at, np.minimum(talking, peak), tuple(limits), crossed, above)
+    entry_start, entry_end = np.ascontiguousarray(entries.entry["start"]), np.ascontiguousarray(entries.entry["end"])
+    talking_at(flows.segments, entries.of_segment, counted_host, entry_start, entry_end, peak_at, talking)
+    return Concurrency(peak, peak_at, talking, tuple(limits), crossed, above)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +187,9 @@ def talking_intervals(
     entry = entries.of_segment[which].astype(np.int64)
     start = np.maximum(flows.segments["start"][which], entries.entry["start"][entry])
     end = np.minimum(flows.segments["last"][which] + TALKING_NS, entries.entry["end"][entry])
-    # Segments of one entry may follow each other sooner than TALKING_NS: cut the earlier at the later's start.
-    follows = np.flatnonzero(entry[1:] == entry[:-1])
-    end[follows] = np.minimum(end[follows], start[follows + 1])
+    # Segments of one entry may follow each other sooner than TALKING_NS, those of a mapping's flows lie side by side.
+    order = np.lexsort((start, entry))
+    entry, start, end = entry[order], start[order], end[order]
+    make_disjoint(entry, start, end)
     kept = end > start
     return start[kept], end[kept], entry[kept]

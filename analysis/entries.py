@@ -68,9 +68,9 @@ PHASE_NAMES = {
 }
 
 # Rules as the kernel takes them.
-ENGINE, TWO_WAY, RESET_DELETES, LEAVES_OUT_CLOSED, FROM_ESTABLISHED, SHARED, PROTOCOLS, RULES = range(8)
+ENGINE, TWO_WAY, RESET_DELETES, LEAVES_OUT_CLOSED, FROM_ESTABLISHED, PROTOCOLS, RULES = range(7)
 STATES, LINUX, FLAT, SYN_FIN = range(4)
-AFTER_REPLY, AFTER_SECOND_REQUEST, AS_STREAM = range(3)
+AFTER_REPLY, AFTER_SECOND_REQUEST, AFTER_ANY, AS_STREAM = range(4)
 TAKES_TCP, TAKES_UDP, TAKES_ICMP, TAKES_OTHER = 1, 2, 4, 8
 
 ENGINES = {Engine.STATES: STATES, Engine.LINUX: LINUX, Engine.FLAT: FLAT, Engine.SYN_FIN: SYN_FIN}
@@ -133,11 +133,10 @@ def model_rules(model: GatewayModel) -> npt.NDArray[np.int64]:
     rules[ENGINE] = ENGINES[model.engine]
     rules[TWO_WAY] = TWO_WAYS[model.two_way_after]
     if model.two_way_after is TwoWay.STREAM and model.stream_age_s == 0:
-        rules[TWO_WAY] = AFTER_SECOND_REQUEST  # without a least age, the packet after the reply makes the stream
+        rules[TWO_WAY] = AFTER_ANY  # without a least age, the packet after the reply makes the stream
     rules[RESET_DELETES] = model.reset_deletes_unanswered
     rules[LEAVES_OUT_CLOSED] = bool(model.left_out)
     rules[FROM_ESTABLISHED] = model.begins is Begins.ESTABLISHED
-    rules[SHARED] = model.unit is Unit.MAPPING
     rules[PROTOCOLS] = sum(PROTOCOL_BITS[name] for name in model.protocols)
     return rules
 
@@ -174,7 +173,10 @@ def _udp_timeout(rules, timeouts, phase, answered, several):  # type: ignore[no-
         return timeouts[phase]
     if rules[ENGINE] == FLAT:
         return timeouts[UDP]
-    if answered >= (2 if rules[TWO_WAY] == AFTER_SECOND_REQUEST else 1):
+    if answered >= (1 if rules[TWO_WAY] == AFTER_REPLY else 2):
+        return timeouts[UDP_STREAM]
+    # The one who replied sends more: a segment tells that only by Linux's own stream, so from an age of 2 s.
+    if rules[TWO_WAY] == AFTER_ANY and answered == 1 and phase == UDP_STREAM:
         return timeouts[UDP_STREAM]
     return timeouts[UDP] if several else timeouts[UDP_FIRST]
 
@@ -192,36 +194,34 @@ def _timeout(rules, timeouts, segment, i, proto, answered, several, over):  # ty
     state = segment["state"][i]
     if rules[ENGINE] == FLAT:
         return timeouts[ESTABLISHED]
-    if state == SYN_SENT and several:
-        return timeouts[SYN_REPEATED]
     if segment["seen"][i] & WAS_DELETED:
         return timeouts[CLOSE]
+    if state == SYN_SENT and several:
+        return timeouts[SYN_REPEATED]
     if over and state != TIME_WAIT and state != CLOSE:
         return timeouts[CLOSE]
     return timeouts[state]
 
 
 @kernel
-def walk(segment, order, first, row, ends, rules, timeouts, entry, of_segment):  # type: ignore[no-untyped-def]
-    """Fill `entry` (ENTRY) and `of_segment` (int32) for one model; answers how many entries.
+def walk(segment, first, row, ends, rules, timeouts, entry, of_segment):  # type: ignore[no-untyped-def]
+    """Fill `entry` (ENTRY) and `of_segment` (int32) for one model, flow by flow; answers how many entries.
 
-    `order`: the segments group by group, in time order within; `first`: where each group begins in it, one more than
-    groups. A group is a flow, or all flows of a mapping. `ends`: int64 by flow, when a successor takes the 5-tuple.
+    `first`: where each flow's segments begin, one more than flows. `ends`: int64 by flow, when a successor takes the
+    5-tuple.
     """
     count = 0
-    for group in range(first.size - 1):
+    for flow in range(first.size - 1):
+        proto = row["proto"][flow]
         alive, by_a, answered, several, over = False, False, 0, False, False
         expiry, at = np.int64(0), -1
-        for j in range(first[group], first[group + 1]):
-            i = order[j]
-            flow = segment["flow"][i]
-            proto = row["proto"][flow]
+        for i in range(first[flow], first[flow + 1]):
             of_segment[i] = -1
             if not _takes(rules, proto) or (segment["phase"][i] == NONE and rules[ENGINE] != FLAT):
                 continue
             start, last, seen = segment["start"][i], segment["last"][i], segment["seen"][i]
             if not alive or start >= expiry:
-                if over and rules[ENGINE] == STATES and not rules[SHARED]:
+                if over and rules[ENGINE] == STATES:
                     continue  # stray packets after the close open nothing
                 begins = start
                 if rules[FROM_ESTABLISHED]:
@@ -249,11 +249,26 @@ def walk(segment, order, first, row, ends, rules, timeouts, entry, of_segment): 
                 until = last
                 alive = False
             over = over or deleted or segment["closed"][i] != NEVER
-            until = min(until, max(ends[flow], last))
-            expiry = max(expiry, until) if rules[SHARED] else until
-            leaves = rules[LEAVES_OUT_CLOSED] != 0 and not rules[SHARED]
-            entry["end"][at] = min(expiry, segment["closed"][i]) if leaves else expiry
+            expiry = min(until, max(ends[flow], last))
+            entry["end"][at] = min(expiry, segment["closed"][i]) if rules[LEAVES_OUT_CLOSED] else expiry
     return count
+
+
+@kernel
+def unite(key, start, end, group):  # type: ignore[no-untyped-def]
+    """Number the groups of rows that have a key and time in common, from 0, in `group` (int32).
+
+    Rows by key, then start; an end that is another's start is no common time.
+    """
+    count = 0
+    reach = np.int64(0)
+    for i in range(key.size):
+        if i and key[i] == key[i - 1] and start[i] < reach:
+            reach = max(reach, end[i])
+        else:
+            count += 1
+            reach = end[i]
+        group[i] = count - 1
 
 
 def _successor_instants(flows: Flows) -> npt.NDArray[np.int64]:
@@ -264,19 +279,31 @@ def _successor_instants(flows: Flows) -> npt.NDArray[np.int64]:
     return ends
 
 
-def _groups(flows: Flows, ends: Ends, *, by_mapping: bool) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(order, first) of segments for `walk`: by flow or, for mappings, by local address, port and protocol."""
-    if not by_mapping:
-        return np.arange(flows.segments.size), flows.first_segment
-    row = flows.row
+def _mapping_keys(row: npt.NDArray[np.void], ends: Ends) -> npt.NDArray[np.int64]:
+    """A number per flow, the same for flows of one local address, local port and protocol."""
     from_a = _opened_by_a(row) & (ends.host_a >= 0) | (ends.host_b < 0)
     host = np.where(from_a, ends.host_a, ends.host_b).astype(np.int64)
     port = np.where(from_a, row["a_port"], row["b_port"]).astype(np.int64)
-    key = ((host + 1) << 24 | port << 8 | row["proto"])[flows.segments["flow"]]
-    order = np.lexsort((flows.segments["start"], key))
-    sorted_key = key[order]
-    begins = np.flatnonzero(np.diff(sorted_key, prepend=-1))
-    return order, np.append(begins, order.size)
+    keys: npt.NDArray[np.int64] = (host + 1) << 24 | port << 8 | row["proto"]
+    return keys
+
+
+def _mappings(
+    entry: npt.NDArray[np.void], of_segment: npt.NDArray[np.int32], keys: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int32]]:
+    """Entries of flows to entries of mappings: one lasts as long as any of its flows' does."""
+    key = keys[entry["flow"]]
+    order = np.lexsort((entry["start"], key))
+    ordered = entry[order]
+    group = np.zeros(entry.size, np.int32)
+    unite(key[order], np.ascontiguousarray(ordered["start"]), np.ascontiguousarray(ordered["end"]), group)
+    firsts = np.flatnonzero(np.diff(group, prepend=-1))
+    united = ordered[firsts]
+    if firsts.size:
+        united["end"] = np.maximum.reduceat(ordered["end"], firsts)
+    rank = np.empty(entry.size, np.int32)
+    rank[order] = group
+    return united, np.where(of_segment >= 0, rank[of_segment] if rank.size else -1, -1).astype(np.int32)
 
 
 def _opened_by_a(row: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
@@ -307,14 +334,11 @@ def apply(model: GatewayModel, flows: Flows, ends: Ends, *, include_lan: bool = 
     if model.engine is Engine.SYN_FIN:
         entry, of_segment = _syn_fin(flows)
     else:
-        shared = model.unit is Unit.MAPPING
-        order, first = _groups(flows, ends, by_mapping=shared)
         entry = np.zeros(flows.segments.size, ENTRY)
         of_segment = np.full(flows.segments.size, -1, np.int32)
         count = walk(
             flows.segments,
-            order,
-            first,
+            flows.first_segment,
             flows.row,
             _successor_instants(flows),
             model_rules(model),
@@ -323,6 +347,8 @@ def apply(model: GatewayModel, flows: Flows, ends: Ends, *, include_lan: bool = 
             of_segment,
         )
         entry = entry[:count]
+        if model.unit is Unit.MAPPING:
+            entry, of_segment = _mappings(entry, of_segment, _mapping_keys(flows.row, ends))
         if model.engine is not Engine.LINUX:  # Linux goes by the first packet it saw, the others by who began
             entry["by_a"] = _opened_by_a(flows.row)[entry["flow"]]
     flow = entry["flow"]

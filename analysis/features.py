@@ -12,6 +12,8 @@ from peerburst.capture.internet import PROTO_TCP, PROTO_UDP
 
 MAIL_PORTS = (25, 465, 587)
 WEB_PORTS = (80, 443, 8080, 8443)
+# A player that is ahead of the film rests between segments; a stalled transfer may rest once or twice.
+PACED_PAUSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Features:
     peers: int  # distinct remote addresses
     seconds: float  # from the first flow's start to the last one's
     per_second: int  # most new flows in any one second
+    together: float  # flows begun within half a second of one, itself included: the median
     flows_per_peer: float
     spread: float  # distinct /16 (IPv4) or /32 (IPv6) prefixes per peer
     ports: int  # distinct responder ports
@@ -45,10 +48,11 @@ class Features:
     received: float  # share of the bytes that came in
     heavy_bytes: float  # share of the bytes that heavy flows carry
     media_bytes: float
+    paced_bytes: float  # share of the bytes that heavy flows carry which pause again and again
     mail: float  # to mail transfer or submission ports
     web: float  # to web ports
     service: float
-    syn_only: float  # TCP flows that never got beyond the SYN
+    half_open: float  # TCP flows that their originator never carried beyond its SYN
 
 
 def _entropy(labels: npt.NDArray[np.int64]) -> float:
@@ -59,7 +63,7 @@ def _entropy(labels: npt.NDArray[np.int64]) -> float:
     return float(-(counts * np.log(counts)).sum() / np.log(labels.size)) + 0.0
 
 
-def _distinct(high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], int]:
+def distinct(high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], int]:
     """(code per address, how many distinct)."""
     if not high.any():
         values, codes = np.unique(low, return_inverse=True)
@@ -92,6 +96,15 @@ def _most_in_a_second(starts_ns: npt.NDArray[np.int64]) -> int:
     return int((upto - np.arange(starts_ns.size)).max())
 
 
+def _typically_together(starts_ns: npt.NDArray[np.int64]) -> float:
+    """How many starts lie within half a second of one, in the middle of all; the starts are in order."""
+    if not starts_ns.size:
+        return 0.0
+    before = np.searchsorted(starts_ns, starts_ns - 500_000_000, side="left")
+    upto = np.searchsorted(starts_ns, starts_ns + 500_000_000, side="right")
+    return float(np.median(upto - before))
+
+
 def measure(flows: HostFlows, facts: FlowFacts, kinds: npt.NDArray[np.uint8]) -> Features:
     """The features of these flows of one host; `facts` and `kinds` are of the whole table."""
     which, n = flows.flow, flows.flow.size
@@ -99,7 +112,7 @@ def measure(flows: HostFlows, facts: FlowFacts, kinds: npt.NDArray[np.uint8]) ->
     starts, size, kind = facts.start_ns[which], facts.ip_bytes[which], kinds[which]
     is_tcp, is_udp = flows.proto == PROTO_TCP, flows.proto == PROTO_UDP
     answered, is_service = facts.answered[which], kind == Kind.SERVICE
-    peer, peers = _distinct(flows.remote_hi, flows.remote_lo)
+    peer, peers = distinct(flows.remote_hi, flows.remote_lo)
     busiest_peer, busiest_peer_flows = _busiest(peer)
     port = np.where(flows.outbound, flows.remote_port, flows.local_port)  # the responder's
     target = np.where(flows.outbound, peer, -1) * 65536 + port
@@ -114,6 +127,7 @@ def measure(flows: HostFlows, facts: FlowFacts, kinds: npt.NDArray[np.uint8]) ->
         peers=peers,
         seconds=float(starts[-1] - starts[0]) / 1e9 if n else 0.0,
         per_second=_most_in_a_second(starts),
+        together=_typically_together(starts),
         flows_per_peer=n / max(peers, 1),
         spread=_prefixes(flows) / max(peers, 1),
         ports=int(np.unique(port).size),
@@ -137,8 +151,9 @@ def measure(flows: HostFlows, facts: FlowFacts, kinds: npt.NDArray[np.uint8]) ->
         received=float(flows.received_bytes.sum() / max(total, 1)),
         heavy_bytes=float(size[kind == Kind.HEAVY].sum() / max(total, 1)),
         media_bytes=float(size[kind == Kind.MEDIA].sum() / max(total, 1)),
+        paced_bytes=float(size[(kind == Kind.HEAVY) & (facts.pauses[which] >= PACED_PAUSES)].sum() / max(total, 1)),
         mail=share_of(is_tcp & np.isin(port, MAIL_PORTS)),
         web=share_of(np.isin(port, WEB_PORTS)),
         service=share_of(is_service),
-        syn_only=share_of(is_tcp & ~answered),
+        half_open=share_of(facts.half_open[which]),
     )

@@ -14,6 +14,7 @@ from peerburst.capture.flowtable import (
     LETTER_SYN,
     LETTER_SYNACK,
     ORIG_IS_A,
+    TALKING_NS,
     Flows,
 )
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
@@ -38,9 +39,19 @@ class FlowFacts:
     orig_is_a: Bools
     packets: Ints
     ip_bytes: Ints
+    pauses: Ints  # silences of more than TALKING_NS
     answered: Bools  # the responder sent something other than a refusal
     refused: Bools  # all that came back was an RST
+    half_open: Bools  # the originator sent a SYN and never went on with the handshake
     opened: Bools  # its beginning was seen: not a TCP flow met mid-stream, not an ICMP error
+
+
+def _pauses(flows: Flows) -> Ints:
+    """How often each flow fell silent for more than TALKING_NS and went on; any such silence ends a segment."""
+    segment = flows.segments
+    same = segment["flow"][1:] == segment["flow"][:-1]
+    silent = segment["start"][1:] - segment["last"][:-1] > TALKING_NS
+    return np.bincount(segment["flow"][1:][same & silent], minlength=flows.row.size)
 
 
 def flow_facts(flows: Flows) -> FlowFacts:
@@ -53,6 +64,9 @@ def flow_facts(flows: Flows) -> FlowFacts:
         answers |= sent_letter(row, letter, ~orig_is_a)
     reset = sent_letter(row, LETTER_RST, ~orig_is_a)
     answered = np.where(is_tcp, answers, resp_packets > 0)
+    went_on = np.zeros(row.size, np.bool_)
+    for letter in (LETTER_ACK, LETTER_DATA, LETTER_FIN):
+        went_on |= sent_letter(row, letter, orig_is_a)
     begun = sent_letter(row, LETTER_SYN, orig_is_a) | sent_letter(row, LETTER_SYNACK, ~orig_is_a)
     icmp_type = row["icmp"] >> 8
     is_error = ((row["proto"] == PROTO_ICMP) & np.isin(icmp_type, (3, 4, 5, 11, 12))) | (
@@ -65,8 +79,10 @@ def flow_facts(flows: Flows) -> FlowFacts:
         orig_is_a=orig_is_a,
         packets=row["a_pkts"].astype(np.int64) + row["b_pkts"],
         ip_bytes=(row["a_bytes"] + row["b_bytes"]).astype(np.int64),
+        pauses=_pauses(flows),
         answered=answered,
         refused=is_tcp & reset & ~answers,
+        half_open=is_tcp & sent_letter(row, LETTER_SYN, orig_is_a) & ~went_on,
         opened=np.where(is_tcp, begun, ~is_error),
     )
 
@@ -104,6 +120,7 @@ class HostIndex:
         host, flow, is_a = host[held], flow[held], is_a[held]
         order = np.argsort(host, kind="stable")
         self._flow, self._is_a = flow[order], is_a[order]
+        self._last: tuple[int, HostFlows] | None = None
         self._first = np.searchsorted(host[order], np.arange(ends.host_words.shape[0] + 1))
 
     def counts(self) -> Ints:
@@ -111,7 +128,12 @@ class HostIndex:
         return np.diff(self._first).astype(np.int64)
 
     def of(self, host: int) -> HostFlows:
-        """All flows of a host, in the order they began."""
+        """All flows of a host, in the order they began. The last asked for is kept: questions come in rows."""
+        if self._last is None or self._last[0] != host:
+            self._last = (host, self._make(host))
+        return self._last[1]
+
+    def _make(self, host: int) -> HostFlows:
         part = slice(self._first[host], self._first[host + 1])
         order = np.argsort(self._start[self._flow[part]], kind="stable")
         flow, local_a = self._flow[part][order], self._is_a[part][order]

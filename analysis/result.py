@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from peerburst.analysis import bursts, concurrency, entries, features, hostflows, kinds, tables
+from peerburst.analysis import bursts, concurrency, entries, features, hostflows, kinds
 from peerburst.analysis.addresses import Ends, Scope, classify_ends
-from peerburst.analysis.classify import Classification, classify
+from peerburst.analysis.classify import LEAST_OUTCOMES, BurstClass, Classification, classify
 from peerburst.analysis.concurrency import DEFAULT_LIMITS, Concurrency, Steps
 from peerburst.analysis.entries import Entries
 from peerburst.analysis.features import Features
@@ -18,6 +18,9 @@ from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.internet import PROTO_TCP
 from peerburst.capture.read import Capture
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HEADLINE = "linux-connlimit"
 
@@ -164,9 +167,8 @@ class Analysis:
     def peak(self, number: int, model: GatewayModel) -> ModelPeak:
         """A host's highest count under a model."""
         counted = self.concurrency(model)
-        peak = int(counted.peak[number])
-        talking = int(counted.talking_at_peak[number])
-        crossed = counted.crossed_at[number]
+        peak, talking = int(counted.peak[number]), int(counted.talking_at_peak[number])
+        crossed, above = counted.crossed_at[number].tolist(), counted.above_ns[number].tolist()
         return ModelPeak(
             peak=peak,
             peak_at_s=self.since_start(counted.peak_at[number]) if peak else None,
@@ -176,9 +178,7 @@ class Analysis:
                 limit: self.since_start(at) if at != concurrency.NEVER_CROSSED else None
                 for limit, at in zip(counted.limits, crossed, strict=True)
             },
-            above_s={
-                limit: float(ns) / 1e9 for limit, ns in zip(counted.limits, counted.above_ns[number], strict=True)
-            },
+            above_s={limit: ns / 1e9 for limit, ns in zip(counted.limits, above, strict=True)},
         )
 
     def opened_by_others(self, number: int) -> bool:
@@ -192,9 +192,18 @@ class Analysis:
 
     def at_least(self, number: int) -> bool:
         """Whether a host's peaks are lower bounds: packets were lost, or TCP flows were met mid-stream."""
-        flows = self.counted_flows(number)
-        is_tcp = flows.proto == PROTO_TCP
-        return self.capture.drops > 0 or bool((is_tcp & ~self.facts.opened[flows.flow]).any())
+        return self.capture.drops > 0 or bool(self._met_mid_stream[number])
+
+    @cached_property
+    def _met_mid_stream(self) -> npt.NDArray[np.bool_]:
+        """Per host, whether any of its counted TCP flows began before the capture did."""
+        uncounted = (Scope.GROUP, Scope.TRANSIT) if self.include_lan else (Scope.GROUP, Scope.TRANSIT, Scope.LAN)
+        is_tcp = self.capture.flows.row["proto"] == PROTO_TCP
+        met = np.flatnonzero(is_tcp & ~self.facts.opened & ~np.isin(self.ends.scope, uncounted))
+        hosts = np.zeros(len(self.host_names) + 1, np.bool_)  # one more, for ends that are not local (-1)
+        hosts[self.ends.host_a[met]] = True
+        hosts[self.ends.host_b[met]] = True
+        return hosts
 
     def counted_flows(self, number: int) -> hostflows.HostFlows:
         """The flows of a host that its counts are about."""
@@ -205,16 +214,22 @@ class Analysis:
     def host(self, number: int) -> Host:
         """A host by its number."""
         flows = self.index.of(number)
-        seen = features.measure(flows, self.facts, self.kinds)
         return Host(
             name=self.host_names[number],
-            flows=seen.flows,
-            peers=seen.peers,
-            ip_bytes=seen.total_bytes,
+            flows=flows.flow.size,
+            peers=features.distinct(flows.remote_hi, flows.remote_lo)[1],
+            ip_bytes=int(self.facts.ip_bytes[flows.flow].sum()),
             models={model.name: self.peak(number, model) for model in self.models},
             inbound_peak=int(self.concurrency(self.models[0], inbound=True).peak[number]) if self.models else 0,
-            classification=classify(seen),
+            classification=self._classify(flows),
         )
+
+    def _classify(self, flows: hostflows.HostFlows) -> Classification:
+        """What a host does over the whole capture; few flows without weight say nothing, and most hosts have few."""
+        light = self.facts.ip_bytes[flows.flow].sum() < kinds.HEAVY_BYTES
+        if flows.flow.size < LEAST_OUTCOMES and light:
+            return Classification(BurstClass.UNKNOWN, 0.0, ())
+        return classify(features.measure(flows, self.facts, self.kinds))
 
     @cached_property
     def hosts(self) -> list[Host]:
@@ -262,12 +277,16 @@ class Analysis:
         return {scope: int(counts[scope]) for scope in Scope}
 
     @cached_property
-    def flows(self) -> pd.DataFrame:
+    def flows(self) -> "pd.DataFrame":
         """One row per flow; see `tables.flows_table`."""
+        from peerburst.analysis import tables  # pandas costs half a second: only who asks for a table pays
+
         return tables.flows_table(self.capture.flows, self.facts, self.ends, self.kinds)
 
     def community_ids(self) -> list[str | None]:
         """Community ID v1 per flow, aligned with `flows`."""
+        from peerburst.analysis import tables
+
         return tables.community_ids(self.capture.flows, self.flows)
 
     def steps(self, host: str, model: str = HEADLINE, *, inbound: bool = False) -> Steps:
@@ -284,7 +303,7 @@ class Analysis:
         mine = (held.host[entry] == self.host_number(host)) & (held.inbound[entry] == inbound)
         return concurrency.steps(start[mine], end[mine])
 
-    def timeline(self, host: str, model: str = HEADLINE, *, step_s: float = 1.0) -> pd.DataFrame:
+    def timeline(self, host: str, model: str = HEADLINE, *, step_s: float = 1.0) -> "pd.DataFrame":
         """The count over time, every `step_s` seconds from the first packet.
 
         `at` is the count at the instant `t_s`, `max` and `mean` are over the step that begins there, `talking` the
@@ -299,6 +318,8 @@ class Analysis:
         edges = self.capture.first_ns + np.arange(rows + 1) * round(step_s * 1e9)
         counted, talking = self.steps(host, model), self.talking_steps(host, model)
         area = counted.integral(edges)
+        import pandas as pd
+
         return pd.DataFrame(
             {
                 "t_s": np.arange(rows) * step_s,
@@ -309,8 +330,10 @@ class Analysis:
             }
         )
 
-    def matrix(self, host: str) -> pd.DataFrame:
+    def matrix(self, host: str) -> "pd.DataFrame":
         """The verdict matrix: models down, limits across, each cell the second the limit was crossed, or NaN."""
+        import pandas as pd
+
         number = self.host_number(host)
         rows = {model.name: self.peak(number, model).crossed_at_s for model in self.models}
         return pd.DataFrame.from_dict(rows, orient="index", columns=list(self.limits)).astype(float)

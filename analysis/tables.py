@@ -48,7 +48,6 @@ PROTOCOL_NAMES = {
     51: "ah",
     2: "igmp",
 }
-# Order matters: the first that holds is the flow's (Zeek, base/protocols/conn/main.zeek, conn_state).
 CONN_STATES = ("REJ", "RSTRH", "RSTR", "RSTOS0", "RSTO", "SF", "SH", "S2", "SHR", "S3", "S0", "S1", "OTH")
 
 
@@ -70,21 +69,24 @@ def _tcp_states(flows: Flows, facts: FlowFacts) -> npt.NDArray[np.int8]:
     orig_reset, resp_reset = orig(LETTER_RST), resp(LETTER_RST)
     silent = ~(synack | resp(LETTER_ACK) | resp(LETTER_DATA) | resp_done | resp_reset)
     shook_hands = syn & synack & (orig(LETTER_ACK) | orig(LETTER_DATA))
-    conditions = [
-        resp_reset & syn & ~synack,
-        resp_reset & ~syn,
-        resp_reset,
-        orig_reset & ~synack,
-        orig_reset,
-        orig_done & resp_done,
-        orig_done & ~synack,
-        orig_done,
-        resp_done & ~syn,
-        resp_done,
-        syn & silent,
-        shook_hands,
-    ]
-    return np.select(conditions, range(len(conditions)), default=len(conditions)).astype(np.int8)
+    # Order matters: the first that holds is the flow's (Zeek, base/protocols/conn/main.zeek, conn_state).
+    cases = (
+        ("REJ", resp_reset & syn & ~synack),
+        ("RSTRH", resp_reset & ~syn),
+        ("RSTR", resp_reset),
+        ("RSTOS0", orig_reset & ~synack & syn & ~orig(LETTER_ACK) & ~orig_done),
+        ("OTH", orig_reset & ~synack),
+        ("RSTO", orig_reset),
+        ("SF", orig_done & resp_done),
+        ("SH", orig_done & ~synack),
+        ("S2", orig_done),
+        ("SHR", resp_done & ~syn),
+        ("S3", resp_done),
+        ("S0", syn & silent),
+        ("S1", shook_hands),
+    )
+    codes = [CONN_STATES.index(name) for name, _holds in cases]
+    return np.select([holds for _name, holds in cases], codes, default=CONN_STATES.index("OTH")).astype(np.int8)
 
 
 def conn_states(flows: Flows, facts: FlowFacts) -> pd.Categorical[str]:

@@ -144,7 +144,7 @@ def _chosen_limit(limit: list[int] | None) -> int:
 def _chosen_host(analysis: "Analysis", name: str | None) -> "Host | None":
     if name is not None:
         return analysis.host(analysis.host_number(name))
-    return analysis.hosts[0] if analysis.hosts else None
+    return analysis.host(analysis.ranked[0]) if analysis.ranked else None
 
 
 def _say(text: str) -> None:
@@ -179,8 +179,7 @@ def analyze(
     if format is AnalysisFormat.json:
         from peerburst.document import document
 
-        json.dump(document(analysis), sys.stdout, allow_nan=False)
-        print()
+        print(json.dumps(document(analysis), allow_nan=False))  # dumps: dump() writes piece by piece, ten times slower
         return
     from peerburst import terminal
 

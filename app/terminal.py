@@ -45,7 +45,7 @@ def _matrix(analysis: Analysis, host: Host) -> Table:
 def _hosts(analysis: Analysis) -> Table:
     model = analysis.models[0].name
     table = _table("host", "peak", "at", "talking", "lingering", "flows", "peers", "bytes", "class")
-    for host in analysis.hosts[:MOST_HOSTS]:
+    for host in map(analysis.host, analysis.ranked[:MOST_HOSTS]):
         peak = host.models[model]
         at = clock(peak.peak_at_s) if peak.peak_at_s is not None else "-"
         numbers = (peak.peak, peak.talking, peak.lingering, host.flows, host.peers)
@@ -84,7 +84,7 @@ def print_analysis(analysis: Analysis, host: Host | None, limit: int, out: Conso
     out.print(_matrix(analysis, host))
     out.print()
     title = f"Hosts, as {analysis.models[0].name} counts them"
-    more = f", {number(MOST_HOSTS)} of {number(len(analysis.hosts))}" if len(analysis.hosts) > MOST_HOSTS else ""
+    more = f", {number(MOST_HOSTS)} of {number(len(analysis.ranked))}" if len(analysis.ranked) > MOST_HOSTS else ""
     out.print(Text(title + more, "underline"))
     out.print(_hosts(analysis))
     out.print()

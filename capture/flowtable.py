@@ -230,7 +230,8 @@ def _close_segment(flow, number, segment):  # type: ignore[no-untyped-def]
     segment["start"] = flow["start"]
     segment["last"] = flow["last"]
     segment["renewed"] = flow["renewed"]
-    segment["closed"] = flow["closed"]
+    # Without an entry there is no close either: the flow's is that of the entry before.
+    segment["closed"] = flow["closed"] if flow["phase"] != NONE else NEVER
     segment["flow"] = number
     segment["state"] = flow["state"]
     segment["phase"] = flow["phase"]

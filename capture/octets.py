@@ -7,13 +7,12 @@ all the same gives 0, never memory that is not ours.
 
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
-from peerburst.capture.kernels import part
+from peerburst.capture.kernels import NUMBA_SETTINGS, part
 
 
 def _loader(bits: int) -> Any:
@@ -43,7 +42,7 @@ def _reader(bits: int) -> Any:
     return load
 
 
-_make = _reader if numba.config.DISABLE_JIT else _loader
+_make = _reader if NUMBA_SETTINGS.DISABLE_JIT else _loader
 _load16, _load32 = _make(16), _make(32)
 
 

@@ -59,6 +59,8 @@ def _to_ns(ticks, units):  # type: ignore[no-untyped-def]
             return np.int64(LATEST_NS)
         mask = (np.uint64(1) << np.uint64(power)) - np.uint64(1) if power < 64 else ~np.uint64(0)
         rest = ticks & mask
+        if power > 93:  # 64 bits of such ticks are less than a nanosecond
+            return np.int64(0)
         if power > 30:  # keep 30 bits, finer than a nanosecond, so that the product fits
             rest, power = rest >> np.uint64(power - 30), 30
         return np.int64(whole) * 1_000_000_000 + np.int64((rest * np.uint64(1_000_000_000)) >> np.uint64(power))

@@ -66,7 +66,7 @@ class _Inflate:
 class _Unzstd:
     """zstandard's decompressor with that face; it knows no `max_length`, so it is fed in small pieces."""
 
-    PIECE = 1 << 10  # one block of 4 octets may stand for 128 KiB
+    PIECE = 1 << 9  # a block of 4 octets may stand for 128 KiB, so 16 MiB come out of one piece at most
 
     def __init__(self) -> None:
         import zstandard
@@ -266,7 +266,8 @@ class Octets:
         return taken
 
     def peek(self, size: int) -> bytes:
-        return self.window[self.at : self.at + size].tobytes()
+        """The next `size` octets without consuming them; fewer if fewer are held."""
+        return self.window[self.at : min(self.at + size, self.end)].tobytes()
 
     def skip(self, size: int) -> bool:
         """Consume `size` octets, held or not, without keeping them; False if the stream ends before."""
