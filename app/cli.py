@@ -34,7 +34,7 @@ app = typer.Typer(
 gateways_app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="The gateway models: what each counts, and its timeouts with their sources.",
+    help="List the gateway models, or show one with its sources.",
 )
 app.add_typer(gateways_app, name="gateways")
 
@@ -171,7 +171,10 @@ def analyze(
     quiet: Quiet = False,
     progress: Progress = When.auto,
 ) -> None:
-    """Say how many connections each host held, what they were, and what a limit would have done."""
+    """Say how many connections each host held, and what they were.
+
+    Tells what a limit would have done, under each gateway model.
+    """
     analysis = _open(
         captures, read, inner=inner, count=count, local_net=local_net, include_lan=include_lan, model=model,
         limit=limit, quiet=quiet, progress=progress,
@@ -203,7 +206,10 @@ def report(
     quiet: Quiet = False,
     progress: Progress = When.auto,
 ) -> None:
-    """Write a folder with six pictures, the verdict and the numbers; print the verdict and where the folder is."""
+    """Write a folder with six pictures, the verdict and the numbers.
+
+    Prints the verdict, and where the folder is.
+    """
     analysis = _open(
         captures, read, inner=inner, count=count, local_net=local_net, include_lan=include_lan, model=model,
         limit=limit, quiet=quiet, progress=progress,
@@ -257,7 +263,10 @@ def timeline(
     quiet: Quiet = False,
     progress: Progress = When.auto,
 ) -> None:
-    """Write a host's count over time: t_s, at that instant, max and mean until the next, talking."""
+    """Write a host's count over time.
+
+    Columns: t_s, at that instant, max and mean until the next, talking.
+    """
     analysis = _open(
         captures, read, inner=inner, count=count, local_net=local_net, include_lan=include_lan, model=model,
         limit=None, quiet=quiet, progress=progress,
@@ -276,7 +285,7 @@ def synth(
     ],
     quiet: Quiet = False,
 ) -> None:
-    """Write a capture from a scenario, with the label of every packet beside it."""
+    """Write a capture from a scenario file, every packet labelled."""
     from peerburst.analysis.wording import counted, size, span
     from peerburst.capture.synth import write_scenario
 
@@ -348,16 +357,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    import click
-
+    # Old versions of typer use click, new ones bring a copy of it under another name; this class is in both.
+    usage_error: Any = typer.BadParameter.__base__
     command: Any = typer.main.get_command(app)
     try:
         code = command.main(args=arguments, prog_name="peerburst", standalone_mode=False)
-    except click.exceptions.Abort:
+    except typer.Abort:
         raise KeyboardInterrupt from None
-    except click.ClickException as error:
+    except usage_error as error:
         error.show(sys.stderr)
-        return error.exit_code
+        return int(error.exit_code)
     sys.stdout.flush()
     return code if isinstance(code, int) else 0
 

@@ -1,10 +1,10 @@
 """Flows and timelines as files other tools read: CSV, JSON lines, Parquet, Zeek's conn.log."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 
 from peerburst.analysis.result import Analysis
 from peerburst.capture.errors import SettingsError
+from peerburst.capture.pcapwrite import written_whole
 
 # Zeek 6's conn.log fields that we have, with their types, and the column each comes from.
 ZEEK_FIELDS = (
@@ -51,21 +52,13 @@ class FlowFormat(Enum):
 
 @contextmanager
 def _output(path: str | None) -> Iterator[BinaryIO]:
-    """A file that appears whole or not at all, or standard output."""
+    """A file that appears whole or not at all (compressed if its name says so), a device, or standard output."""
     if path is None or path == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    part = f"{path}.part"
-    try:
-        with open(part, "wb") as file:
-            yield file
-        os.replace(part, path)
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        if os.path.exists(part):
-            os.unlink(part)
+    with written_whole(Path(path)) as file:
+        yield file
 
 
 def flows_frame(analysis: Analysis) -> pd.DataFrame:
@@ -95,7 +88,7 @@ def _zeek(frame: pd.DataFrame) -> str:
     table = pd.DataFrame(
         {
             "ts": _seconds(frame["ts"]).str[:-3],
-            "uid": frame["community_id"].fillna("-").map(lambda text: "C" + text[2:19] if text != "-" else "-"),
+            "uid": [f"C{ns:x}{number:x}" for number, ns in enumerate(frame["ts"].astype("int64"))],
             "id.orig_h": frame["orig_h"],
             "id.orig_p": frame["orig_p"],
             "id.resp_h": frame["resp_h"],

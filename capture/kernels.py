@@ -39,11 +39,20 @@ def _kernel_sources() -> list[Path]:
 
 @functools.cache
 def fingerprint() -> str:
-    """A short name for this exact set of kernel sources, versions and processor."""
+    """A short name for this very installation of the kernel sources, the versions and the processor."""
     digest = hashlib.sha256()
     for path in _kernel_sources():
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    facts = (numba.__version__, llvmlite.__version__, np.__version__, sys.version, platform.machine(), _processor())
+    here = str(Path(__file__).resolve().parent)  # numba keeps what it compiles by the path of its source
+    facts = (
+        here,
+        numba.__version__,
+        llvmlite.__version__,
+        np.__version__,
+        sys.version,
+        platform.machine(),
+        _processor(),
+    )
     digest.update("\0".join(facts).encode())
     return digest.hexdigest()[:16]
 

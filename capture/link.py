@@ -29,6 +29,7 @@ ETHERTYPE_QINQ_OLD = 0x9100  # QinQ before 802.1ad
 ETHERTYPE_MPLS = 0x8847
 ETHERTYPE_MPLS_UPSTREAM = 0x8848
 ETHERTYPE_PPPOE = 0x8864  # RFC 2516, session stage
+ETHERTYPE_PBB = 0x88E7  # IEEE 802.1ah, provider backbone bridges
 ETHERTYPE_ETHERNET = 0x6558  # transparent Ethernet bridging, RFC 1701
 SMALLEST_ETHERTYPE = 0x0600  # below: an IEEE 802.3 length
 
@@ -195,6 +196,8 @@ def untag(octets, ethertype, at, stop):  # type: ignore[no-untyped-def]
             ethertype, at = _pppoe(octets, at, stop)
         elif ethertype == ETHERTYPE_ETHERNET:
             ethertype, at = _ethernet(octets, at, stop)
+        elif ethertype == ETHERTYPE_PBB:  # the service tag, then the customer's whole frame
+            ethertype, at = _ethernet(octets, at + 4, stop)
         else:
             return NOT_IP, at
     return ethertype, at

@@ -69,12 +69,12 @@ def read(
         raise SettingsError("no capture was named")
     if paths.count("-") > 1:
         raise SettingsError("standard input (-) can be read only once")
-    announce_first_compile()
     table = FlowTable(gaps_ns)
     sources: list[PacketSource] = []
 
     def open_source(path: str) -> PacketSource:
         sources.append(PacketSource(path, follow_tunnels=follow_tunnels))
+        announce_first_compile()
         return sources[-1]
 
     interrupted = []
