@@ -64,7 +64,7 @@ def _spells_above(steps: concurrency.Steps, limit: int, last_ns: int) -> list[tu
 def timeline_view(analysis: Analysis, host: str, model: GatewayModel, limit: int) -> timeline.TimelineView:
     """The host's count over time. Of a host to which all connections were opened, those are counted."""
     number, capture = analysis.host_number(host), analysis.capture
-    inbound = analysis.opened_by_others(number)
+    inbound = analysis.is_server(number)
     held = analysis.entries(model)
     mine = (held.host == number) & (held.inbound == inbound) & (held.entry["end"] > held.entry["start"])
     steps = concurrency.steps(held.entry["start"][mine], held.entry["end"][mine])

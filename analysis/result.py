@@ -54,13 +54,17 @@ class ModelPeak:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A local host in numbers; counts leave out groups and, unless asked for, traffic between local hosts."""
+    """A local host in numbers; counts leave out groups and, unless asked for, traffic between local hosts.
+
+    `models` are about the connections it opened; of one that opened none (`is_server`), about those opened to it.
+    """
 
     name: str
     flows: int
     peers: int
     ip_bytes: int
     models: dict[str, ModelPeak]
+    is_server: bool
     inbound_peak: int  # entries that others opened to it, under the first model
     classification: Classification
 
@@ -165,8 +169,8 @@ class Analysis:
         return [int(number) for number in order if flows[number]]
 
     def peak(self, number: int, model: GatewayModel) -> ModelPeak:
-        """A host's highest count under a model."""
-        counted = self.concurrency(model)
+        """A host's highest count under a model: of what it opened, or of what was opened to a server."""
+        counted = self.concurrency(model, inbound=self.is_server(number))
         peak, talking = int(counted.peak[number]), int(counted.talking_at_peak[number])
         crossed, above = counted.crossed_at[number].tolist(), counted.above_ns[number].tolist()
         return ModelPeak(
@@ -181,8 +185,8 @@ class Analysis:
             above_s={limit: ns / 1e9 for limit, ns in zip(counted.limits, above, strict=True)},
         )
 
-    def opened_by_others(self, number: int) -> bool:
-        """Whether a host's counted connections were all opened to it, as a server's are."""
+    def is_server(self, number: int) -> bool:
+        """Whether a host's counted connections were all opened to it, under the first model."""
         if not self.models:
             return False
         headline = self.models[0]
@@ -220,6 +224,7 @@ class Analysis:
             peers=features.distinct(flows.remote_hi, flows.remote_lo)[1],
             ip_bytes=int(self.facts.ip_bytes[flows.flow].sum()),
             models={model.name: self.peak(number, model) for model in self.models},
+            is_server=self.is_server(number),
             inbound_peak=int(self.concurrency(self.models[0], inbound=True).peak[number]) if self.models else 0,
             classification=self._classify(flows),
         )
@@ -289,18 +294,18 @@ class Analysis:
 
         return tables.community_ids(self.capture.flows, self.flows)
 
-    def steps(self, host: str, model: str = HEADLINE, *, inbound: bool = False) -> Steps:
+    def steps(self, host: str, model: str = HEADLINE) -> Steps:
         """The exact step function of a host's count under a model."""
-        held = self.entries(self.model(model))
-        chosen = concurrency.chosen_entries(held, inbound=inbound)
-        chosen = chosen[held.host[chosen] == self.host_number(host)]
+        number, held = self.host_number(host), self.entries(self.model(model))
+        chosen = concurrency.chosen_entries(held, inbound=self.is_server(number))
+        chosen = chosen[held.host[chosen] == number]
         return concurrency.steps(held.entry["start"][chosen], held.entry["end"][chosen])
 
-    def talking_steps(self, host: str, model: str = HEADLINE, *, inbound: bool = False) -> Steps:
+    def talking_steps(self, host: str, model: str = HEADLINE) -> Steps:
         """The step function of those that have had a packet in the last five seconds."""
-        held = self.entries(self.model(model))
+        number, held = self.host_number(host), self.entries(self.model(model))
         start, end, entry = concurrency.talking_intervals(self.capture.flows, held)
-        mine = (held.host[entry] == self.host_number(host)) & (held.inbound[entry] == inbound)
+        mine = (held.host[entry] == number) & (held.inbound[entry] == self.is_server(number))
         return concurrency.steps(start[mine], end[mine])
 
     def timeline(self, host: str, model: str = HEADLINE, *, step_s: float = 1.0) -> "pd.DataFrame":

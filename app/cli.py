@@ -367,6 +367,11 @@ def _run(arguments: list[str]) -> int:
     except usage_error as error:
         error.show(sys.stderr)
         return int(error.exit_code)
+    except SystemExit as left:
+        # Typer and rich leave like this when the reader of our output has gone.
+        if isinstance(left.__context__, BrokenPipeError):
+            raise left.__context__ from None
+        raise
     sys.stdout.flush()
     return code if isinstance(code, int) else 0
 

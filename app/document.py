@@ -32,6 +32,7 @@ def _host(host: Host, at_least: bool) -> dict[str, Any]:
         "ip_bytes": host.ip_bytes,
         "class": host.classification.label.value,
         "at_least": at_least,
+        "is_server": host.is_server,
         "inbound_peak": host.inbound_peak,
         "models": {name: _peak(peak) for name, peak in host.models.items()},
     }

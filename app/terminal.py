@@ -51,7 +51,9 @@ def _hosts(analysis: Analysis) -> Table:
         numbers = (peak.peak, peak.talking, peak.lingering, host.flows, host.peers)
         cells = [number(value) for value in numbers]
         kind = host.classification.label.value
-        table.add_row(host.name, cells[0], at, *cells[1:], size(host.ip_bytes), kind)
+        table.add_row(
+            host.name + (" (server)" if host.is_server else ""), cells[0], at, *cells[1:], size(host.ip_bytes), kind
+        )
     return table
 
 
@@ -80,7 +82,8 @@ def print_analysis(analysis: Analysis, host: Host | None, limit: int, out: Conso
     for sentence in verdict.headline(analysis, host, limit):
         out.print(Text(sentence, "bold"))
     out.print()
-    out.print(Text(f"When {host.name} exceeded a limit, gateway by gateway", "underline"))
+    what = f"connections to {host.name}" if host.is_server else host.name
+    out.print(Text(f"When {what} exceeded a limit, gateway by gateway", "underline"))
     out.print(_matrix(analysis, host))
     out.print()
     title = f"Hosts, as {analysis.models[0].name} counts them"

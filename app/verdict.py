@@ -24,22 +24,26 @@ CLASS_WORDS = {
 
 
 def headline(analysis: Analysis, host: Host, limit: int) -> Iterator[str]:
-    """The answer for one host: its peak under the headline model, and what the limit would have meant."""
+    """The answer for one host: its peak under the headline model, and what the limit would have meant.
+
+    `limit` is one of those the analysis was made with.
+    """
     model = analysis.models[0]
     peak = host.models[model.name]
     at_least = "at least " if analysis.at_least(analysis.host_number(host.name)) else ""
     if not peak.peak:
-        yield f"{host.name} opened no connection through the gateway."
-        if host.inbound_peak:
-            yield f"Others opened {at_least}{number(host.inbound_peak)} at once to it, as {model.name} counts them."
+        yield f"{host.name} held no connection through the gateway."
         return
+    held, at = "was sent" if host.is_server else "held", clock(peak.peak_at_s or 0)
     yield (
-        f"{host.name} held {at_least}{counted(peak.peak, 'connection')} at once, {clock(peak.peak_at_s or 0)} after the"
-        f" first packet, as {model.name} counts them: {number(peak.talking)} talking,"
-        f" {number(peak.lingering)} only remembered by the gateway."
+        f"{host.name} {held} {at_least}{counted(peak.peak, 'connection')} at once, {at} after the first packet, as"
+        f" {model.name} counts them: {number(peak.talking)} talking, {number(peak.lingering)} only remembered by the"
+        " gateway."
     )
-    yield _limit_sentence(peak.crossed_at_s.get(limit), peak.above_s.get(limit, 0.0), peak.peak, limit)
-    if host.inbound_peak:
+    yield _limit_sentence(peak.crossed_at_s[limit], peak.above_s[limit], peak.peak, limit)
+    if host.is_server:
+        yield "It opened none itself; the counts are of connections that others opened to it."
+    elif host.inbound_peak:
         yield f"Others held up to {counted(host.inbound_peak, 'connection')} to it."
 
 
