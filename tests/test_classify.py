@@ -1,0 +1,218 @@
+"""Classes of made traffic, each with the evidence for it; and never a sync for an attack, or the other way round."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import COMPILED
+from making import HOST, Tape, local, remote
+from peerburst.analysis import features
+from peerburst.analysis.classify import RULES, BurstClass, Classification, classify
+from peerburst.analysis.features import Features
+from peerburst.analysis.result import Analysis
+from peerburst.capture.synth import write_scenario
+from peerburst.capture.synth.programs import PROGRAMS
+from peerburst.opening import Settings, analyse
+
+ATTACKS = {BurstClass.SCAN, BurstClass.FLOOD, BurstClass.SPAM}
+P2P = {BurstClass.P2P_SYNC, BurstClass.P2P_BULK}
+
+SYNC = Features(
+    flows=120, peers=110, seconds=40.0, per_second=9, together=4.0, flows_per_peer=1.1, spread=0.95, ports=105,
+    port_entropy=0.98, busiest_port=40000, busiest_port_share=0.02, unknown_ports=0.97, one_local_port=0.9,
+    busiest_peer_share=0.02, ports_of_busiest_peer=1, target_share=0.02, udp=0.95, answered=0.7, refused=0.01,
+    inbound=0.0, tiny=0.6, median_bytes=150.0, total_bytes=60_000, largest_bytes=4_000, top3_bytes=0.15, received=0.5,
+    heavy_bytes=0.0, media_bytes=0.0, paced_bytes=0.0, mail=0.0, web=0.01, service=0.02, half_open=0.02,
+)  # fmt: skip
+
+
+def like(**changes: float) -> Features:
+    return dataclasses.replace(SYNC, **changes)  # type: ignore[arg-type]
+
+
+CRAFTED = {
+    "a login": (SYNC, "p2p-sync"),
+    "a login that mostly fails": (like(answered=0.15, tiny=0.9), "p2p-sync"),
+    "a login of TCP alone": (like(udp=0.0, one_local_port=0.0, tiny=0.1, median_bytes=900.0), "p2p-sync"),
+    "sharing files": (like(total_bytes=9_000_000, largest_bytes=5_000_000, top3_bytes=0.95), "p2p-bulk"),
+    "one port of many hosts, nobody there": (
+        like(ports=1, port_entropy=0.0, busiest_port=445, busiest_port_share=1.0, unknown_ports=0.0, answered=0.02,
+             udp=0.0, one_local_port=0.0, median_bytes=40.0),
+        "scan",
+    ),
+    "many ports of one host": (
+        like(peers=1, flows_per_peer=120.0, busiest_peer_share=1.0, ports_of_busiest_peer=110, answered=0.03,
+             refused=0.9, udp=0.0, one_local_port=0.0, unknown_ports=0.1),
+        "scan",
+    ),
+    "strangers in vain": (like(answered=0.01), "scan"),
+    "a flood": (
+        like(flows=5000, peers=1, ports=1, port_entropy=0.0, busiest_port=80, busiest_port_share=1.0, target_share=1.0,
+             busiest_peer_share=1.0, ports_of_busiest_peer=1, answered=0.0, per_second=500, tiny=1.0),
+        "flood",
+    ),
+    "a flood that is answered": (
+        like(flows=500, peers=1, ports=1, port_entropy=0.0, busiest_port=80, busiest_port_share=1.0, target_share=1.0,
+             busiest_peer_share=1.0, ports_of_busiest_peer=1, answered=1.0, per_second=500, half_open=1.0),
+        "flood",
+    ),
+    "many short visits to one server": (
+        like(flows=500, peers=1, ports=1, port_entropy=0.0, busiest_port=80, busiest_port_share=1.0, target_share=1.0,
+             busiest_peer_share=1.0, ports_of_busiest_peer=1, answered=1.0, per_second=500, unknown_ports=0.0),
+        "client-server",
+    ),
+    "mail to many": (like(mail=0.6, service=0.3, ports=2, port_entropy=0.2, unknown_ports=0.0, udp=0.3), "spam"),
+    "a call": (like(media_bytes=0.9, total_bytes=2_000_000), "call"),
+    "a node that looks for others": (
+        like(ports=1, port_entropy=0.0, busiest_port=30303, busiest_port_share=1.0, answered=0.8, unknown_ports=1.0),
+        "discovery",
+    ),
+    "a page": (
+        like(peers=14, flows_per_peer=3.0, spread=0.5, ports=2, port_entropy=0.1, unknown_ports=0.0, one_local_port=0.0,
+             web=0.7, service=0.3, answered=1.0, udp=0.3, median_bytes=9_000.0, total_bytes=900_000, seconds=3.0,
+             together=30.0, received=0.9, busiest_peer_share=0.3),
+        "web",
+    ),
+    "pages for an hour": (
+        like(flows=900, peers=140, flows_per_peer=6.0, spread=0.4, ports=2, port_entropy=0.1, unknown_ports=0.0,
+             one_local_port=0.0, web=0.7, service=0.3, answered=1.0, udp=0.3, median_bytes=12_000.0, seconds=3600.0,
+             total_bytes=30_000_000, together=24.0, received=0.9, busiest_peer_share=0.3),
+        "web",
+    ),
+    "a film over two connections": (
+        like(flows=5, peers=3, flows_per_peer=1.7, ports=2, web=0.6, service=0.4, total_bytes=90_000_000, answered=1.0,
+             largest_bytes=80_000_000, top3_bytes=1.0, heavy_bytes=1.0, paced_bytes=1.0, received=0.98, udp=0.4,
+             unknown_ports=0.0, port_entropy=0.4),
+        "streaming",
+    ),
+    "an image of a disk": (
+        like(flows=2, peers=2, flows_per_peer=1.0, ports=2, web=0.5, service=0.5, total_bytes=90_000_000, answered=1.0,
+             largest_bytes=90_000_000, top3_bytes=1.0, heavy_bytes=1.0, received=0.98, udp=0.5, unknown_ports=0.0),
+        "bulk-transfer",
+    ),
+    "a chat through one server": (
+        like(flows=4, peers=2, flows_per_peer=2.0, ports=2, port_entropy=0.4, unknown_ports=0.0,
+             busiest_peer_share=0.75, answered=1.0, udp=0.25, one_local_port=0.0, web=0.0, service=0.25,
+             median_bytes=5_000.0),
+        "client-server",
+    ),
+    "nothing that any rule names": (
+        like(peers=8, flows_per_peer=15.0, answered=0.3, unknown_ports=0.3, busiest_peer_share=0.2, ports=4,
+             port_entropy=0.3),
+        "unknown",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CRAFTED)
+def test_crafted_features(case: str) -> None:
+    seen, label = CRAFTED[case]
+    found = classify(seen)
+    assert found.label.value == label
+    assert found.evidence, "no class without a reason"
+    for evidence in found.evidence:
+        assert evidence.value == pytest.approx(getattr(seen, evidence.feature), abs=1e-4)
+        assert evidence.says.isprintable()
+        assert evidence.says
+    assert len({evidence.says for evidence in found.evidence}) == len(found.evidence)
+
+
+def test_every_class_can_be_reached() -> None:
+    assert {rule.label for rule in RULES} | {BurstClass.UNKNOWN} == set(BurstClass)
+    assert {label for _seen, label in CRAFTED.values()} == {label.value for label in BurstClass}
+
+
+def test_confidence_grows_with_flows_and_stays_below_one() -> None:
+    sure = [classify(like(flows=flows)).confidence for flows in (15, 30, 50, 5000)]
+    assert sure == sorted(sure)
+    assert sure[2:] == [0.95, 0.95]
+    assert 0 < sure[0] < sure[1] < 0.95
+    assert classify(CRAFTED["nothing that any rule names"][0]).confidence == 0
+
+
+def test_the_evidence_is_in_words_and_numbers() -> None:
+    says = {evidence.feature: evidence.says for evidence in classify(SYNC).evidence}
+    assert says["peers"] == "120 connections with 110 peers"
+    assert says["port_entropy"] == "105 different ports at the other end"
+    assert says["median_bytes"] == "half of the connections carried 150 B or less"
+    assert says["answered"] == "70 % of them were answered"
+    assert says["one_local_port"] == "90 % left from one local UDP port"
+
+
+def test_what_is_at_its_least_or_worst_has_a_class() -> None:
+    nothing = dataclasses.replace(SYNC, **{field.name: 0 for field in dataclasses.fields(SYNC)})
+    assert classify(nothing).label not in ATTACKS | P2P
+
+
+# --- the programs of our own scenarios -------------------------------------------------------------------------------
+
+SCENARIO = """
+[capture]
+title = "one program"
+seed = {seed}
+start = 2026-03-01T10:00:00Z
+duration_s = 80
+
+[[guest]]
+name = "guest"
+address = "10.20.0.9"
+
+[[guest.program]]
+kind = "{kind}"
+"""
+SMALLER = {
+    "bulk-download": ["megabytes = 3", "megabytes = 3\nconnections = 4"],
+    "bittorrent": ["megabytes = 2", "dht_nodes = 15\npeers = 12\nmegabytes = 1"],
+    "streaming": ["bitrate_kbps = 200", "bitrate_kbps = 300\nconnections = 1"],
+    "port-scan": ["ports = 100", 'ports = 60\nmode = "connect"', 'mode = "sweep"\ntarget = "198.51.100.0/26"'],
+    "syn-flood": ["packets = 500", "packets = 500\nspoofed = true"],
+    "smtp-spam": ["domains = 40", "domains = 12"],
+    "p2p-group-chat": ["", "group_chats = 3\none_to_one = 5", "group_chats = 8\nramp_per_s = 30\ndead_share = 0.6"],
+    "one-server-im": ["message_gap_s = 4"],
+    "call": ["stop_s = 40"],
+}
+CASES = [(kind, extra) for kind in PROGRAMS if kind not in ("dns", "discovery") for extra in SMALLER.get(kind, [""])]
+
+
+def played(folder: Path, kind: str, extra: str, seed: int) -> Analysis:
+    path = folder / "scenario.toml"
+    path.write_text(SCENARIO.format(kind=kind, seed=seed) + extra + "\n")
+    made = write_scenario(path, folder / "made.pcap")
+    return analyse([str(made.capture)], Settings())
+
+
+def as_a_whole(analysis: Analysis) -> Classification:
+    """Of all the busiest host did, however little."""
+    return classify(features.measure(analysis.index.of(analysis.ranked[0]), analysis.facts, analysis.kinds))
+
+
+@pytest.mark.parametrize("seed", [1, 2] if COMPILED else [1])
+@pytest.mark.parametrize(("kind", "extra"), CASES)
+def test_a_programs_traffic_is_known_for_what_it_is(tmp_path: Path, kind: str, extra: str, seed: int) -> None:
+    analysis = played(tmp_path, kind, extra, seed)
+    truth = PROGRAMS[kind].traffic_class
+    assert as_a_whole(analysis).label.value == truth
+    for burst in analysis.bursts:
+        assert burst.classification.label.value == truth
+    bursty = truth in ("p2p-sync", "p2p-bulk", "scan", "flood", "spam", "web")
+    assert bool(analysis.bursts) == bursty
+    if kind != "one-server-im":  # two flows, hardly any bytes: nothing is said of such a host
+        assert analysis.hosts[0].classification.label.value == truth
+
+
+def test_a_host_of_few_light_flows_has_no_class(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.exchange(0, local(5000), remote(1))
+    found = tape.analysis(tmp_path).hosts[0]
+    assert (found.name, found.classification) == (HOST, Classification(BurstClass.UNKNOWN, 0.0, ()))
+
+
+def test_no_part_of_a_login_is_taken_for_an_attack(tmp_path: Path) -> None:
+    """A limit is judged while a login goes on: any first part of it, from 15 outcomes on, is no attack."""
+    analysis = played(tmp_path, "p2p-group-chat", "group_chats = 20\ndead_share = 0.4", 5)
+    flows = analysis.index.of(analysis.ranked[0])
+    for count in range(15, flows.flow.size, 7):
+        label = classify(features.measure(flows.take(np.arange(count)), analysis.facts, analysis.kinds)).label
+        assert label not in ATTACKS, count
