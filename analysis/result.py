@@ -54,9 +54,10 @@ class ModelPeak:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A local host in numbers; counts leave out groups and, unless asked for, traffic between local hosts.
+    """A local host in numbers. `flows`, `peers` and `ip_bytes` are of all its unicast traffic.
 
-    `models` are about the connections it opened; of one that opened none (`is_server`), about those opened to it.
+    `models` are about the connections it opened through the gateway; of a host that opened none (`is_server`), about
+    those opened to it.
     """
 
     name: str
