@@ -1,8 +1,9 @@
-"""Linux's own rules for one connection: TCP's state table, UDP's stream rule, and the timeout each packet leaves.
+"""Linux's own rules for one connection: its states, TCP's state table, UDP's stream rule, and the timeouts.
 
-The rules are those of the kernel's net/netfilter/nf_conntrack_proto_tcp.c and nf_conntrack_proto_udp.c (6.x), the
-timeouts those of Documentation/networking/nf_conntrack-sysctl.rst. The flow table runs them on every packet; gateway
-models then work on the states and instants that it keeps.
+How a TCP packet moves a live entry is in `tcptrack`. The rules are those of the kernel's
+net/netfilter/nf_conntrack_proto_tcp.c and nf_conntrack_proto_udp.c (6.x), the timeouts those of
+Documentation/networking/nf_conntrack-sysctl.rst. The flow table runs them on every packet; gateway models then work on
+the states and instants that it keeps.
 """
 
 from enum import IntEnum
@@ -60,10 +61,13 @@ UDP_STREAM_AGE_NS = 2 * SECOND_NS
 NONE = int(Phase.NONE)
 SYN_SENT = int(Phase.SYN_SENT)
 ESTABLISHED = int(Phase.ESTABLISHED)
+FIN_WAIT = int(Phase.FIN_WAIT)
+LAST_ACK = int(Phase.LAST_ACK)
 TIME_WAIT = int(Phase.TIME_WAIT)
 CLOSE = int(Phase.CLOSE)
 SYN_SENT2 = int(Phase.SYN_SENT2)
 SYN_RECV = int(Phase.SYN_RECV)
+RETRANSMITTED = int(Phase.RETRANSMITTED)
 UNACKNOWLEDGED = int(Phase.UNACKNOWLEDGED)
 UDP = int(Phase.UDP)
 UDP_STREAM = int(Phase.UDP_STREAM)
@@ -85,7 +89,7 @@ TRANSITIONS = np.array(
         [
             # NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2
             [_SS, _SS, _IG, _IG, _IG, _IG, _IG, _SS, _SS, _S2],  # SYN
-            [_IV, _IV, _SR, _IG, _IG, _IG, _IG, _IG, _IG, _SR],  # SYN+ACK
+            [_IV, _IV, _SR, _IV, _IV, _IV, _IV, _IV, _IV, _SR],  # SYN+ACK
             [_IV, _IV, _FW, _FW, _LA, _LA, _LA, _TW, _CL, _IV],  # FIN
             [_ES, _IV, _ES, _ES, _CW, _CW, _TW, _TW, _CL, _IV],  # ACK
             [_IV, _CL, _CL, _CL, _CL, _CL, _CL, _CL, _CL, _CL],  # RST
@@ -129,13 +133,7 @@ PACKET_KINDS = _packet_kinds()
 # Marks of an entry.
 OPENED_BY_A = 1  # the end with the smaller address and port sent the first packet
 REPLIED = 2
-CLOSE_STARTED = 4  # a FIN was seen
-SIMULTANEOUS = 8  # both ends sent a SYN
-
-# Verdicts of one packet on an entry.
-RENEWED = 0
-LEFT_ALONE = 1  # seen, but the timeout goes on as it was
-DELETED = 2
+ASSURED = 4  # TCP: the handshake is over, or somebody answered a picked up connection
 
 
 @part
@@ -147,28 +145,3 @@ def open_tcp(kind):  # type: ignore[no-untyped-def]
     if state == ESTABLISHED:  # picked up mid-stream (nf_conntrack_tcp_loose); nobody has answered yet
         return ESTABLISHED, UNACKNOWLEDGED
     return NONE, NONE
-
-
-@part
-def next_tcp(state, marks, reply, kind):  # type: ignore[no-untyped-def]
-    """One TCP packet on an existing entry: (state, phase, marks, verdict)."""
-    new = TRANSITIONS[1 if reply else 0, kind, state]
-    if new == INVALID:
-        return state, NONE, marks, LEFT_ALONE
-    seen = marks | REPLIED if reply else marks
-    if new == IGNORED:
-        return state, NONE, seen, LEFT_ALONE
-    if new == SYN_SENT2:
-        seen |= SIMULTANEOUS
-    if new == SYN_RECV and reply and kind == IS_ACK and marks & SIMULTANEOUS:
-        new = ESTABLISHED
-    if kind == IS_FIN:
-        seen |= CLOSE_STARTED
-    if not marks & REPLIED:
-        if kind == IS_RST:  # refused, or given up before any answer: nothing to remember
-            return NONE, NONE, seen, DELETED
-        if kind == IS_SYN and state == SYN_SENT and new == SYN_SENT:
-            return state, NONE, seen, LEFT_ALONE  # a repeated SYN does not renew
-        if new == ESTABLISHED:
-            return new, UNACKNOWLEDGED, seen, RENEWED
-    return new, CLOSE if kind == IS_RST else new, seen, RENEWED

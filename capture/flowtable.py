@@ -6,6 +6,9 @@ Its last segment is kept in the flow's own row, so that the many flows of one pa
 
 Speed comes from working on a batch: hash all packets, then touch all slots and rows they lead to, then update in
 order, so that the cache misses overlap; from rows of two cache lines; and from never allocating inside.
+
+What Linux's window tracking has to remember of TCP (`tcptrack`) is apart: a word per flow, in which a first SYN fits
+whole, and a line of one cache line from the second packet on. A flood of SYNs costs no lines.
 """
 
 import secrets
@@ -17,7 +20,6 @@ import numpy.typing as npt
 
 from peerburst.capture.conntrack import (
     CLOSE,
-    DELETED,
     ESTABLISHED,
     IS_ACK,
     IS_RST,
@@ -28,21 +30,33 @@ from peerburst.capture.conntrack import (
     OPENED_BY_A,
     PACKET_KINDS,
     PHASES,
-    RENEWED,
     REPLIED,
     SECOND_NS,
+    SYN_SENT,
     TIME_WAIT,
     UDP,
     UDP_STREAM,
     UDP_STREAM_AGE_NS,
+    UNACKNOWLEDGED,
     Phase,
-    next_tcp,
     open_tcp,
 )
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from peerburst.capture.kernels import kernel, part
 from peerburst.capture.source import BATCH
 from peerburst.capture.status import Status
+from peerburst.capture.tcptrack import (
+    CUT_SHORT,
+    DELETED,
+    LEFT_ALONE,
+    LINE,
+    RENEWED,
+    REOPENED,
+    SIDE,
+    begin_by_syn,
+    begin_mid_stream,
+    next_tcp,
+)
 
 # One row per flow, two cache lines. The ends of the 5-tuple are `a`, the smaller (address, port), and `b`.
 FLOW = np.dtype(
@@ -96,6 +110,7 @@ ORIG_IS_A = 1
 FIRST_IS_A = 2  # the end that sent the first packet seen
 CLOSED = 4  # reached TIME_WAIT or CLOSE, or was refused: a SYN begins a new flow
 OFFLOAD = 8  # some IP length was 0: the card does the splitting
+CARRIED = 16  # Linux's entry of the flow before lives on in it: its SYN did not reopen the entry
 
 # What a segment saw.
 FIRST_BY_A = 1
@@ -112,7 +127,11 @@ HISTORY_LETTERS = "shadfr"
 LETTER_SYN, LETTER_SYNACK, LETTER_ACK, LETTER_DATA, LETTER_FIN, LETTER_RST = range(6)
 
 # Indices into the table's gauge.
-FLOWS, SEGMENTS, SEED, SINK = range(4)
+FLOWS, SEGMENTS, SEED, SINK, LINES = range(5)
+
+# What a flow's word says when it is not the number of a line: nothing, or a first SYN (below NO_LINE).
+NO_LINE = -1
+WINDOW_SHIFT, OPTIONS_SHIFT = 32, 48
 
 DECODED = int(Status.DECODED)
 PHASE_ICMP = int(Phase.ICMP)
@@ -291,33 +310,100 @@ def _opens(packet, kind):  # type: ignore[no-untyped-def]
 
 
 @part
-def _track(flow, packet, ts, from_a, kind):  # type: ignore[no-untyped-def]
-    """Linux's rules for a packet on a flow's live entry; answers whether they deleted it."""
-    marks = flow["marks"]
-    reply = from_a != (marks & OPENED_BY_A != 0)
-    proto = packet["proto"]
-    if proto == PROTO_TCP:
-        before = flow["state"]
-        state, phase, marks, verdict = next_tcp(before, marks, reply, kind)
-        flow["marks"] = marks
-        if verdict == DELETED:
-            return True
-        flow["state"] = state
-        if verdict == RENEWED:
+def _end_of(packet):  # type: ignore[no-untyped-def]
+    """One past the last sequence number of a TCP packet: SYN and FIN take one each."""
+    flags = np.int64(packet["flags"])
+    length = np.int64(packet["payload"]) + (flags >> 1 & 1) + (flags & 1)
+    return (np.int64(packet["seq"]) + length) & 0xFFFFFFFF
+
+
+@part
+def _first_syn(packet):  # type: ignore[no-untyped-def]
+    """The word of a flow that has sent a SYN: all that the kernel remembers of it."""
+    options, window = np.int64(packet["options"]), np.int64(packet["window"])
+    return -2 - (options << OPTIONS_SHIFT | window << WINDOW_SHIFT | _end_of(packet))
+
+
+@part
+def _unfold_syn(word, mine, other, last):  # type: ignore[no-untyped-def]
+    """Make a line of what a flow's word says of its first SYN."""
+    said = -2 - word
+    begin_by_syn(mine, other, last, said & 0xFFFFFFFF, said >> WINDOW_SHIFT & 0xFFFF, said >> OPTIONS_SHIFT)
+
+
+@part
+def _begin_line(packet, mine, other, last, state):  # type: ignore[no-untyped-def]
+    """Remember the TCP packet that opens an entry in this state."""
+    window, end = np.int64(packet["window"]), _end_of(packet)
+    if state == SYN_SENT:
+        begin_by_syn(mine, other, last, end, window, np.int64(packet["options"]))
+    else:
+        ack, sack = np.int64(packet["ack"]), np.int64(packet["sack"])
+        flags, seq = np.int64(packet["flags"]), np.int64(packet["seq"])
+        begin_mid_stream(mine, other, last, flags, seq, ack, sack, window, end)
+
+
+@part
+def _track_tcp(flow, packet, mine, other, last, ts, way, kind):  # type: ignore[no-untyped-def]
+    """Linux's rules for a TCP packet on a flow's live entry; answers the verdict."""
+    before = np.int64(flow["state"])
+    state, phase, marks, verdict = next_tcp(
+        mine,
+        other,
+        last,
+        before,
+        np.int64(flow["marks"]),
+        way,
+        kind,
+        np.int64(packet["flags"]),
+        np.int64(packet["seq"]),
+        np.int64(packet["ack"]),
+        np.int64(packet["sack"]),
+        np.int64(packet["window"]),
+        _end_of(packet),
+        np.int64(packet["options"]),
+    )
+    flow["marks"] = marks
+    if verdict == DELETED or verdict == REOPENED:
+        return verdict
+    if verdict == RENEWED:
+        flow["renewed"] = ts
+        flow["phase"] = phase
+    elif verdict == CUT_SHORT:
+        left = flow["renewed"] + LINUX_TIMEOUTS_NS[flow["phase"]] - ts
+        if left > LINUX_TIMEOUTS_NS[UNACKNOWLEDGED]:
             flow["renewed"] = ts
-            flow["phase"] = phase
-        if state == ESTABLISHED and before != ESTABLISHED and flow["established"] == NEVER:
-            flow["established"] = ts
-        if (state == TIME_WAIT or state == CLOSE) and before != TIME_WAIT and before != CLOSE:
+            flow["phase"] = UNACKNOWLEDGED
+    if state != before:
+        flow["state"] = state
+        _note_turn(flow, ts, before, state)
+    return verdict
+
+
+@part
+def _note_turn(flow, ts, before, state):  # type: ignore[no-untyped-def]
+    """Keep the instants at which TCP is established and closed."""
+    if state == ESTABLISHED and flow["established"] == NEVER:
+        flow["established"] = ts
+    was_closed = before == TIME_WAIT or before == CLOSE
+    if state == TIME_WAIT or state == CLOSE:
+        if not was_closed:
             flow["closed"] = ts
-        return False
+    elif was_closed:  # the ends began anew, and the table is in step with them again
+        flow["closed"] = NEVER
+        flow["flags"] &= ~np.uint8(CARRIED)
+
+
+@part
+def _track_other(flow, proto, ts, reply):  # type: ignore[no-untyped-def]
+    """Linux's rules for a packet that is not TCP on a flow's live entry."""
+    marks = flow["marks"]
     if proto == PROTO_UDP or proto == PROTO_UDPLITE:
         stream = marks & REPLIED != 0 and ts > flow["established"]
         flow["phase"] = UDP_STREAM if stream else UDP
     flow["renewed"] = ts
     if reply:
         flow["marks"] = marks | REPLIED
-    return False
 
 
 @part
@@ -327,10 +413,30 @@ def _open_entry(flow, proto, ts, from_a, state, phase):  # type: ignore[no-untyp
     flow["marks"] = OPENED_BY_A if from_a else 0
     flow["renewed"] = ts
     flow["closed"] = NEVER
+    flow["flags"] &= ~np.uint8(CARRIED)
     if proto == PROTO_UDP or proto == PROTO_UDPLITE:
         flow["established"] = ts + UDP_STREAM_AGE_NS
     elif proto == PROTO_TCP and state == ESTABLISHED and flow["established"] == NEVER:
         flow["established"] = ts
+
+
+@part
+def _is_expired(flow, ts):  # type: ignore[no-untyped-def]
+    """Whether Linux's entry of a flow, if there is one, is past its timeout."""
+    phase = flow["phase"]
+    return phase != NONE and ts >= flow["renewed"] + LINUX_TIMEOUTS_NS[phase]
+
+
+@part
+def _carry(before, flow):  # type: ignore[no-untyped-def]
+    """Hand the live entry of a flow on to the next flow of its 5-tuple."""
+    flow["state"] = before["state"]
+    flow["marks"] = before["marks"]
+    flow["phase"] = before["phase"]
+    flow["renewed"] = before["renewed"]
+    flow["closed"] = before["closed"]
+    flow["flags"] |= CARRIED
+    flow["seen"] = FIRST_BY_A if flow["marks"] & OPENED_BY_A else 0  # the segment is of an entry that this end opened
 
 
 @part
@@ -365,7 +471,8 @@ def _count(flow, packet, ts, from_a, kind):  # type: ignore[no-untyped-def]
         flow["history"] = _tcp_history(flow["history"], kind, flags, packet["payload"], not from_a)
         if flags & 5 and flow["closing"] == NEVER:
             flow["closing"] = ts
-        if kind == IS_RST or flow["state"] == TIME_WAIT or flow["state"] == CLOSE:
+        is_over = flow["state"] == TIME_WAIT or flow["state"] == CLOSE
+        if kind == IS_RST or (is_over and not flow["flags"] & CARRIED):
             flow["flags"] |= CLOSED
     else:
         flow["history"] = _remember(flow["history"], LETTER_DATA, not from_a)
@@ -412,17 +519,18 @@ def _look_up(row, slots, slot, packet, from_a):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def update(packets, row, slots, segments, gauge, gaps, servers, work):  # type: ignore[no-untyped-def]
+def update(packets, row, words, lines, sides, slots, segments, gauge, gaps, servers, work):  # type: ignore[no-untyped-def]
     """Add a batch of packets (PACKET) to the table.
 
-    `row`: FLOW, room for a flow per packet; `slots`: int32, -1 where free, a power of two of them and twice the flows;
-    `segments`: SEGMENT, room for two per packet; `gauge`: int64, counts by FLOWS and SEGMENTS, the hash seed at SEED;
-    `gaps`: int64 per Phase, the gap in ns that ends a segment left in it; `servers`: uint8 per port; `work`: int64,
-    two columns, a line per packet.
+    `row`: FLOW, room for a flow per packet; `words`: int64 per row; `lines`: LINE, room for one per packet; `sides`:
+    the same as SIDE; `slots`: int32, -1 where free, a power of two of them and twice the flows; `segments`: SEGMENT,
+    room for two per packet; `gauge`: int64, counts by FLOWS, SEGMENTS and LINES, the hash seed at SEED; `gaps`: int64
+    per Phase, the gap in ns that ends a segment left in it; `servers`: uint8 per port; `work`: int64, two columns, a
+    line per packet.
     """
     mask = slots.size - 1
     seed = np.uint64(gauge[SEED])
-    flows, closed = gauge[FLOWS], gauge[SEGMENTS]
+    flows, closed, used = gauge[FLOWS], gauge[SEGMENTS], gauge[LINES]
     for i in range(packets.size):
         packet = packets[i]
         if packet["status"] != DECODED:
@@ -441,6 +549,8 @@ def update(packets, row, slots, segments, gauge, gaps, servers, work):  # type: 
             number = slots[work[i, 0]]
             if number >= 0:
                 touched += row[number]["last"] + row[number]["closing"]
+                if words[number] >= 0:
+                    touched += lines[words[number]]["seq"]
     gauge[SINK] = touched
 
     for i in range(packets.size):
@@ -452,25 +562,29 @@ def update(packets, row, slots, segments, gauge, gaps, servers, work):  # type: 
         slot = _look_up(row, slots, work[i, 0], packet, from_a)
         number = np.int64(slots[slot])
         if number < 0 or (is_tcp and kind == IS_SYN and row[number]["flags"] & CLOSED != 0):
+            flow = row[flows]
+            _begin_flow(flow, packet, from_a, _is_flipped(packet, kind, servers))
+            _begin_segment(flow, ts, from_a)
+            words[flows] = NO_LINE
             if number >= 0:
-                row[number]["successor"] = flows
+                before = row[number]
+                before["successor"] = flows
+                words[flows], words[number] = words[number], NO_LINE
+                if before["phase"] != NONE and not _is_expired(before, ts):
+                    _carry(before, flow)
             number = flows
             flows += 1
             slots[slot] = number
-            flow = row[number]
-            _begin_flow(flow, packet, from_a, _is_flipped(packet, kind, servers))
-            _begin_segment(flow, ts, from_a)
         else:
             flow = row[number]
             # A packet dated before the flow's latest counts as of then: a flow's own time never goes back.
             ts = max(ts, flow["last"])
-            phase = flow["phase"]
-            expired = phase != NONE and ts >= flow["renewed"] + LINUX_TIMEOUTS_NS[phase]
+            expired = _is_expired(flow, ts)
             if flow["seen"] & (A_SENT | B_SENT) == 0:
                 _begin_segment(flow, ts, from_a)
             elif (
                 expired
-                or ts - flow["last"] > gaps[phase]
+                or ts - flow["last"] > gaps[flow["phase"]]
                 or (flow["state"] == NONE and _opens(packet, kind)[0] != NONE)
             ):
                 _close_segment(flow, number, segments[closed])
@@ -479,16 +593,44 @@ def update(packets, row, slots, segments, gauge, gaps, servers, work):  # type: 
             if expired:
                 flow["state"] = NONE
                 flow["phase"] = NONE
-        deleted = False
-        if flow["state"] == NONE:
+        verdict = RENEWED
+        if flow["state"] != NONE:
+            way = 0 if from_a == (flow["marks"] & OPENED_BY_A != 0) else 1
+            if not is_tcp:
+                _track_other(flow, packet["proto"], ts, way == 1)
+            elif words[number] < NO_LINE and kind == IS_SYN and way == 0 and words[number] == _first_syn(packet):
+                verdict = LEFT_ALONE  # the same SYN again
+            else:
+                line = words[number]
+                if line < NO_LINE:
+                    _unfold_syn(line, sides[2 * used], sides[2 * used + 1], lines[used])
+                    line = used
+                verdict = _track_tcp(
+                    flow, packet, sides[2 * line + way], sides[2 * line + 1 - way], lines[line], ts, way, kind
+                )
+                if line == used and verdict != DELETED:
+                    words[number] = line
+                    used += 1
+        if flow["state"] == NONE or verdict == REOPENED:
+            if verdict == REOPENED:
+                if flow["seen"] & (A_SENT | B_SENT):
+                    _close_segment(flow, number, segments[closed])
+                    closed += 1
+                _begin_segment(flow, ts, from_a)
             state, phase = _opens(packet, kind)
             if state != NONE:
                 _open_entry(flow, packet["proto"], ts, from_a, state, phase)
-        else:
-            deleted = _track(flow, packet, ts, from_a, kind)
+            if is_tcp and state == SYN_SENT and words[number] < 0:
+                words[number] = _first_syn(packet)
+            elif is_tcp and state != NONE:
+                if words[number] < 0:
+                    words[number] = used
+                    used += 1
+                line = words[number]
+                _begin_line(packet, sides[2 * line], sides[2 * line + 1], lines[line], state)
         flow["seen"] = _see(flow["seen"], from_a)
         _count(flow, packet, ts, from_a, kind)
-        if deleted:
+        if verdict == DELETED:
             flow["seen"] |= WAS_DELETED
             flow["renewed"] = ts
             _close_segment(flow, number, segments[closed])
@@ -496,7 +638,7 @@ def update(packets, row, slots, segments, gauge, gaps, servers, work):  # type: 
             flow["state"] = NONE
             flow["phase"] = NONE
             flow["seen"] = 0
-    gauge[FLOWS], gauge[SEGMENTS] = flows, closed
+    gauge[FLOWS], gauge[SEGMENTS], gauge[LINES] = flows, closed, used
 
 
 @kernel
@@ -569,6 +711,11 @@ class Flows:
         return starts
 
 
+def _grown(size: int, wanted: int) -> int:
+    """How many rows an array of `size` that must hold `wanted` gets."""
+    return max(size + size // 2, wanted)
+
+
 class FlowTable:
     """Packets go in by batches; flows and segments are asked for at any time."""
 
@@ -576,7 +723,9 @@ class FlowTable:
         self._row = np.zeros(FIRST_CAPACITY, FLOW)
         self._segments = np.zeros(FIRST_CAPACITY, SEGMENT)
         self._slots = np.full(2 * FIRST_CAPACITY, -1, np.int32)
-        self._gauge = np.zeros(4, np.int64)
+        self._words = np.zeros(FIRST_CAPACITY, np.int64)
+        self._lines = np.zeros(FIRST_CAPACITY, LINE)
+        self._gauge = np.zeros(5, np.int64)
         self._gauge[SEED] = secrets.randbits(62)
         self._gaps = segment_gaps_ns() if gaps_ns is None else gaps_ns
         self._servers = server_ports()
@@ -597,6 +746,9 @@ class FlowTable:
             update(
                 packets,
                 self._row,
+                self._words,
+                self._lines,
+                self._lines.view(SIDE),
                 self._slots,
                 self._segments,
                 self._gauge,
@@ -611,19 +763,27 @@ class FlowTable:
         self.last_ns = latest if self.last_ns is None else max(self.last_ns, latest)
 
     def _make_room(self, packets: int) -> None:
-        # ndarray.resize reallocates in place where it can: large tables move by remapping, not by copying.
+        # ndarray.resize reallocates in place where it can: large tables move by remapping, not by copying. It fills
+        # what is new with zeros, so what is spare costs memory as well: by halves, not by doubling.
         if self._gauge[FLOWS] + packets > self._row.size:
-            self._row.resize(max(2 * self._row.size, int(self._gauge[FLOWS]) + packets), refcheck=False)
-            size = self._slots.size
-            while size < 2 * self._row.size:
-                size *= 2
+            self._row.resize(_grown(self._row.size, int(self._gauge[FLOWS]) + packets), refcheck=False)
+            self._words.resize(self._row.size, refcheck=False)
+            self._make_slots()
+        if self._gauge[LINES] + packets > self._lines.size:
+            self._lines.resize(_grown(self._lines.size, int(self._gauge[LINES]) + packets), refcheck=False)
+        if self._gauge[SEGMENTS] + 2 * packets > self._segments.size:
+            wanted = int(self._gauge[SEGMENTS]) + 2 * packets
+            self._segments.resize(_grown(self._segments.size, wanted), refcheck=False)
+
+    def _make_slots(self) -> None:
+        """Two slots for each flow there is room for."""
+        size = self._slots.size
+        while size < 2 * self._row.size:
+            size *= 2
+        if size > self._slots.size:
             self._slots = np.full(size, -1, np.int32)
             with np.errstate(over="ignore"):
                 rehash(self._row, int(self._gauge[FLOWS]), self._slots, np.uint64(self._gauge[SEED]))
-        if self._gauge[SEGMENTS] + 2 * packets > self._segments.size:
-            self._segments.resize(
-                max(2 * self._segments.size, int(self._gauge[SEGMENTS]) + 2 * packets), refcheck=False
-            )
 
     def flows(self) -> Flows:
         """The flows and segments so far; the rows are a view that the next `add` changes."""

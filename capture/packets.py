@@ -36,7 +36,8 @@ from peerburst.capture.status import Status
 # A packet as the flow table sees it. Addresses: two uint64 each, IPv4 as ::ffff:a.b.c.d. `ip_bytes` is the IP length
 # field, never the captured slice. ICMP queries have their identifier in both ports (request and reply are one flow);
 # other ICMP messages have type and code in `sport`. `flags` are TCP's, or the ICMP type; `window` is TCP's, or the
-# ICMP type and code.
+# ICMP type and code. `sack` is the highest sequence number that a TCP packet acknowledges, selectively (RFC 2018) or
+# not; `options` are what its SYN offers.
 PACKET = np.dtype(
     [
         ("ts", np.int64),
@@ -48,6 +49,7 @@ PACKET = np.dtype(
         ("ack", np.uint32),
         ("ip_bytes", np.uint32),
         ("payload", np.uint32),
+        ("sack", np.uint32),
         ("sport", np.uint16),
         ("dport", np.uint16),
         ("window", np.uint16),
@@ -55,6 +57,7 @@ PACKET = np.dtype(
         ("flags", np.uint8),
         ("status", np.uint8),
         ("offload", np.uint8),
+        ("options", np.uint8),
     ],
     align=True,
 )
@@ -73,6 +76,19 @@ NOT_YET = 0  # no EtherType
 
 TCP_SHORTEST = 20
 TCP_NEEDED = 14  # up to the flags
+TCP_SYN = 2
+# `options` of a SYN: the window's scale (RFC 7323), and whether it has one.
+SCALE_BITS = 15
+HAS_SCALE = 16
+MAY_SACK = 32  # RFC 2018
+HAS_OPTIONS = 64  # any at all
+LARGEST_SCALE = 14
+
+OPTION_END, OPTION_NOTHING, OPTION_SCALE, OPTION_MAY_SACK, OPTION_SACK = 0, 1, 3, 4, 5
+SACK_BLOCK = 8
+TIMESTAMPS_ALONE = 0x0101080A  # two fillers, then the option of RFC 7323: what most packets of a connection carry
+TIMESTAMPS_HEADER = TCP_SHORTEST + 12
+
 UDP_HEADER = 8
 PORTS_NEEDED = 4
 ICMP_QUERY_NEEDED = 6
@@ -107,6 +123,60 @@ def _short(stop, end):  # type: ignore[no-untyped-def]
 
 
 @part
+def _syn_options(octets, at, stop):  # type: ignore[no-untyped-def]
+    """What the options octets[at:stop] of a SYN offer, as in the column `options`."""
+    found = np.int64(HAS_OPTIONS)
+    while at < stop and octets[at] != OPTION_END:
+        if octets[at] == OPTION_NOTHING:
+            at += 1
+            continue
+        if at + 2 > stop:
+            break
+        size = np.int64(octets[at + 1])
+        if size < 2 or at + size > stop:
+            break
+        if octets[at] == OPTION_SCALE and size == 3:
+            scale = np.int64(octets[at + 2])
+            found = (found & ~SCALE_BITS) | HAS_SCALE | (scale if scale < LARGEST_SCALE else np.int64(LARGEST_SCALE))
+        elif octets[at] == OPTION_MAY_SACK and size == 2:
+            found |= MAY_SACK
+        at += size
+    return found
+
+
+@part
+def _selective_ack(octets, at, stop, ack):  # type: ignore[no-untyped-def]
+    """The highest right edge of the SACK blocks in the options octets[at:stop], or `ack` if that is higher."""
+    while at < stop and octets[at] != OPTION_END:
+        if octets[at] == OPTION_NOTHING:
+            at += 1
+            continue
+        if at + 2 > stop:
+            break
+        size = np.int64(octets[at + 1])
+        if size < 2 or at + size > stop:
+            break
+        if octets[at] == OPTION_SACK and (size - 2) % SACK_BLOCK == 0:
+            for edge in range(at + 6, at + size, SACK_BLOCK):
+                right = be32(octets, edge)
+                if (right - ack) & 0xFFFFFFFF < 1 << 31:
+                    ack = right
+            break
+        at += size
+    return ack
+
+
+@part
+def _options(octets, at, stop, packet):  # type: ignore[no-untyped-def]
+    """Fill `options` and `sack` from the TCP header octets[at:stop], which has options."""
+    first = at + TCP_SHORTEST
+    if octets[at + 13] & TCP_SYN:
+        packet["options"] = _syn_options(octets, first, stop)
+    elif stop - at != TIMESTAMPS_HEADER or be32(octets, first) != TIMESTAMPS_ALONE:
+        packet["sack"] = _selective_ack(octets, first, stop, be32(octets, at + 8))
+
+
+@part
 def _transport(octets, at, stop, end, protocol, packet):  # type: ignore[no-untyped-def]
     """Ports, flags and numbers of the transport header at `at`; `end` is where the IP packet ends on the wire."""
     held = min(stop, end)
@@ -124,6 +194,9 @@ def _transport(octets, at, stop, end, protocol, packet):  # type: ignore[no-unty
         packet["flags"] = octets[at + 13]
         packet["window"] = be16(octets, at + 14) if at + 16 <= held else 0
         packet["payload"] = end - at - header
+        packet["sack"] = packet["ack"]
+        if header > TCP_SHORTEST and at + header <= held:
+            _options(octets, at, at + header, packet)
         return OK
     if protocol == PROTO_UDP:
         if at + UDP_HEADER > held:
@@ -163,6 +236,8 @@ def _clear(packet):  # type: ignore[no-untyped-def]
     packet["window"] = 0
     packet["flags"] = 0
     packet["payload"] = 0
+    packet["sack"] = 0
+    packet["options"] = 0
 
 
 @part

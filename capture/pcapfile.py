@@ -19,6 +19,11 @@ LONGEST_PACKET = 262144
 # Verdicts of a walk over records: it needs more octets (or the batch is full), or a length is impossible.
 GO_ON = 0
 BAD_LENGTH = 1
+NOTHING_BUT_ZEROS = 4  # 2 and 3 are pcapng's
+
+# Records of zeros alone (no time, no octets) in a row that are no packets any more. A disk that filled up, a machine
+# that crashed and a decompression bomb leave gigabytes of them.
+MOST_ZERO_RECORDS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class PcapHeader:
     record_header: int
     link: int
     snaplen: int
+    maybe_swapped: bool  # records may give the wire's length before the captured one
 
 
 # As the first four octets stand in the file: (big endian, nanoseconds per unit of the fraction, record header).
@@ -47,22 +53,27 @@ def parse_header(path: str, octets: bytes) -> PcapHeader:
     """The file header of 24 octets. The upper bits of the link field tell of frame check sequences, not of the type."""
     big_endian, ns_per_unit, record_header = MAGICS[octets[:4]]
     order = ">" if big_endian else "<"
-    major, _minor, _zone, _figures, snaplen, link = struct.unpack(order + "HHiIII", octets[4:FILE_HEADER])
+    major, minor, _zone, _figures, snaplen, link = struct.unpack(order + "HHiIII", octets[4:FILE_HEADER])
     if major != 2 and major != 543:  # 543: files of some old AIX tcpdump, which libpcap reads too
         raise CaptureError(path, f"is a pcap file of version {major}, and only version 2 is known")
-    return PcapHeader(big_endian, ns_per_unit, record_header, link & 0xFFFF, snaplen)
+    # libpcap's sf-pcap.c: before 2.3 and in the AIX files the lengths stand the other way round, in 2.3 either way.
+    maybe_swapped = major != 2 or minor <= 3
+    return PcapHeader(big_endian, ns_per_unit, record_header, link & 0xFFFF, snaplen, maybe_swapped)
 
 
 @kernel
 def walk(octets, at, end, header, frames):  # type: ignore[no-untyped-def]
     """Find whole records in octets[at:end] and fill `frames` (FRAME); answers (frames filled, next offset, verdict).
 
-    `header`: int64 array of big endian, nanoseconds per unit, record header length, link type.
+    `header`: int64 array of big endian, nanoseconds per unit, record header length, link type, maybe swapped.
     """
     big_endian, ns_per_unit, record_header, link = header[0] != 0, header[1], header[2], header[3]
-    count = 0
+    maybe_swapped = header[4] != 0
+    count, zeros = 0, 0
     while count < frames.size and at + record_header <= end:
-        held = read32(octets, at + 8, big_endian)
+        held, wire = read32(octets, at + 8, big_endian), read32(octets, at + 12, big_endian)
+        if maybe_swapped and held > wire:
+            held, wire = wire, held
         if held > LONGEST_PACKET:
             return count, at, BAD_LENGTH
         if at + record_header + held > end:
@@ -73,13 +84,18 @@ def walk(octets, at, end, header, frames):  # type: ignore[no-untyped-def]
         frame["ts"] = seconds * 1_000_000_000 + fraction * ns_per_unit
         frame["start"] = at + record_header
         frame["stop"] = at + record_header + held
-        frame["wire"] = read32(octets, at + 12, big_endian)
+        frame["wire"] = wire
         frame["link"] = link
+        zeros = zeros + 1 if wire == 0 and held == 0 and frame["ts"] == 0 else 0
         count += 1
         at += record_header + held
+        if zeros == MOST_ZERO_RECORDS:
+            return count - zeros, at - zeros * record_header, NOTHING_BUT_ZEROS
     return count, at, GO_ON
 
 
 def header_array(header: PcapHeader) -> npt.NDArray[np.int64]:
     """The header as `walk` takes it."""
-    return np.array([header.big_endian, header.ns_per_unit, header.record_header, header.link], np.int64)
+    return np.array(
+        [header.big_endian, header.ns_per_unit, header.record_header, header.link, header.maybe_swapped], np.int64
+    )

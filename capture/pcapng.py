@@ -166,8 +166,8 @@ class Section:
     interfaces: npt.NDArray[np.void] = field(default_factory=lambda: np.empty(0, INTERFACE_ROW))
     described: int = 0
     addresses: list[str] = field(default_factory=list)
-    drops: dict[int, int] = field(default_factory=dict)
-    earlier_drops: int = 0  # of the sections before
+    all_drops: int = 0  # packets dropped so far, by all interfaces of all sections
+    _drops: dict[int, int] = field(default_factory=dict)
 
     def rows(self) -> npt.NDArray[np.void]:
         return self.interfaces[: self.described]
@@ -185,8 +185,7 @@ class Section:
         if major != 1:
             raise CaptureError(path, f"is a pcapng file of version {major}, and only version 1 is known")
         self.described = 0
-        self.earlier_drops += sum(self.drops.values())
-        self.drops.clear()
+        self._drops.clear()
 
     def describe(self, path: str, block: bytes) -> None:
         """An interface description block: link type, snapshot length, time resolution and offset, addresses."""
@@ -217,11 +216,9 @@ class Section:
         for code, value in self._options(block[20:-4]):
             if code in (ISB_IFDROP, ISB_OSDROP) and len(value) >= 8:
                 drops += struct.unpack(self.order + "Q", value[:8])[0]
-        self.drops[which] = drops
-
-    def all_drops(self) -> int:
-        """Packets dropped so far, by all interfaces of all sections."""
-        return self.earlier_drops + sum(self.drops.values())
+        # A total that is kept, not made anew: there may be as many of these blocks as the file has room for.
+        self.all_drops += drops - self._drops.get(which, 0)
+        self._drops[which] = drops
 
     def _options(self, octets: bytes) -> Iterator[tuple[int, bytes]]:
         at = 0

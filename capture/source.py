@@ -44,6 +44,7 @@ class PacketSource:
         self._last_ns = 0
         self._octets = Octets(open_stream(path), WINDOW)
         self._section = pcapng.Section()
+        self._met_rare_link = False  # looked at once per interface: a file may have a million of them
         self._pcap_header: npt.NDArray[np.int64] | None = None
         self._start()
 
@@ -99,7 +100,7 @@ class PacketSource:
     def _has_rare_link(self) -> bool:
         if self._pcap_header is not None:
             return int(self._pcap_header[3]) in RARE
-        return bool(np.isin(self._section.rows()["link"], RARE).any())
+        return self._met_rare_link
 
     def _walk(self) -> int:
         """Fill self._frames from the octets held; 0 when more octets are needed or a block is in the way."""
@@ -120,6 +121,8 @@ class PacketSource:
         """Get past what stopped the walk; False when the capture is at its end."""
         if self._verdict == pcapfile.BAD_LENGTH:
             return self._stop(f"a record at octet {self._octets.offset} has an impossible length")
+        if self._verdict == pcapfile.NOTHING_BUT_ZEROS:
+            return self._stop(f"at octet {self._octets.offset} a long run of zeros begins, which are no packets")
         if self._verdict == pcapng.NO_INTERFACE:
             return self._stop(f"a packet at octet {self._octets.offset} is of an interface that was never described")
         try:
@@ -163,10 +166,11 @@ class PacketSource:
             block = octets.take(length)
             if kind == pcapng.INTERFACE:
                 section.describe(self.path, block)
+                self._met_rare_link = self._met_rare_link or int(section.rows()["link"][-1]) in RARE
                 self.addresses = section.addresses
             else:
                 section.count_drops(block)
-                self.drops = section.all_drops()
+                self.drops = section.all_drops
             return True
         if not octets.skip(length):
             return self._stop("is cut short within a block")
