@@ -249,8 +249,13 @@ def walk(segment, first, row, ends, rules, timeouts, entry, of_segment):  # type
                 until = last
                 alive = False
             over = over or deleted or segment["closed"][i] != NEVER
-            expiry = min(until, max(ends[flow], last))
-            entry["end"][at] = min(expiry, segment["closed"][i]) if rules[LEAVES_OUT_CLOSED] else expiry
+            # The flow's own packets come before its successor's, be it in one tick: for them the entry still lives.
+            expiry = until
+            end = min(until, max(ends[flow], last))
+            # An entry met when it had closed already is never counted, and ends no earlier than it starts.
+            if rules[LEAVES_OUT_CLOSED]:
+                end = max(min(end, segment["closed"][i]), entry["start"][at])
+            entry["end"][at] = end
     return count
 
 

@@ -562,6 +562,9 @@ def update(packets, row, words, lines, sides, slots, segments, gauge, gaps, serv
         slot = _look_up(row, slots, work[i, 0], packet, from_a)
         number = np.int64(slots[slot])
         if number < 0 or (is_tcp and kind == IS_SYN and row[number]["flags"] & CLOSED != 0):
+            if number >= 0:
+                # A 5-tuple's time never goes back either: its next flow begins no earlier than the last one's end.
+                ts = max(ts, row[number]["last"])
             flow = row[flows]
             _begin_flow(flow, packet, from_a, _is_flipped(packet, kind, servers))
             _begin_segment(flow, ts, from_a)

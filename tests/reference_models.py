@@ -135,11 +135,11 @@ class Table:
             until, entry.gone = last, True
         if segment["deleted"] or segment["closed"] is not None:
             self._closed.add(segment["flow"])
-        if flow["taken_over"] is not None:
-            until = min(until, max(flow["taken_over"], last))
         entry.expiry = entry.end = until
+        if flow["taken_over"] is not None:
+            entry.end = min(until, max(flow["taken_over"], last))
         if self.model.left_out and segment["closed"] is not None:
-            entry.end = min(entry.end, segment["closed"])
+            entry.end = max(entry.start, min(entry.end, segment["closed"]))
 
     def _requests(self, entry: Entry, segment: Segment) -> int:
         opener = entry.first_sender
