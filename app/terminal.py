@@ -15,7 +15,8 @@ from peerburst.analysis.wording import clock, number, one_line, size
 
 PIPE_WIDTH = 132  # columns where nobody says how wide it is; wide enough for the matrix
 MOST_HOSTS = 10
-MOST_BURSTS = 20
+MOST_OWN_BURSTS = 10
+MOST_OTHER_BURSTS = 5
 
 
 def console(stream: TextIO | None = None) -> Console:
@@ -57,15 +58,16 @@ def _hosts(analysis: Analysis) -> Table:
     return table
 
 
-def _print_bursts(out: Console, found: list[Burst]) -> None:
-    shown = sorted(
-        sorted(found, key=lambda burst: -burst.features.flows)[:MOST_BURSTS], key=lambda burst: burst.start_s
-    )
-    for burst in shown:
+def _print_bursts(out: Console, found: list[Burst], host: str) -> None:
+    """The largest bursts, in the order they began: those of the host at hand before those of the others."""
+    largest = sorted(found, key=lambda burst: -burst.features.flows)
+    own = [burst for burst in largest if burst.host == host][:MOST_OWN_BURSTS]
+    others = [burst for burst in largest if burst.host != host][:MOST_OTHER_BURSTS]
+    for burst in (*sorted(own, key=lambda burst: burst.start_s), *sorted(others, key=lambda burst: burst.start_s)):
         out.print(Text(verdict.burst_sentence(burst)))
         out.print(Text("  " + verdict.evidence_sentence(burst), "dim"))
-    if len(found) > len(shown):
-        out.print(Text(f"({number(len(found) - len(shown))} smaller ones are in --format json.)", "dim"))
+    if left := len(found) - len(own) - len(others):
+        out.print(Text(f"({number(left)} smaller ones are in --format json.)", "dim"))
 
 
 def print_analysis(analysis: Analysis, host: Host | None, limit: int, out: Console) -> None:
@@ -93,7 +95,7 @@ def print_analysis(analysis: Analysis, host: Host | None, limit: int, out: Conso
     out.print()
     out.print(Text("Bursts of new connections", "underline"))
     if analysis.bursts:
-        _print_bursts(out, analysis.bursts)
+        _print_bursts(out, analysis.bursts, host.name)
     else:
         out.print(Text("None: no host opened connections far faster than usual."))
 
