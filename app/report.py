@@ -28,6 +28,7 @@ img {{ max-width: 100%; height: auto; margin: 1rem 0; border: 1px solid #d0d7de;
 </head>
 <body>
 <h1>{title}</h1>
+{first_image}
 <pre>{verdict}</pre>
 {images}
 <p>The numbers behind this page: <a href="analysis.json">analysis.json</a>.</p>
@@ -49,8 +50,10 @@ def write(analysis: Analysis, folder: str | os.PathLike[str], host: str, limit: 
     place = Path(folder)
     text = verdict_text(analysis, host, limit)
     title = f"{host}: connections as a gateway sees them"
-    images = [f'<img src="{name}.png" alt="{html.escape(_caption(analysis, name, host))}">' for name in pictures.NAMES]
-    page = PAGE.format(title=html.escape(one_line(title)), verdict=html.escape(text), images="\n".join(images))
+    first, *others = [f'<img src="{name}.png" alt="{html.escape(f"{name} of {host}")}">' for name in pictures.NAMES]
+    page = PAGE.format(
+        title=html.escape(one_line(title)), first_image=first, verdict=html.escape(text), images="\n".join(others)
+    )
     numbers = json.dumps(document(analysis), indent=1, allow_nan=False)
     files = []
     try:
@@ -65,7 +68,3 @@ def write(analysis: Analysis, folder: str | os.PathLike[str], host: str, limit: 
         sheet.save(figure, place / f"{name}.png")
         files.append(place / f"{name}.png")
     return files
-
-
-def _caption(analysis: Analysis, name: str, host: str) -> str:
-    return f"{name} of {host}"
