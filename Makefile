@@ -2,6 +2,7 @@
 # make demo    a report on a made-up hotel evening, in demo-report/
 # make test    the test suite
 # make check   style, types, import layers, and the test suite with and without the compiler
+# make accuracy  hold packets, flows and counts against tshark and a real Linux gateway; writes docs/accuracy.md
 # make clean   remove everything that these have made
 #
 # Another Python: make PYTHON=python3.12 demo
@@ -12,6 +13,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Strict: a wheel's view of the package, so that app/ is `peerburst` and nothing else is importable.
 INSTALL := PYTHONWARNINGS=ignore $(PIP) install --config-settings editable_mode=strict --editable
 
+CORPUS := ../shared/corpus/traffic
+REPLAYED := $(addprefix $(CORPUS)/,skype-login-1.pcap skype-login-2.pcap web-espn.pcapng netflix.pcap kakaotalk-chat.pcap \
+  viber-call.pcap whatsapp-login-call.pcap nmap-connect.pcap bittorrent-transfer.pcap)
 DEMO := pcaps/hotel-evening.pcapng.zst
 SOURCES := $(shell find app analysis capture -name '*.py' -o -name '*.toml' -o -name py.typed | LC_ALL=C sort)
 TESTED := $(SOURCES) pyproject.toml $(shell find tests pcaps -type f -not -path '*/__pycache__/*' -not -path '*/.hypothesis/*')
@@ -23,7 +27,7 @@ FOR_USE := .venv/installed-for-use-$(FILES)
 FOR_WORK := .venv/installed-for-work-$(FILES)
 PASSED := .venv/tests-passed
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test check accuracy clean
 .DELETE_ON_ERROR:
 
 setup: $(FOR_WORK)
@@ -41,6 +45,11 @@ check: $(FOR_WORK)
 	$(BIN)/lint-imports --no-logo --no-cache
 	@$(MAKE) --no-print-directory $(PASSED)
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest
+
+# Needs root, tshark and the captures beside the project; takes ten minutes.
+accuracy: $(FOR_WORK)
+	$(BIN)/python tests/gateway/accuracy.py tests/accuracy_report/results/gateway.json $(REPLAYED)
+	$(BIN)/python -m tests.accuracy_report
 
 clean:
 	rm -rf .venv build dist peerburst.egg-info demo-report

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from peerburst.analysis import gateways
 from peerburst.analysis.gateways import DEFAULT_MODELS, PHASES, Begins, Engine, Sure, TwoWay, Unit, load, names, page
 from peerburst.analysis.gateways.model import FOLDER, LARGEST_FILE

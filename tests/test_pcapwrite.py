@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
+
 from peerburst.capture.errors import CaptureError, SettingsError
 from peerburst.capture.pcapwrite import Container, PacketWriter, container_of, open_capture
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
+
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.synth import SynthResult, write_scenario
 from peerburst.capture.synth import dns as dns_messages

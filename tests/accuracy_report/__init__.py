@@ -1,0 +1,1 @@
+"""How the product is held against other tools and a real gateway, and the page that says what came of it."""
