@@ -181,10 +181,10 @@ def test_the_page_holds_the_gateway_and_the_fuzzer_when_they_have_run() -> None:
         "peaks": {"kernel_when_listed": {"linux-connlimit": 155}, "product": {"linux-connlimit": 156}},
         "crossed_s": {"100": {"kernel": 12.3456, "product": 12.345}, "200": {"kernel": None, "product": None}},
     }
-    run = {"compiled": True, "executions": 1_000_000, "crashes": []}
+    run = {"fuzzer": "mutation", "way": "kernels", "executions": 1_000_000, "seconds": 10.0, "crashes": []}
     text = page(None, {"kernel": "6.18.44", "captures": {"skype": capture}}, None, [run, run])
     assert "| skype | linux-connlimit | 200 | 199 | 99.50 % | 3 | 1 |" in text
     assert "| skype | linux-connlimit | 155 | 156 |" in text
     assert "| skype | 100 | 12.346 | 12.345 |" in text
     assert "| skype | 200 | never | never |" in text
-    assert "| compiled | 2,000,000 | 0 |" in text
+    assert "| compiled, the kernels on an image in memory | 2,000,000 | 20 s | 0 |" in text

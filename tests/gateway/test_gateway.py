@@ -7,6 +7,7 @@ import json
 import struct
 from pathlib import Path
 
+import accuracy
 import ctnetlink
 import frames
 import judge
@@ -16,7 +17,6 @@ import pytest
 import record
 import rules
 
-import accuracy
 from peerburst.capture.flowtable import FlowTable
 from peerburst.capture.source import PacketSource
 
