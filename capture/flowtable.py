@@ -693,10 +693,13 @@ def server_ports() -> npt.NDArray[np.uint8]:
 
 
 def segment_gaps_ns(shortest_s: Mapping[Phase, float] | None = None) -> npt.NDArray[np.int64]:
-    """Per phase, the longest silence inside a segment: what tells talking from lingering, or a shorter timeout."""
+    """Per phase, the longest silence inside a segment: what tells talking from lingering, or less than a timeout.
+
+    An entry is gone once its timeout has passed: a silence of just that length ends a segment.
+    """
     gaps = np.full(PHASES, TALKING_NS, np.int64)
     for phase, seconds in (shortest_s or {}).items():
-        gaps[phase] = min(gaps[phase], int(seconds * SECOND_NS))
+        gaps[phase] = min(gaps[phase], int(seconds * SECOND_NS) - 1)
     return gaps
 
 

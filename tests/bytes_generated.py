@@ -2,13 +2,39 @@
 
 from hypothesis import strategies as st
 
-from packets_by_hand import ethernet, extension, fragment, icmp, ipv4, ipv6, mpls, pppoe, tcp, udp, vlan
+from packets_by_hand import (
+    ASTRAY,
+    WINDOWS,
+    Numbering,
+    ethernet,
+    extension,
+    fragment,
+    icmp,
+    ipv4,
+    ipv6,
+    mpls,
+    pppoe,
+    tcp,
+    udp,
+    vlan,
+)
 from peerburst.capture.status import Status
-from reference import GRE, LINKS, PKTAP, PPI, SECOND, Frame, Packet
+from reference import GRE, HAS_OPTIONS, HAS_SCALE, LINKS, MAY_SACK, PKTAP, PPI, SECOND, SYN, Frame, Packet
 
 LINK_TYPES = [*LINKS, PPI, PKTAP, 147]
 PORTS = st.sampled_from([53, 80, 2152, 3544, 4789, 6081, 8472, 40000, 40001])
 SHORT = st.binary(max_size=24)
+
+# Filler, end, MSS, window scale (of 15 as well, more than there may be), SACK permitted, SACK blocks with edges around
+# 200 and past 2^32, timestamps with their two fillers, lengths that are too small or too large.
+TCP_OPTIONS = [
+    bytes.fromhex(octets)
+    for octets in (
+        "01", "00", "020405b4", "030307", "03030f", "030407ff", "0402", "040300", "0502", "050a0000012c00000190",
+        "05120000012c00000190000000010000012d", "050afffffff000000002", "0101080a0000000100000002", "0501", "03",
+        "fe28",
+    )
+]  # fmt: skip
 
 # What stands before an IPv4 packet on each link type; the IPv6 form follows where it differs.
 IPV4_FRAMING: dict[int, bytes] = {
@@ -38,8 +64,10 @@ def transports(draw: st.DrawFn) -> tuple[int, bytes]:
     """(protocol, transport header and data)."""
     kind = draw(st.sampled_from(["tcp", "udp", "icmp", "icmpv6", "gre", "raw"]))
     if kind == "tcp":
-        options = bytes(4 * draw(st.integers(0, 3)))
-        return 6, tcp(draw(PORTS), draw(PORTS), draw(st.integers(0, 255)), draw(SHORT), options)
+        options = b"".join(draw(st.lists(st.sampled_from(TCP_OPTIONS), max_size=4)))[:40]
+        options += bytes(-len(options) % 4)
+        ack = draw(st.sampled_from([200, 2**32 - 5]))
+        return 6, tcp(draw(PORTS), draw(PORTS), draw(st.integers(0, 255)), draw(SHORT), options, ack=ack)
     if kind == "udp":
         return 17, udp(draw(PORTS), draw(PORTS), draw(st.one_of(SHORT, tunnelled())))
     if kind == "gre":
@@ -139,22 +167,46 @@ def random_frames() -> st.SearchStrategy[Frame]:
 GAPS_S = [0, 0.000001, 0.5, 1.9, 2.1, 4.9, 5, 5.1, 9.9, 10, 29, 30, 31, 60, 100, 120, 121, 300, 601, 432_001]
 BACK_S = [-0.001, -3, -500]
 GAPS_NS = [int(seconds * SECOND) for seconds in GAPS_S + BACK_S]
-TCP_FLAGS = [2, 2, 2, 18, 18, 16, 16, 24, 17, 17, 4, 20, 20, 0, 41, 1, 3, 6, 0xC2, 48]
+TCP_FLAGS = [2, 2, 2, 18, 18, 16, 16, 16, 24, 24, 17, 17, 4, 20, 20, 0, 41, 1, 3, 6, 0xC2, 48]
+HANDSHAKE = [((1, 40000), (2, 80), 2), ((2, 80), (1, 40000), 18), ((1, 40000), (2, 80), 16)]
+SYN_OPTIONS = [
+    0,
+    HAS_OPTIONS,
+    HAS_OPTIONS + MAY_SACK,
+    HAS_OPTIONS + HAS_SCALE + 7,
+    HAS_OPTIONS + MAY_SACK + HAS_SCALE + 14,
+]
 
 
 @st.composite
 def conversations(draw: st.DrawFn) -> list[Packet]:
-    """Packets among few ends, so that flows meet: replies, port reuse, simultaneous opens, refusals, expiries."""
-    ends = [(1, 40000), (2, 80), (2, 40001), (3, 53)]
+    """Packets among few ends, so that flows meet: replies, port reuse, simultaneous opens, refusals, expiries.
+
+    TCP's numbers are in step but for some, or all, of which some pass 2^32.
+    """
+    ends = draw(st.sampled_from([[(1, 40000), (2, 80), (2, 40001), (3, 53)], [(1, 40000), (2, 80)]]))
+    protocols = draw(st.sampled_from([[6, 6, 6, 17, 17, 1, 58, 132, 136, 47], [6]]))
+    gaps = draw(st.sampled_from([GAPS_NS, [SECOND // 2, SECOND]]))
+    astray = draw(st.sampled_from([ASTRAY, (0,)]))
+    numbers = Numbering(draw(st.sampled_from([0, 2**32 - 1_000_003])))
+    opening = draw(st.sampled_from([[], HANDSHAKE])) if protocols == [6] else []
     now = 10**18
     made = []
-    for _ in range(draw(st.integers(1, 40))):
-        now += draw(st.sampled_from(GAPS_NS))
+    for i in range(draw(st.integers(1, 40))):
+        now += draw(st.sampled_from(gaps))
         (src, sport), (dst, dport) = draw(st.sampled_from(ends)), draw(st.sampled_from(ends))
-        proto = draw(st.sampled_from([6, 6, 6, 17, 17, 1, 58, 132, 136, 47]))
-        flags = 0
+        proto = draw(st.sampled_from(protocols))
+        flags = seq = ack = sack = options = 0
+        payload = draw(st.sampled_from([0, 0, 11]))
         if proto == 6:
             flags = draw(st.sampled_from(TCP_FLAGS))
+            if i < len(opening):
+                (src, sport), (dst, dport), flags = opening[i]
+            seq, ack = numbers.of((src, sport), (dst, dport), flags, payload)
+            seq = (seq + draw(st.sampled_from(astray))) % 2**32
+            ack = (ack + draw(st.sampled_from(astray))) % 2**32
+            sack = (ack + draw(st.sampled_from([0, 0, 0, 11, 600]))) % 2**32
+            options = draw(st.sampled_from(SYN_OPTIONS)) if flags & SYN else 0
         elif proto in (1, 58):
             flags = draw(st.sampled_from([0, 3, 8, 13, 128, 129]))
             sport = dport = 77
@@ -170,10 +222,14 @@ def conversations(draw: st.DrawFn) -> list[Packet]:
                 sport=sport,
                 dport=dport,
                 flags=flags,
-                window=flags << 8,
+                seq=seq,
+                ack=ack,
+                window=draw(st.sampled_from(WINDOWS)) if proto == 6 else flags << 8,
                 ip_bytes=draw(st.sampled_from([40, 1500, 2**32 - 1])),
-                payload=draw(st.sampled_from([0, 0, 11])),
+                payload=payload,
                 offload=draw(st.sampled_from([False, False, True])),
+                sack=sack,
+                options=options,
             )
         )
     return made

@@ -1,7 +1,6 @@
 """Small captures made packet by packet, at seconds from their start, and read the way every capture is."""
 
 import ipaddress
-import struct
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,27 +45,15 @@ def local(port: int, address: str = HOST) -> End:
     return address, port
 
 
-class Sender:
-    """One end of a TCP connection: the number of its first octet, and of the next one it will send."""
-
-    def __init__(self, first: int) -> None:
-        self.first = first
-        self.next = first
-        self.syn: int | None = None
-        self.fin: int | None = None
-
-
 class Tape:
     """Packets in the order they were added; a capture once written.
 
-    TCP segments are numbered as a sound stack would, in the order they are added: what is sent twice (SYN, FIN) keeps
-    its number, and everything so far is acknowledged.
+    TCP segments are numbered as sound stacks would, in the order they are added.
     """
 
     def __init__(self) -> None:
         self.frames: list[tuple[float, bytes]] = []
-        self._senders: dict[tuple[End, End], Sender] = {}
-        self._connections = 0
+        self._numbers = octets.Numbering()
 
     def _ip(self, at_s: float, proto: int, source: str, target: str, inner: bytes) -> None:
         if ipaddress.ip_address(source).version == 4:
@@ -81,32 +68,9 @@ class Tape:
 
     def tcp(self, at_s: float, source: End, target: End, flags: int, size: int = 0) -> None:
         """A segment with these flags that carries `size` octets."""
-        if flags == SYN and self._may_begin_anew(source, target):
-            self._connections += 1
-            for ends in ((source, target), (target, source)):
-                self._senders.pop(ends, None)
-        me, other = self._sender(source, target), self._senders.get((target, source))
-        number = me.next
-        if flags & SYN:
-            me.syn = number = number if me.syn is None else me.syn
-        if flags & FIN:
-            me.fin = number = number if me.fin is None else me.fin
-        if flags == RST | ACK and me.next == me.first:
-            number = 0  # the answer to a SYN that nobody expects (RFC 9293, 3.10.7.1)
-        else:
-            me.next = max(me.next, number + size + bool(flags & SYN) + bool(flags & FIN))
-        acknowledged = other.next if flags & ACK and other is not None else 0
-        header = struct.pack(">HHIIBBHHH", source[1], target[1], number, acknowledged, 5 << 4, flags, 65535, 0, 0)
-        self._ip(at_s, octets.TCP, source[0], target[0], header + bytes(size))
-
-    def _sender(self, source: End, target: End) -> Sender:
-        first = 1_000_000 * (1 + self._connections) + (0 if source < target else 500_000)
-        return self._senders.setdefault((source, target), Sender(first))
-
-    def _may_begin_anew(self, source: End, target: End) -> bool:
-        """Whether a SYN is a new connection's: the one before has got beyond its own."""
-        me = self._senders.get((source, target))
-        return me is None or me.syn is None or me.next > me.syn + 1
+        seq, ack = self._numbers.of(source, target, flags, size)
+        segment = octets.tcp(source[1], target[1], flags, bytes(size), seq=seq, ack=ack, window=65535)
+        self._ip(at_s, octets.TCP, source[0], target[0], segment)
 
     def icmp(self, at_s: float, source: str, target: str, kind: int, code: int = 0, identifier: int = 77) -> None:
         self._ip(at_s, octets.ICMP, source, target, octets.icmp(kind, code, identifier))
@@ -212,14 +176,17 @@ def packet_rows(draw: st.DrawFn, most: int = 40) -> npt.NDArray[np.void]:
                 st.sampled_from(KINDS_OF_TCP),
                 st.sampled_from(PAUSES_S),
                 st.integers(0, 2),
+                st.sampled_from(octets.ASTRAY),
+                st.sampled_from(octets.ASTRAY),
+                st.sampled_from(octets.WINDOWS),
             ),
             min_size=1,
             max_size=most,
         )
     )
     rows = np.zeros(len(steps), PACKET)
-    at_s = 0.0
-    for row, ((near, far, proto), back, flags, pause_s, payload) in zip(rows, steps, strict=True):
+    at_s, numbers = 0.0, octets.Numbering()
+    for row, ((near, far, proto), back, flags, pause_s, payload, *astray, window) in zip(rows, steps, strict=True):
         at_s += pause_s
         source, target = (far, near) if back else (near, far)
         row["ts"] = ns(at_s)
@@ -228,6 +195,10 @@ def packet_rows(draw: st.DrawFn, most: int = 40) -> npt.NDArray[np.void]:
             if proto in (octets.TCP, octets.UDP):
                 row["sport" if name == "src" else "dport"] = port
         row["proto"], row["flags"], row["payload"], row["ip_bytes"] = proto, flags, payload, 40 + payload
+        if proto == octets.TCP:
+            seq, ack = numbers.of(source, target, flags, payload)
+            row["seq"], row["ack"], row["window"] = (seq + astray[0]) % 2**32, (ack + astray[1]) % 2**32, window
+            row["sack"] = row["ack"]
         if proto == octets.ICMP:  # echo and its reply, or an error
             row["flags"] = {0: 3}.get(flags, 0 if back else 8)
             row["window"] = int(row["flags"]) << 8

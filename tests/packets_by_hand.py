@@ -1,6 +1,8 @@
 """Packets and captures put together octet by octet, for tests. Checksums are 0: nothing here reads them."""
 
 import struct
+from collections.abc import Hashable
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
@@ -68,9 +70,18 @@ def fragment(following: int, inner: bytes, offset: int = 0, more: int = 1) -> by
     return struct.pack(">BBHI", following, 0, offset | more, 9) + inner
 
 
-def tcp(sport: int, dport: int, flags: int, data: bytes = b"", options: bytes = b"", seq: int = 100) -> bytes:
+def tcp(
+    sport: int,
+    dport: int,
+    flags: int,
+    data: bytes = b"",
+    options: bytes = b"",
+    seq: int = 100,
+    ack: int = 200,
+    window: int = 8192,
+) -> bytes:
     header = 20 + len(options)
-    return struct.pack(">HHIIBBHHH", sport, dport, seq, 200, header // 4 << 4, flags, 8192, 0, 0) + options + data
+    return struct.pack(">HHIIBBHHH", sport, dport, seq, ack, header // 4 << 4, flags, window, 0, 0) + options + data
 
 
 def udp(sport: int, dport: int, data: bytes = b"") -> bytes:
@@ -79,6 +90,65 @@ def udp(sport: int, dport: int, data: bytes = b"") -> bytes:
 
 def icmp(kind: int, code: int = 0, identifier: int = 77, data: bytes = b"") -> bytes:
     return struct.pack(">BBHHH", kind, code, 0, identifier, 1) + data
+
+
+# ---------------------------------------------------------------------------------------------------- TCP's numbers
+
+# How far a number is from what a sound stack would have sent: in step, repeated, lost, out of window, nonsense.
+ASTRAY = (0,) * 14 + (-1, 1, -300, 700, 70_000, -70_000, 3_000_000, 2**31)
+WINDOWS = (8192, 8192, 65535, 500, 0)
+
+
+@dataclass
+class Numbered:
+    """One end of a TCP connection: the numbers of its first octet, of the next one, and of its SYN and FIN if sent."""
+
+    first: int
+    next: int
+    syn: int | None = None
+    fin: int | None = None
+
+
+class Numbering:
+    """Sequence numbers as sound stacks give them, in the order of the packets.
+
+    What is sent twice (SYN, FIN) keeps its number, everything so far is acknowledged, and a SYN after anything but a
+    SYN is a new connection's.
+    """
+
+    def __init__(self, first: int = 1_000_000) -> None:
+        """`first`: the least number of the first connection."""
+        self._first = first
+        self._ends: dict[tuple[Hashable, Hashable], Numbered] = {}
+
+    def of(self, source: Hashable, target: Hashable, flags: int, size: int) -> tuple[int, int]:
+        """(sequence number, acknowledgement) of a packet that carries `size` octets."""
+        if flags == SYN and self._is_past_its_syn(source, target):
+            self._first += 1_000_000
+            del self._ends[source, target]
+            self._ends.pop((target, source), None)
+        mine, other = self._end(source, target), self._end(target, source)
+        number = mine.next
+        if flags & SYN:
+            mine.syn = number = number if mine.syn is None else mine.syn
+        if flags & FIN:
+            mine.fin = number = number if mine.fin is None else mine.fin
+        if flags == RST | ACK and mine.next == mine.first:
+            number = 0  # the answer to a SYN that nobody expects (RFC 9293, 3.10.7.1)
+        else:
+            end = number + size + bool(flags & SYN) + bool(flags & FIN)
+            mine.next = max(mine.next, end)
+        return number % 2**32, other.next % 2**32 if flags & ACK else 0
+
+    def _end(self, source: Hashable, target: Hashable) -> Numbered:
+        if (source, target) not in self._ends:
+            first = self._first + (500_000 if (target, source) in self._ends else 0)
+            self._ends[source, target] = Numbered(first, first)
+        return self._ends[source, target]
+
+    def _is_past_its_syn(self, source: Hashable, target: Hashable) -> bool:
+        mine = self._ends.get((source, target))
+        return mine is not None and mine.next > (mine.first if mine.syn is None else mine.syn + 1)
 
 
 # ----------------------------------------------------------------------------------------------------------- captures

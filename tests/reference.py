@@ -9,6 +9,7 @@ import gzip
 import lzma
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -438,6 +439,11 @@ class Packet:
     ip_bytes: int = 0
     payload: int = 0
     offload: bool = False
+    sack: int = 0  # the highest number acknowledged, selectively or not
+    options: int = field(default=0, compare=False)  # of a SYN: SCALE and the like
+
+
+SCALE, HAS_SCALE, MAY_SACK, HAS_OPTIONS = 15, 16, 32, 64
 
 
 def decode(frame: Frame, follow_tunnels: bool = False) -> Packet:
@@ -538,12 +544,17 @@ def transport(packet: Packet, body: bytes, size: int) -> Packet:
         header = body[12] // 16 * 4
         if header < 20 or header > size:
             return Packet(status=Status.MALFORMED)
+        options = list(tcp_options(body[20:header])) if len(body) >= header else []
+        has_options = 20 < header <= len(body)
+        ack, is_syn = number(body[8:12]), body[13] & SYN != 0
         return replace(
             packet,
             sport=number(body[:2]),
             dport=number(body[2:4]),
             seq=number(body[4:8]),
-            ack=number(body[8:12]),
+            ack=ack,
+            sack=ack if is_syn else selectively_acknowledged(options, ack),
+            options=offered(options) if is_syn and has_options else 0,
             flags=body[13],
             window=number(body[14:16]) if len(body) >= 16 else 0,
             payload=size - header,
@@ -562,6 +573,35 @@ def transport(packet: Packet, body: bytes, size: int) -> Packet:
         need(body, 4)
         return replace(packet, sport=number(body[:2]), dport=number(body[2:4]), payload=size)
     return replace(packet, payload=max(0, size))
+
+
+def tcp_options(octets: bytes) -> Iterator[tuple[int, bytes]]:
+    """Kind and value of each option (RFC 9293 section 3.1), up to the first that does not fit."""
+    while octets and octets[0] != 0:
+        if octets[0] == 1:
+            octets = octets[1:]
+            continue
+        if len(octets) < 2 or not 2 <= octets[1] <= len(octets):
+            return
+        yield octets[0], octets[2 : octets[1]]
+        octets = octets[octets[1] :]
+
+
+def offered(options: list[tuple[int, bytes]]) -> int:
+    """What a SYN with these options offers."""
+    scales = [min(14, value[0]) for kind, value in options if kind == 3 and len(value) == 1]
+    may_sack = (4, b"") in options
+    return HAS_OPTIONS + MAY_SACK * may_sack + (HAS_SCALE + scales[-1] if scales else 0)
+
+
+def selectively_acknowledged(options: list[tuple[int, bytes]], ack: int) -> int:
+    """The highest right edge of the SACK blocks (RFC 2018), or the acknowledgement itself."""
+    blocks = next((value for kind, value in options if kind == 5 and value and len(value) % 8 == 0), b"")
+    for at in range(4, len(blocks), 8):
+        edge = number(blocks[at : at + 4])
+        if after(edge, ack):
+            ack = edge
+    return ack
 
 
 # ------------------------------------------------------------------------------------------------------------ tunnels
@@ -672,6 +712,7 @@ TIMEOUTS_S = {
     Phase.LAST_ACK: 30,
     Phase.TIME_WAIT: 120,
     Phase.CLOSE: 10,
+    Phase.RETRANSMITTED: 300,
     Phase.UNACKNOWLEDGED: 300,
     Phase.UDP: 30,
     Phase.UDP_STREAM: 120,
@@ -684,7 +725,7 @@ TIMEOUTS_S = {
 STATES = ["NO", "SS", "SR", "ES", "FW", "CW", "LA", "TW", "CL", "S2"]
 NEXT = {
     ("original", "syn"): "SS SS IG IG IG IG IG SS SS S2",
-    ("original", "synack"): "IV IV SR IG IG IG IG IG IG SR",
+    ("original", "synack"): "IV IV SR IV IV IV IV IV IV SR",
     ("original", "fin"): "IV IV FW FW LA LA LA TW CL IV",
     ("original", "ack"): "ES IV ES ES CW CW TW TW CL IV",
     ("original", "rst"): "IV CL CL CL CL CL CL CL CL CL",
@@ -727,6 +768,58 @@ def tcp_kind(flags: int) -> str:
     return kinds.get(significant, "none")
 
 
+def after(one: int, other: int) -> bool:
+    """Whether a sequence number comes after another, modulo 2^32."""
+    return (other - one) % 2**32 >= 2**31
+
+
+@dataclass
+class Window:
+    """What one side of a connection has shown of itself (the kernel's struct ip_ct_tcp_state)."""
+
+    end: int = 0  # one past the last octet it sent
+    most_end: int = 0  # one past the last octet that the other side would take
+    most_window: int = 0  # the widest it offered; 0: nothing is known of this side
+    most_ack: int | None = None
+    scale: int = 0
+    scales: bool = False
+    may_sack: bool = False
+    liberal: bool = False  # picked up mid-stream: never held back
+    unanswered: bool = False  # sent what the other side has not acknowledged
+    began_close: bool = False
+
+    def begin(self, end: int, window: int, options: int) -> None:
+        """Take a SYN as this side's first packet."""
+        self.end = self.most_end = end
+        self.most_window = max(1, window)
+        if options & HAS_OPTIONS:
+            self.most_ack, self.unanswered, self.began_close = None, False, False
+            self.scale, self.scales, self.may_sack = (
+                options & SCALE,
+                bool(options & HAS_SCALE),
+                bool(options & MAY_SACK),
+            )
+
+
+@dataclass
+class Latest:
+    """What an entry remembers of its latest packet: of any that was valid or ignored, or one that ended out of window.
+
+    The numbers are those of the latest pure ACK or data, or of the latest ignored packet.
+    """
+
+    kind: str = ""
+    reply: bool = False
+    seq: int = 0
+    ack: int = 0
+    end: int = 0
+    window: int = 0
+    repeats: int = 0
+    offered: int = 0  # the options of an ignored SYN
+    challenge: bool = False  # such a SYN met LAST_ACK, and a challenge to it may follow
+    simultaneous: bool = False
+
+
 @dataclass
 class Entry:
     """One entry of Linux's table."""
@@ -737,16 +830,19 @@ class Entry:
     renewed: int
     opened: int
     replied: bool = False
-    simultaneous: bool = False
+    assured: bool = False
+    original: Window = field(default_factory=Window)
+    reply: Window = field(default_factory=Window)
+    latest: Latest = field(default_factory=Latest)
+
+    def expires(self) -> int:
+        return self.renewed + TIMEOUTS_S[self.phase] * SECOND
 
 
 def open_entry(packet: Packet, side: str, ts: int) -> Entry | None:
     """The entry that a packet without one opens, if it opens any."""
     if packet.proto == TCP:
-        state = NEXT["original", tcp_kind(packet.flags)].split()[0]
-        if state == "IV":
-            return None
-        return Entry(side, state, Phase.SYN_SENT if state == "SS" else Phase.UNACKNOWLEDGED, ts, ts)
+        return open_tcp(packet, side, ts)
     if packet.proto in (UDP, UDPLITE):
         return Entry(side, "ES", Phase.UDP, ts, ts)
     if packet.proto in (ICMP, ICMPV6):
@@ -755,34 +851,258 @@ def open_entry(packet: Packet, side: str, ts: int) -> Entry | None:
     return Entry(side, "ES", Phase.OTHER, ts, ts)
 
 
-def track(entry: Entry, packet: Packet, side: str, ts: int) -> bool:
-    """One packet on an entry; answers whether the entry survives."""
+def open_tcp(packet: Packet, side: str, ts: int) -> Entry | None:
+    """The entry that a SYN opens, or a packet of which the beginning was missed (tcp_new)."""
+    state = NEXT["original", tcp_kind(packet.flags)].split()[0]
+    if state == "IV":
+        return None
+    entry = Entry(side, state, Phase.SYN_SENT if state == "SS" else Phase.UNACKNOWLEDGED, ts, ts)
+    sender = entry.original
+    sender.begin(end_of(packet), packet.window, packet.options)
+    if state == "ES":
+        sender.most_end = (sender.end + sender.most_window) % 2**32
+        sender.may_sack = sender.liberal = entry.reply.may_sack = entry.reply.liberal = True
+    in_windows(entry, state, packet, reply=False)
+    entry.latest.kind = tcp_kind(packet.flags)
+    return entry
+
+
+def track(entry: Entry, packet: Packet, side: str, ts: int) -> str:
+    """One packet on an entry; answers "lives", "deleted" or "reopened"."""
     reply = side != entry.opener
     if packet.proto == TCP:
-        return track_tcp(entry, tcp_kind(packet.flags), reply, ts)
+        return track_tcp(entry, packet, reply, ts)
     if packet.proto in (UDP, UDPLITE):
         entry.phase = Phase.UDP_STREAM if entry.replied and ts > entry.opened + 2 * SECOND else Phase.UDP
     entry.renewed = ts
     entry.replied = entry.replied or reply
-    return True
+    return "lives"
 
 
-def track_tcp(entry: Entry, kind: str, reply: bool, ts: int) -> bool:
-    state = NEXT["reply" if reply else "original", kind].split()[STATES.index(entry.state)]
-    answered_before, entry.replied = entry.replied, entry.replied or (reply and state != "IV")
-    if state in ("IV", "IG"):
-        return True
-    if reply and kind == "ack" and state == "SR" and entry.simultaneous:
-        state = "ES"
-    if state == "S2":
-        entry.simultaneous = True
+def end_of(packet: Packet) -> int:
+    """One past a TCP packet's last sequence number; SYN and FIN take one each."""
+    return (packet.seq + packet.payload + bool(packet.flags & SYN) + bool(packet.flags & FIN)) % 2**32
+
+
+def track_tcp(entry: Entry, packet: Packet, reply: bool, ts: int) -> str:
+    """nf_conntrack_tcp_packet of net/netfilter/nf_conntrack_proto_tcp.c, 6.18.
+
+    A packet is "invalid" (it never was), "ignored" (it passes, and answers, but says nothing) or "valid".
+    """
+    kind, old = tcp_kind(packet.flags), entry.state
+    new = NEXT["reply" if reply else "original", kind].split()[STATES.index(old)]
+    answered_before, judged = entry.replied, ""
+    if new == "SS" and old in ("TW", "CL"):
+        if may_reopen(entry, reply):
+            return "reopened"
+        new = "IG"
+    if new == "IG" and answers_ignored_syn(entry.latest, packet, reply):
+        get_in_step(entry, reply)
+        old, new = "SS", "SR"
+    if new == "IV":
+        judged = "invalid"
+    elif new == "IG":
+        note_ignored(entry, packet, reply)
+        judged = "ignored"
+    elif new == "TW" and is_challenge(entry, kind, reply):
+        entry.latest.challenge = False
+        judged = "ignored"
+    elif new == "S2":
+        entry.latest.simultaneous = True
+    elif new == "SR" and reply and kind == "ack" and entry.latest.simultaneous:
+        new = "ES"
+    elif kind == "rst":
+        new, judged = reset(entry, packet, reply)
+    if judged == "":
+        judged = in_windows(entry, old, packet, reply)
+        if judged == "invalid":
+            note_outside(entry, kind, reply, ts)
+    entry.replied = entry.replied or (reply and judged != "invalid")
+    if judged != "valid":
+        return "lives"
+    return follow(entry, old, new, kind, reply, ts, answered_before)
+
+
+def follow(entry: Entry, old: str, new: str, kind: str, reply: bool, ts: int, answered_before: bool) -> str:
+    """Where a valid packet leads, and the timeout that it begins."""
+    entry.latest.kind, entry.latest.reply = kind, reply
+    if new == "FW" != old:
+        (entry.reply if reply else entry.original).began_close = True
     if not answered_before and kind == "rst":
-        return False  # refused: deleted at once
-    if not answered_before and kind == "syn" and entry.state == state == "SS":
-        return True  # a repeated SYN does not renew
-    entry.phase = Phase.UNACKNOWLEDGED if state == "ES" and not answered_before else PHASE_OF[state]
-    entry.state, entry.renewed = state, ts
-    return True
+        return "deleted"  # refused, or given up
+    entry.state = new
+    if not answered_before and kind == "syn" and old == "SS":
+        return "lives"  # a repeated SYN does not renew
+    entry.phase, entry.renewed = phase_after(entry, kind, answered_before), ts
+    if answered_before and new == "ES" and old in ("SR", "ES"):
+        entry.assured = True
+    return "lives"
+
+
+def phase_after(entry: Entry, kind: str, answered_before: bool) -> Phase:
+    """The timeout that a valid packet begins. Those of five minutes only ever shorten that of ESTABLISHED."""
+    established = entry.state == "ES"
+    if established and entry.latest.repeats >= 3:
+        return Phase.RETRANSMITTED
+    if kind == "rst":
+        return Phase.CLOSE
+    if established and (entry.original.unanswered or entry.reply.unanswered):
+        return Phase.UNACKNOWLEDGED
+    if established and entry.latest.window == 0:
+        return Phase.RETRANSMITTED
+    if established and not answered_before:
+        return Phase.UNACKNOWLEDGED
+    return PHASE_OF[entry.state]
+
+
+def may_reopen(entry: Entry, reply: bool) -> bool:
+    """Whether a SYN on a closed connection begins the next: it was closed in order, or by this side's own reset."""
+    own_reset = entry.latest.kind == "rst" and entry.latest.reply == reply
+    return entry.original.began_close or entry.reply.began_close or own_reset
+
+
+def answers_ignored_syn(latest: Latest, packet: Packet, reply: bool) -> bool:
+    is_answer = tcp_kind(packet.flags) == "synack" and latest.kind == "syn" and latest.reply != reply
+    return is_answer and packet.ack == latest.end
+
+
+def get_in_step(entry: Entry, reply: bool) -> None:
+    """Begin anew from an ignored SYN, of which the answer is at hand."""
+    syn, fresh = Window(), Window()
+    syn.begin(entry.latest.end, entry.latest.window, entry.latest.offered)
+    fresh.liberal = (entry.reply if reply else entry.original).liberal
+    entry.original, entry.reply = (syn, fresh) if reply else (fresh, syn)
+    entry.latest.challenge = False
+
+
+def note_ignored(entry: Entry, packet: Packet, reply: bool) -> None:
+    latest, kind = entry.latest, tcp_kind(packet.flags)
+    latest.kind, latest.reply = kind, reply
+    latest.seq, latest.end, latest.window = packet.seq, end_of(packet), packet.window
+    if kind == "syn" and not reply:
+        latest.offered = packet.options
+        latest.challenge, latest.simultaneous = entry.state == "LA", False
+    if entry.state == "SS" and kind == "ack" and reply:
+        latest.ack = packet.ack
+
+
+def is_challenge(entry: Entry, kind: str, reply: bool) -> bool:
+    """Whether an ACK is a challenge to a stray SYN (RFC 5961 section 4), and not the answer to the last FIN."""
+    latest = entry.latest
+    after_syn = latest.kind == "syn" and latest.reply != reply and latest.challenge
+    return after_syn and entry.state == "LA" and kind == "ack"
+
+
+def reset(entry: Entry, packet: Packet, reply: bool) -> tuple[str, str]:
+    """(where a reset leads, "valid" or "invalid" if that is settled, "" if the windows decide)."""
+    latest, state = entry.latest, entry.state
+    if state in ("FW", "CW", "LA", "TW", "CL"):
+        return "CL", "valid"
+    new = "CL"
+    expected = (entry.original if reply else entry.reply).most_ack
+    if expected is not None and latest.kind != "syn":
+        established = state == "ES" and entry.assured
+        if not established and packet.seq == 0:
+            return "CL", ""
+        if after(expected, packet.seq):
+            return state, "invalid"
+        follows_own = latest.kind == "ack" and latest.reply == reply and latest.end == packet.seq
+        if packet.seq == expected or follows_own or not established:
+            return "CL", ""
+        new = state  # not exact: a challenge may follow (RFC 5961 section 3)
+    let_through = (latest.kind == "syn" and entry.replied) or (latest.kind == "ack" and not entry.assured)
+    answers_it = let_through and latest.reply != reply and latest.end == packet.ack
+    after_challenge = state == "SS" and latest.kind == "ack" and latest.reply and latest.ack == packet.seq
+    return new, "valid" if answers_it or after_challenge else ""
+
+
+def note_outside(entry: Entry, kind: str, reply: bool, ts: int) -> None:
+    """A FIN or RST out of window from one side, then from the other: the sides know better (nf_tcp_handle_invalid)."""
+    if not entry.assured or kind not in ("fin", "rst"):
+        return
+    if entry.latest.kind not in ("fin", "rst") or entry.latest.reply == reply:
+        entry.latest.kind, entry.latest.reply = kind, reply
+    elif entry.expires() - ts > 300 * SECOND:
+        entry.phase, entry.renewed = Phase.UNACKNOWLEDGED, ts
+
+
+def in_windows(entry: Entry, state: str, packet: Packet, reply: bool) -> str:
+    """Hold a packet against the windows and move them (tcp_in_window); "valid", "ignored" or "invalid"."""
+    sender, receiver = (entry.reply, entry.original) if reply else (entry.original, entry.reply)
+    seq, end, ack = packet.seq, end_of(packet), packet.ack
+    sack = packet.sack if receiver.may_sack else ack
+    is_syn, is_ack, is_rst = (bool(packet.flags & flag) for flag in (SYN, ACK, RST))
+    unknown = sender.most_window == 0
+    if is_syn and (unknown or (state in ("SS", "SR") and after(end, sender.end))):
+        sender.begin(end, packet.window, packet.options)
+        if reply and not (sender.scales and receiver.scales):
+            sender.scale = receiver.scale = 0
+        if not is_ack and (unknown or reply):
+            return "valid"
+    elif unknown:
+        begin_late(sender, receiver, packet, sack)
+    if not is_ack or (is_rst and ack == 0):
+        ack = sack = receiver.end
+    if is_rst and seq == 0 and state == "SS":
+        seq = end = sender.end
+    judged = judge(sender, receiver, seq, end, sack)
+    if judged != "valid":
+        return "valid" if sender.liberal else judged
+
+    window = packet.window if is_syn else packet.window << sender.scale
+    sender.most_window = max(sender.most_window, (window + sack - ack) % 2**32)
+    if after(end, sender.end):
+        sender.end, sender.unanswered = end, True
+    if is_ack and (sender.most_ack is None or after(ack, sender.most_ack)):
+        sender.most_ack = ack
+    if receiver.most_window and after(end, sender.most_end):
+        receiver.most_window = (receiver.most_window + end - sender.most_end) % 2**32
+    if after(sack + window, receiver.most_end - 1):
+        receiver.most_end = (sack + max(1, window)) % 2**32
+    if ack == receiver.end:
+        receiver.unanswered = False
+    if tcp_kind(packet.flags) == "ack":
+        count_repeats(entry.latest, packet, reply)
+    return "valid"
+
+
+def begin_late(sender: Window, receiver: Window, packet: Packet, sack: int) -> None:
+    """Guess a side of which the beginning was missed from its first packet."""
+    sender.end = end_of(packet)
+    sender.most_window = max(1, packet.window << sender.scale)
+    sender.most_end = (sender.end + sender.most_window) % 2**32
+    if receiver.most_window == 0:
+        receiver.end = receiver.most_end = sack
+    elif sack == (receiver.end + 1) % 2**32:  # the answer to a keep-alive
+        receiver.end = sack
+
+
+def judge(sender: Window, receiver: Window, seq: int, end: int, sack: int) -> str:
+    """The four bounds of van Rooij's "Real Stateful TCP Packet Filtering", section 5, in the kernel's order."""
+    not_beyond = after(sender.most_end + 1, seq)
+    not_old = receiver.most_window == 0 or after(end, sender.end - receiver.most_window - 1)
+    acks_what_was_sent = after(receiver.end + 1, sack)
+    acks_nothing_ancient = after(sack, receiver.end - max(66000, sender.most_window) - 1)
+    if not not_beyond:
+        room = receiver.most_window
+        fits = room > 0 and (end - sender.most_end + 1) % 2**32 <= room
+        if not (fits and not_old and acks_what_was_sent and acks_nothing_ancient):
+            return "invalid"
+        sender.end, sender.unanswered = end, True  # the other side may take it all the same
+        return "ignored"
+    if not acks_what_was_sent:
+        return "invalid"
+    return "valid" if not_old and acks_nothing_ancient else "ignored"
+
+
+def count_repeats(latest: Latest, packet: Packet, reply: bool) -> None:
+    """Retransmissions, eight bits of them."""
+    numbers = (reply, packet.seq, packet.ack, end_of(packet), packet.window)
+    if numbers == (latest.reply, latest.seq, latest.ack, latest.end, latest.window):
+        latest.repeats = (latest.repeats + 1) % 256
+    else:
+        latest.reply, latest.seq, latest.ack, latest.end, latest.window = numbers
+        latest.repeats = 0
 
 
 # ----------------------------------------------------------------------------------------------------------- the table
@@ -832,6 +1152,7 @@ class Flow:
     renewed: int
     successor: int = -1
     closed_once: bool = False
+    carried: bool = False  # the entry is still that of the flow before
     offload: bool = False
     closed: int = NEVER
     established: int = NEVER
@@ -881,12 +1202,15 @@ def is_flipped(packet: Packet) -> bool:
 
 
 class Table:
-    """The flow table. `gaps_s`: the longest silence inside a segment, by the phase it began in; 5 s unless told."""
+    """The flow table.
+
+    A segment ends after more than 5 s of silence, or as much as `gaps_s` has for the phase: its shortest timeout.
+    """
 
     def __init__(self, gaps_s: dict[Phase, float] | None = None) -> None:
         self.flows: list[Flow] = []
         self._owner: dict[tuple[End, End, int], int] = {}
-        self._gaps = {phase: int((gaps_s or {}).get(phase, 5) * SECOND) for phase in Phase}
+        self._timeouts = {phase: int(seconds * SECOND) for phase, seconds in (gaps_s or {}).items()}
 
     def add_all(self, packets: Iterable[Packet]) -> None:
         for packet in packets:
@@ -898,27 +1222,29 @@ class Table:
         side = "a" if source <= destination else "b"
         flow, ts = self._flow_of(packet, min(source, destination), max(source, destination), side)
         entry = flow.entry
-        expired = entry is not None and ts >= entry.renewed + TIMEOUTS_S[entry.phase] * SECOND
+        expired = entry is not None and ts >= entry.expires()
         if flow.talking:
-            silent = ts - flow.last > self._gaps[entry.phase if entry else Phase.NONE]
+            silence = ts - flow.last
+            timeout = self._timeouts.get(entry.phase if entry else Phase.NONE)
+            silent = silence > 5 * SECOND or (timeout is not None and silence >= timeout)
             if expired or silent or (entry is None and open_entry(packet, side, ts)):
                 flow.write_down()
                 flow.talking = False
         if expired:
             entry = flow.entry = None
         if not flow.talking:
-            flow.segments.append(Segment(side, ts, ts))
+            first_side = entry.opener if entry and flow.carried and not flow.segments else side
+            flow.segments.append(Segment(first_side, ts, ts))
             flow.talking = True
-        flow.segments[-1].sides.append(side)
+        fate = self._run(flow, packet, side, ts)
         flow.last = ts
-        survives = self._run(flow, packet, side, ts)
+        flow.segments[-1].sides.append(side)
         self._sum_up(flow, packet, side, ts)
-        if survives:
-            return
-        flow.renewed = ts
-        flow.write_down()
-        flow.segments[-1].deleted = True
-        flow.entry, flow.talking = None, False
+        if fate == "deleted":
+            flow.renewed = ts
+            flow.write_down()
+            flow.segments[-1].deleted = True
+            flow.entry, flow.talking = None, False
 
     def _flow_of(self, packet: Packet, a: End, b: End, side: str) -> tuple[Flow, int]:
         """The flow a packet belongs to, and the packet's time in it, which never goes back."""
@@ -928,35 +1254,64 @@ class Table:
         if before is not None and not (is_syn and self.flows[before].closed_once):
             flow = self.flows[before]
             return flow, max(packet.ts, flow.last)
-        if before is not None:
-            self.flows[before].successor = len(self.flows)
+        old = None if before is None else self.flows[before]
+        ts = packet.ts if old is None else max(packet.ts, old.last)
         other = "b" if side == "a" else "a"
         orig = other if is_flipped(packet) else side
-        flow = Flow(a, b, packet.proto, packet.window, orig, side, packet.ts, packet.ts)
+        flow = Flow(a, b, packet.proto, packet.window, orig, side, ts, ts)
+        if old is not None:
+            old.successor = len(self.flows)
+            if old.entry is not None and ts < old.entry.expires():
+                flow.entry, flow.carried = deepcopy(old.entry), True
+                flow.renewed, flow.closed = old.renewed, old.closed
         self._owner[key] = len(self.flows)
         self.flows.append(flow)
-        return flow, packet.ts
+        return flow, ts
 
-    def _run(self, flow: Flow, packet: Packet, side: str, ts: int) -> bool:
-        """Open or carry on the entry; answers whether it survives."""
-        if flow.entry is None:
-            flow.entry = open_entry(packet, side, ts)
-            if flow.entry is not None:
-                flow.renewed, flow.closed = ts, NEVER
-                if packet.proto in (UDP, UDPLITE):
-                    flow.established = ts + 2 * SECOND
-                elif packet.proto == TCP and flow.entry.state == "ES":
-                    flow.established = min(flow.established, ts)
-            return True
-        before = flow.entry.state
-        survives = track(flow.entry, packet, side, ts)
-        if survives:
+    def _run(self, flow: Flow, packet: Packet, side: str, ts: int) -> str:
+        """Open or carry on the entry; answers whether it "lives", is "deleted" or was "reopened"."""
+        fate, before = "lives", ""
+        if flow.entry is not None:
+            before = flow.entry.state
+            fate = track(flow.entry, packet, side, ts)
+            if fate == "deleted":
+                return fate
+            if fate == "reopened":
+                self._begin_again(flow, side, ts)
+        if flow.entry is None or fate == "reopened":
+            self._open(flow, packet, side, ts)
+        elif packet.proto == TCP:
+            self._note_turn(flow, before, flow.entry.state, ts)
+        if flow.entry is not None:
             flow.renewed = flow.entry.renewed
-        if packet.proto == TCP and flow.entry.state == "ES" != before:
+        return fate
+
+    def _begin_again(self, flow: Flow, side: str, ts: int) -> None:
+        """A segment of its own for the entry that takes another's place."""
+        if flow.segments[-1].sides:
+            flow.write_down()
+            flow.segments.append(Segment(side, ts, ts))
+        flow.segments[-1].first_side = side
+
+    def _open(self, flow: Flow, packet: Packet, side: str, ts: int) -> None:
+        flow.entry = open_entry(packet, side, ts)
+        if flow.entry is None:
+            return
+        flow.closed, flow.carried = NEVER, False
+        if packet.proto in (UDP, UDPLITE):
+            flow.established = ts + 2 * SECOND
+        elif packet.proto == TCP and flow.entry.state == "ES":
             flow.established = min(flow.established, ts)
-        if flow.entry.state in ("TW", "CL") and before not in ("TW", "CL"):
+
+    def _note_turn(self, flow: Flow, before: str, state: str, ts: int) -> None:
+        """Keep when TCP was first established, and when it closed last."""
+        if state == "ES" != before:
+            flow.established = min(flow.established, ts)
+        was_over, is_over = before in ("TW", "CL"), state in ("TW", "CL")
+        if is_over and not was_over:
             flow.closed = ts
-        return survives
+        if was_over and not is_over:
+            flow.closed, flow.carried = NEVER, False
 
     def _sum_up(self, flow: Flow, packet: Packet, side: str, ts: int) -> None:
         flow.packets[side] += 1
@@ -967,7 +1322,7 @@ class Table:
             if packet.flags & (FIN | RST):
                 flow.closing = min(flow.closing, ts)
             state = flow.entry.state if flow.entry else ""
-            if tcp_kind(packet.flags) == "rst" or state in ("TW", "CL"):
+            if tcp_kind(packet.flags) == "rst" or (state in ("TW", "CL") and not flow.carried):
                 flow.closed_once = True
 
     def segments(self) -> list[tuple[int, Segment]]:

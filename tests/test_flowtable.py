@@ -115,8 +115,14 @@ def test_silence_ends_a_segment_and_a_shorter_gap_may_be_asked_for() -> None:
 
 def test_gaps_are_never_longer_than_talking() -> None:
     gaps = segment_gaps_ns({Phase.UDP: 2.5, Phase.ICMP: 60})
-    assert gaps[Phase.UDP] == 2_500_000_000
+    assert gaps[Phase.UDP] == 2_500_000_000 - 1
     assert gaps[Phase.ICMP] == gaps[Phase.NONE] == 5 * SECOND
+
+
+def test_a_silence_of_just_a_timeout_ends_a_segment() -> None:
+    # An entry that lives for two seconds from a packet at 3 s is gone at 5 s, not just after.
+    packets = [udp(seconds, 40000, 40001) for seconds in (0, 1.999, 3, 5)]
+    assert (agree(packets, {Phase.UDP: 2.0}).flows().segments["start"] // SECOND).tolist() == [0, 5]
 
 
 def test_a_packet_dated_before_its_flow_counts_as_of_the_flows_latest() -> None:

@@ -34,10 +34,13 @@ class Verdict:
         return {limit: (self.witness.crossed_ns.get(limit), self.product.crossed_ns(limit)) for limit in self.limits}
 
 
+USUAL_LIMITS = (50, 100, 150)
+
+
 def limits_to_watch(product: judge.Product) -> tuple[int, ...]:
-    """Limits that the busiest opener crosses early, late, at its very peak, and one that it never crosses."""
+    """Limits that gateways have, and those that the busiest opener crosses early, late, at its very peak, and never."""
     peak = max((product.peak(opener) for opener in product.openers("linux-connlimit")), default=0)
-    return tuple(sorted({peak // 4, peak // 2, peak * 3 // 4, peak - 1, peak} - {-1, 0}))
+    return tuple(sorted({peak // 4, peak // 2, peak * 3 // 4, peak - 1, peak, *USUAL_LIMITS} - {-1, 0}))
 
 
 def hold_against_linux(paths: Mapping[str, str]) -> dict[str, Verdict]:
