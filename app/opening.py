@@ -1,6 +1,9 @@
 """From file names and settings to an analysis: what the command line and notebooks share."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from peerburst.analysis import entries
@@ -9,6 +12,7 @@ from peerburst.analysis.gateways import DEFAULT_MODELS, load
 from peerburst.analysis.result import Analysis
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flowtable import segment_gaps_ns
+from peerburst.capture.kernels import is_cold
 from peerburst.capture.read import Progress, read
 
 
@@ -29,6 +33,31 @@ class Settings:
         return self.limits[0] if self.limits else DEFAULT_LIMIT
 
 
+@contextlib.contextmanager
+def _warming() -> Iterator[None]:
+    """On an installation's first run, compile the kernels of the analysis beside those of the packets."""
+    if not is_cold():
+        yield
+        return
+    try:
+        beside = subprocess.Popen(
+            [sys.executable, "-m", "peerburst.analysis.warm"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:  # no second process to be had: they compile when they are needed
+        yield
+        return
+    try:
+        yield
+    except BaseException:
+        beside.terminate()
+        raise
+    finally:
+        beside.wait()
+
+
 def analyse(paths: Sequence[str], settings: Settings, progress: Callable[[Progress], None] | None = None) -> Analysis:
     """Read captures as one stream and prepare the answers."""
     models = [load(name) for name in settings.models or DEFAULT_MODELS]
@@ -39,13 +68,14 @@ def analyse(paths: Sequence[str], settings: Settings, progress: Callable[[Progre
         raise SettingsError("a limit must be at least 1 connection")
     if settings.most_packets is not None and settings.most_packets < 1:
         raise SettingsError("the number of packets to read must be at least 1")
-    capture = read(
-        paths,
-        follow_tunnels=settings.follow_tunnels,
-        most_packets=settings.most_packets,
-        gaps_ns=segment_gaps_ns(entries.shortest_gaps_s(models)),
-        progress=progress,
-    )
+    with _warming():
+        capture = read(
+            paths,
+            follow_tunnels=settings.follow_tunnels,
+            most_packets=settings.most_packets,
+            gaps_ns=segment_gaps_ns(entries.shortest_gaps_s(models)),
+            progress=progress,
+        )
     return Analysis(
         capture,
         models=models,

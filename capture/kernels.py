@@ -103,10 +103,14 @@ def part(function: Callable[..., Any]) -> Callable[..., Any]:
     return njit(boundscheck=True, nogil=True)(function)
 
 
+def is_cold() -> bool:
+    """Whether this installation's kernels have yet to be compiled."""
+    return not NUMBA_SETTINGS.DISABLE_JIT and not (cache_folder() / COMPILED_MARK).exists()
+
+
 def announce_first_compile() -> None:
     """Say once, on stderr, that the first run compiles; stay silent once the cache is warm or with the jit off."""
-    mark = cache_folder() / COMPILED_MARK
-    if NUMBA_SETTINGS.DISABLE_JIT or mark.exists() or announce_first_compile.__dict__.get("said"):
+    if not is_cold() or announce_first_compile.__dict__.get("said"):
         return
     announce_first_compile.__dict__["said"] = True
     print(ANNOUNCEMENT, file=sys.stderr, flush=True)
