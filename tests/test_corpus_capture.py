@@ -26,7 +26,7 @@ pytestmark = pytest.mark.corpus
 # Of pcap version 2.3, whose writers did not agree on the order of the two lengths; libpcap guesses, we do not.
 SWAPPED_LENGTHS = {"tcpdump/history__hoobr_bfd_print@374cd825.pcap"}
 FOREIGN = {"formats/PcapPlusPlus__solaris.snoop", "formats/libtrace__100_packets.erf"}
-MOST_PACKETS = 20_000 if COMPILED else 3_500  # the reference, and uncompiled kernels, take their time
+MOST_PACKETS = 100_000 if COMPILED else 3_500  # the reference, and uncompiled kernels, take their time
 HOSTILE_FILES = None if COMPILED else 150
 
 
