@@ -1,6 +1,5 @@
 """Flows and timelines as files other tools read: CSV, JSON lines, Parquet, Zeek's conn.log."""
 
-import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,16 +81,6 @@ def _epoch(frame: pd.DataFrame) -> pd.DataFrame:
     for name in ("ts", "established", "closing", "closed"):
         frame[name] = _seconds(frame[name])
     return frame
-
-
-def _uids(frame: pd.DataFrame) -> list[str]:
-    """A name for each flow, the same in every export of the same packets: of its start and its ends."""
-    columns = (
-        frame["ts"].astype("int64"),
-        *(frame[name] for name in ("proto", "orig_h", "orig_p", "resp_h", "resp_p")),
-    )
-    keys = (repr(key).encode() for key in zip(*(column.tolist() for column in columns), strict=True))
-    return ["C" + hashlib.blake2b(key, digest_size=8).hexdigest() for key in keys]
 
 
 def _zeek(frame: pd.DataFrame) -> str:
