@@ -4,8 +4,9 @@ A flow is the packets of one bidirectional 5-tuple; a SYN on a closed one begins
 one flow's packets with no gap longer than the shortest timeout of interest and within one entry of Linux's table.
 Its last segment is kept in the flow's own row, so that the many flows of one packet cost one row.
 
-Speed comes from working on a batch: hash all packets, then touch all slots and rows they lead to, then update in
-order, so that the cache misses overlap; from rows of two cache lines; and from never allocating inside.
+Speed comes from working on a batch: all packets are hashed first; then, while one is dealt with, the slots, rows and
+lines that the next ones lead to are on their way from memory. It comes from rows of two cache lines, and from never
+allocating inside.
 
 What Linux's window tracking has to remember of TCP (`tcptrack`) is apart: a word per flow, in which a first SYN fits
 whole, and a line of one cache line from the second packet on. A flood of SYNs costs no lines.
@@ -43,6 +44,7 @@ from peerburst.capture.conntrack import (
 )
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from peerburst.capture.kernels import kernel, part
+from peerburst.capture.memory import grown, prefetch, roomy
 from peerburst.capture.source import BATCH
 from peerburst.capture.status import Status
 from peerburst.capture.tcptrack import (
@@ -103,6 +105,9 @@ SEGMENT = np.dtype(
     align=True,
 )
 
+# A row as two cache lines, to ask for each.
+FLOW_HALF = np.dtype([("words", np.int64, (8,))])
+
 NEVER = np.int64(np.iinfo(np.int64).max)
 
 # Flags of a flow.
@@ -126,8 +131,20 @@ TALKING_NS = 5 * SECOND_NS
 HISTORY_LETTERS = "shadfr"
 LETTER_SYN, LETTER_SYNACK, LETTER_ACK, LETTER_DATA, LETTER_FIN, LETTER_RST = range(6)
 
-# Indices into the table's gauge.
-FLOWS, SEGMENTS, SEED, SINK, LINES = range(5)
+# Indices into the table's gauge; FIRST and LATEST are instants, of all packets whatever their status.
+FLOWS, SEGMENTS, SEED, LINES, FIRST, LATEST = range(6)
+
+# A slot is free or holds a flow's hash and number: two flows whose slots collide are told apart without their rows.
+FREE = NO_FLOW = -1
+HASH_SHIFT = 32
+HASH_BITS = np.uint64(0x7FFFFFFF)
+NUMBER_BITS = 0xFFFFFFFF
+SLOTS_PER_FLOW = 2
+
+# How many packets ahead a packet's slot, its flow's row and the flow's line are asked for: each needs what the one
+# before it brought. Half and twice these distances measured the same or worse.
+SLOT_AHEAD, ROW_AHEAD, LINE_AHEAD = 24, 16, 8
+GATHER_AHEAD = 16
 
 # What a flow's word says when it is not the number of a line: nothing, or a first SYN (below NO_LINE).
 NO_LINE = -1
@@ -147,12 +164,12 @@ def _mix(value, word):  # type: ignore[no-untyped-def]
 
 @part
 def _hash(seed, a_hi, a_lo, b_hi, b_lo, rest):  # type: ignore[no-untyped-def]
-    """Seeded, so that nobody can write a capture whose flows all fall into one slot."""
+    """31 bits, seeded, so that nobody can write a capture whose flows all fall into one slot."""
     value = _mix(seed, a_lo)
     value = _mix(value, b_lo)
     value = _mix(value, a_hi ^ (b_hi << np.uint64(1)) ^ (b_hi >> np.uint64(63)))
     value = _mix(value, rest)
-    return value ^ (value >> np.uint64(32))
+    return np.int64((value ^ (value >> np.uint64(32))) & HASH_BITS)
 
 
 @part
@@ -498,69 +515,76 @@ def _packet_hash(seed, packet, from_a):  # type: ignore[no-untyped-def]
 
 @kernel
 def rehash(row, count, slots, seed):  # type: ignore[no-untyped-def]
-    """Fill empty slots (int32, all -1, a power of two of them) with the flows that still own their 5-tuple."""
+    """Fill FREE slots (int64, a power of two of them) with the flows that still own their 5-tuple."""
     mask = slots.size - 1
     for number in range(count):
         flow = row[number]
         if flow["successor"] < 0:
-            slot = np.int64(_flow_hash(seed, flow) & np.uint64(mask))
+            hashed = _flow_hash(seed, flow)
+            slot = hashed & mask
             while slots[slot] >= 0:
                 slot = (slot + 1) & mask
-            slots[slot] = number
+            slots[slot] = hashed << HASH_SHIFT | number
 
 
 @part
-def _look_up(row, slots, slot, packet, from_a):  # type: ignore[no-untyped-def]
+def _look_up(row, slots, hashed, packet, from_a):  # type: ignore[no-untyped-def]
     """The slot that holds a packet's flow, or the free one where it belongs."""
     mask = slots.size - 1
-    while slots[slot] >= 0 and not _same(row[slots[slot]], packet, from_a):
+    slot = hashed & mask
+    while slots[slot] >= 0:
+        if slots[slot] >> HASH_SHIFT == hashed and _same(row[slots[slot] & NUMBER_BITS], packet, from_a):
+            break
         slot = (slot + 1) & mask
     return slot
 
 
 @kernel
-def update(packets, row, words, lines, sides, slots, segments, gauge, gaps, servers, work):  # type: ignore[no-untyped-def]
+def update(packets, row, halves, words, lines, sides, slots, segments, gauge, statuses, gaps, servers, work):  # type: ignore[no-untyped-def]
     """Add a batch of packets (PACKET) to the table.
 
-    `row`: FLOW, room for a flow per packet; `words`: int64 per row; `lines`: LINE, room for one per packet; `sides`:
-    the same as SIDE; `slots`: int32, -1 where free, a power of two of them and twice the flows; `segments`: SEGMENT,
-    room for two per packet; `gauge`: int64, counts by FLOWS, SEGMENTS and LINES, the hash seed at SEED; `gaps`: int64
-    per Phase, the gap in ns that ends a segment left in it; `servers`: uint8 per port; `work`: int64, two columns, a
-    line per packet.
+    `row`: FLOW, room for a flow per packet; `halves`: the same as FLOW_HALF; `words`: int64 per row; `lines`: LINE,
+    room for one per packet; `sides`: the same as SIDE; `slots`: int64, FREE or a hash and a number, a power of two of
+    them and more than the flows; `segments`: SEGMENT, room for two per packet; `gauge`: int64, counts by FLOWS, SEGMENTS and LINES, the
+    hash seed at SEED, instants at FIRST and LATEST; `statuses`: int64, packets by Status; `gaps`: int64 per Phase, the
+    gap in ns that ends a segment left in it; `servers`: uint8 per port; `work`: int64, two columns, a line per packet.
     """
     mask = slots.size - 1
     seed = np.uint64(gauge[SEED])
     flows, closed, used = gauge[FLOWS], gauge[SEGMENTS], gauge[LINES]
+    first, latest, decoded = gauge[FIRST], gauge[LATEST], packets.size
     for i in range(packets.size):
         packet = packets[i]
+        first, latest = min(first, packet["ts"]), max(latest, packet["ts"])
         if packet["status"] != DECODED:
+            statuses[packet["status"]] += 1
+            decoded -= 1
             work[i, 0] = -1
             continue
         from_a = _source_is_a(packet)
-        work[i, 0] = np.int64(_packet_hash(seed, packet, from_a) & np.uint64(mask))
+        work[i, 0] = _packet_hash(seed, packet, from_a)
         work[i, 1] = from_a
-    # Touch the slots, then both lines of the rows they name, before any of them is needed: the misses overlap.
-    touched = np.int64(0)
-    for i in range(packets.size):
-        if work[i, 0] >= 0:
-            touched += slots[work[i, 0]]
-    for i in range(packets.size):
-        if work[i, 0] >= 0:
-            number = slots[work[i, 0]]
-            if number >= 0:
-                touched += row[number]["last"] + row[number]["closing"]
-                if words[number] >= 0:
-                    touched += lines[words[number]]["seq"]
-    gauge[SINK] = touched
+    gauge[FIRST], gauge[LATEST] = first, latest
+    statuses[DECODED] += decoded
 
     for i in range(packets.size):
+        # Ask for what the next packets will need. What has changed by then only costs them a wait.
+        if i + SLOT_AHEAD < packets.size:
+            prefetch(slots, work[i + SLOT_AHEAD, 0] & mask)
+        if i + ROW_AHEAD < packets.size and slots[work[i + ROW_AHEAD, 0] & mask] >= 0:
+            number = slots[work[i + ROW_AHEAD, 0] & mask] & NUMBER_BITS
+            prefetch(halves, 2 * number)
+            prefetch(halves, 2 * number + 1)
+            prefetch(words, number)
+        if i + LINE_AHEAD < packets.size and slots[work[i + LINE_AHEAD, 0] & mask] >= 0:
+            prefetch(lines, words[slots[work[i + LINE_AHEAD, 0] & mask] & NUMBER_BITS])
         if work[i, 0] < 0:
             continue
         packet, from_a = packets[i], work[i, 1] != 0
         ts, is_tcp = packet["ts"], packet["proto"] == PROTO_TCP
         kind = np.int64(PACKET_KINDS[packet["flags"] & 63]) if is_tcp else 0
         slot = _look_up(row, slots, work[i, 0], packet, from_a)
-        number = np.int64(slots[slot])
+        number = slots[slot] & NUMBER_BITS if slots[slot] >= 0 else NO_FLOW
         if number < 0 or (is_tcp and kind == IS_SYN and row[number]["flags"] & CLOSED != 0):
             if number >= 0:
                 # A 5-tuple's time never goes back either: its next flow begins no earlier than the last one's end.
@@ -577,7 +601,7 @@ def update(packets, row, words, lines, sides, slots, segments, gauge, gaps, serv
                     _carry(before, flow)
             number = flows
             flows += 1
-            slots[slot] = number
+            slots[slot] = work[i, 0] << HASH_SHIFT | number
         else:
             flow = row[number]
             # A packet dated before the flow's latest counts as of then: a flow's own time never goes back.
@@ -661,6 +685,8 @@ def gather(row, flows, segments, closed, starts, out):  # type: ignore[no-untype
     if out.size == 0:
         return starts[flows]
     for i in range(closed):
+        if i + GATHER_AHEAD < closed:
+            prefetch(out, starts[segments["flow"][i + GATHER_AHEAD]])
         flow = segments["flow"][i]
         out[starts[flow]] = segments[i]
         starts[flow] += 1
@@ -717,34 +743,36 @@ class Flows:
         return starts
 
 
-def _grown(size: int, wanted: int) -> int:
-    """How many rows an array of `size` that must hold `wanted` gets."""
-    return max(size + size // 2, wanted)
-
-
 class FlowTable:
     """Packets go in by batches; flows and segments are asked for at any time."""
 
     def __init__(self, gaps_ns: npt.NDArray[np.int64] | None = None) -> None:
-        self._row = np.zeros(FIRST_CAPACITY, FLOW)
-        self._segments = np.zeros(FIRST_CAPACITY, SEGMENT)
-        self._slots = np.full(2 * FIRST_CAPACITY, -1, np.int32)
-        self._words = np.zeros(FIRST_CAPACITY, np.int64)
-        self._lines = np.zeros(FIRST_CAPACITY, LINE)
-        self._gauge = np.zeros(5, np.int64)
+        self._row = roomy(FLOW, FIRST_CAPACITY)
+        self._segments = roomy(SEGMENT, FIRST_CAPACITY)
+        self._slots = np.full(SLOTS_PER_FLOW * FIRST_CAPACITY, FREE, np.int64)
+        self._words = roomy(np.int64, FIRST_CAPACITY)
+        self._lines = roomy(LINE, FIRST_CAPACITY)
+        self._gauge = np.zeros(6, np.int64)
         self._gauge[SEED] = secrets.randbits(62)
+        self._gauge[FIRST], self._gauge[LATEST] = NEVER, -NEVER
         self._gaps = segment_gaps_ns() if gaps_ns is None else gaps_ns
         self._servers = server_ports()
         self._work = np.zeros((BATCH, 2), np.int64)
         self.statuses = np.zeros(len(Status), np.int64)
         self.packets = 0
-        self.first_ns: int | None = None
-        self.last_ns: int | None = None
+
+    @property
+    def first_ns(self) -> int | None:
+        """The instant of the earliest packet of all, None of no packets."""
+        return int(self._gauge[FIRST]) if self.packets else None
+
+    @property
+    def last_ns(self) -> int | None:
+        """The instant of the latest packet of all, None of no packets."""
+        return int(self._gauge[LATEST]) if self.packets else None
 
     def add(self, packets: npt.NDArray[np.void]) -> None:
         """Add PACKET rows, in the order they came."""
-        if not packets.size:
-            return
         if packets.size > self._work.shape[0]:
             self._work = np.zeros((packets.size, 2), np.int64)
         self._make_room(packets.size)
@@ -752,44 +780,36 @@ class FlowTable:
             update(
                 packets,
                 self._row,
+                self._row.view(FLOW_HALF),
                 self._words,
                 self._lines,
                 self._lines.view(SIDE),
                 self._slots,
                 self._segments,
                 self._gauge,
+                self.statuses,
                 self._gaps,
                 self._servers,
                 self._work,
             )
-        self.statuses += np.bincount(packets["status"], minlength=self.statuses.size)
         self.packets += packets.size
-        earliest, latest = int(packets["ts"].min()), int(packets["ts"].max())
-        self.first_ns = earliest if self.first_ns is None else min(self.first_ns, earliest)
-        self.last_ns = latest if self.last_ns is None else max(self.last_ns, latest)
 
     def _make_room(self, packets: int) -> None:
-        # ndarray.resize reallocates in place where it can: large tables move by remapping, not by copying. It fills
-        # what is new with zeros, so what is spare costs memory as well: by halves, not by doubling.
-        if self._gauge[FLOWS] + packets > self._row.size:
-            self._row.resize(_grown(self._row.size, int(self._gauge[FLOWS]) + packets), refcheck=False)
-            self._words.resize(self._row.size, refcheck=False)
-            self._make_slots()
-        if self._gauge[LINES] + packets > self._lines.size:
-            self._lines.resize(_grown(self._lines.size, int(self._gauge[LINES]) + packets), refcheck=False)
-        if self._gauge[SEGMENTS] + 2 * packets > self._segments.size:
-            wanted = int(self._gauge[SEGMENTS]) + 2 * packets
-            self._segments.resize(_grown(self._segments.size, wanted), refcheck=False)
+        flows = int(self._gauge[FLOWS]) + packets
+        self._row = grown(self._row, flows)
+        self._words = grown(self._words, flows)
+        self._lines = grown(self._lines, int(self._gauge[LINES]) + packets)
+        self._segments = grown(self._segments, int(self._gauge[SEGMENTS]) + 2 * packets)
+        if SLOTS_PER_FLOW * flows > self._slots.size:
+            self._make_slots(flows)
 
-    def _make_slots(self) -> None:
-        """Two slots for each flow there is room for."""
+    def _make_slots(self, flows: int) -> None:
         size = self._slots.size
-        while size < 2 * self._row.size:
+        while size < SLOTS_PER_FLOW * flows:
             size *= 2
-        if size > self._slots.size:
-            self._slots = np.full(size, -1, np.int32)
-            with np.errstate(over="ignore"):
-                rehash(self._row, int(self._gauge[FLOWS]), self._slots, np.uint64(self._gauge[SEED]))
+        self._slots = np.full(size, FREE, np.int64)
+        with np.errstate(over="ignore"):
+            rehash(self._row, int(self._gauge[FLOWS]), self._slots, np.uint64(self._gauge[SEED]))
 
     def flows(self) -> Flows:
         """The flows and segments so far; the rows are a view that the next `add` changes."""

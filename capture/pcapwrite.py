@@ -140,9 +140,9 @@ def _compressed(raw: BinaryIO, path: Path) -> Iterator[BinaryIO]:
         with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file:
             yield cast(BinaryIO, file)
     elif path.name.endswith(".zst"):
-        import zstandard
+        from peerburst.capture.zstd import ZstdFile
 
-        with zstandard.ZstdCompressor(level=ZSTD_LEVEL).stream_writer(raw, closefd=False) as stream:
+        with ZstdFile(raw, "wb", level=ZSTD_LEVEL) as stream:
             yield cast(BinaryIO, stream)
     else:
         yield raw

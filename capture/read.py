@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from peerburst.capture.ahead import ahead
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flowtable import Flows, FlowTable
 from peerburst.capture.kernels import announce_first_compile, mark_compiled
 from peerburst.capture.merge import in_time_order
 from peerburst.capture.source import PacketSource
 from peerburst.capture.status import Status
+
+BATCHES_AHEAD = 4  # decoded while the table takes in those before
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def read(
     interrupted = []
     began, total = time.monotonic(), sum(_size(path) for path in paths)
     try:
-        for _source, packets in in_time_order(paths, open_source):
+        for _source, packets in ahead(in_time_order(paths, open_source), BATCHES_AHEAD):
             wanted = packets if most_packets is None else packets[: most_packets - table.packets]
             if wanted.size:
                 table.add(wanted)

@@ -5,25 +5,27 @@ import lzma
 import os
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from peerburst.capture.ahead import ahead
 from peerburst.capture.errors import CaptureError
 
 COMPRESSED_CHUNK = 1 << 18
-MOST_AT_ONCE = 1 << 22  # octets out of a decompressor at a time: a few compressed ones can stand for gigabytes
+MOST_AT_ONCE = 1 << 20  # octets out of a decompressor at a time: a few compressed ones can stand for gigabytes
+CHUNKS_AHEAD = 4
 # A hostile header may ask a decompressor for gigabytes of window; libraries' own tools stop at about this much.
-MOST_WINDOW = 1 << 27
+MOST_WINDOW_LOG = 27
 
 
 class Readable(Protocol):
-    """What a source must do: give up to `size` octets, fewer when fewer are there, none at the end."""
+    """What a source must do: put octets into a buffer, fewer than fit when fewer are there, and say how many."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def readinto(self, buffer: memoryview, /) -> int | None: ...
 
 
 class Decompressor(Protocol):
@@ -63,39 +65,11 @@ class _Inflate:
         return made
 
 
-class _Unzstd:
-    """zstandard's decompressor with that face; it knows no `max_length`, so it is fed in small pieces."""
+def _unzstd() -> Decompressor:
+    from peerburst.capture.zstd import DecompressionParameter, ZstdDecompressor
 
-    PIECE = 1 << 9  # a block of 4 octets may stand for 128 KiB, so 16 MiB come out of one piece at most
-
-    def __init__(self) -> None:
-        import zstandard
-
-        self._object = zstandard.ZstdDecompressor(max_window_size=MOST_WINDOW).decompressobj()
-        self._waiting = memoryview(b"")
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._object.unused_data + self._waiting.tobytes()
-
-    @property
-    def eof(self) -> bool:
-        return self._object.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._waiting
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        if data:
-            self._waiting = memoryview(data)
-        made: list[bytes] = []
-        size = 0
-        while self._waiting and not self.eof and size < max_length:
-            piece, self._waiting = self._waiting[: self.PIECE], self._waiting[self.PIECE :]
-            made.append(self._object.decompress(piece))
-            size += len(made[-1])
-        return b"".join(made)
+    made: Decompressor = ZstdDecompressor(options={DecompressionParameter.window_log_max: MOST_WINDOW_LOG})
+    return made
 
 
 def _unlz4() -> Decompressor:
@@ -106,12 +80,12 @@ def _unlz4() -> Decompressor:
 
 
 def _unxz() -> Decompressor:
-    return lzma.LZMADecompressor(memlimit=2 * MOST_WINDOW)
+    return lzma.LZMADecompressor(memlimit=2 << MOST_WINDOW_LOG)
 
 
 COMPRESSIONS: dict[bytes, tuple[str, Callable[[], Decompressor]]] = {
     b"\x1f\x8b": ("gzip", _Inflate),
-    b"\x28\xb5\x2f\xfd": ("zstd", _Unzstd),
+    b"\x28\xb5\x2f\xfd": ("zstd", _unzstd),
     b"\xfd7zXZ\x00": ("xz", _unxz),
     b"\x04\x22\x4d\x18": ("lz4", _unlz4),
     b"BZh": ("bzip2", bz2.BZ2Decompressor),
@@ -120,41 +94,51 @@ LONGEST_MAGIC = max(len(magic) for magic in COMPRESSIONS)
 
 
 class Decompressed:
-    """A compressed stream read as plain octets; several frames or members in a row are one stream."""
+    """A compressed stream read as plain octets, decompressed ahead in a thread.
+
+    Several frames or members in a row are one stream.
+    """
 
     def __init__(self, source: Readable, name: str, make: Callable[[], Decompressor]) -> None:
         self._source = source
         self._name = name
         self._make = make
-        self._frame: Decompressor | None = None
+        self._chunks = ahead(self._decompress(), CHUNKS_AHEAD)
         self._ready = memoryview(b"")
 
-    def read(self, size: int) -> bytes:
+    def readinto(self, buffer: memoryview) -> int:
         while not self._ready:
-            if not self._advance():
-                return b""
-        taken, self._ready = self._ready[:size], self._ready[size:]
-        return taken.tobytes()
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._ready = memoryview(chunk)
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
 
-    def _advance(self) -> bool:
-        """Decompress one more piece; False at a proper end."""
-        rest = b""
-        if self._frame is not None and self._frame.eof:
-            rest = self._frame.unused_data or b""
-            self._frame = None
-        waiting = self._frame is not None and not self._frame.needs_input
-        data = rest or (b"" if waiting else self._source.read(COMPRESSED_CHUNK))
-        if self._frame is None:
-            if not data.rstrip(b"\0"):  # the end, or padding some tools leave behind the last member
-                return bool(data)
-            self._frame = self._make()
-        elif not data and not waiting:
-            raise CutShort(f"the {self._name} stream is cut short")
-        try:
-            self._ready = memoryview(self._frame.decompress(data, MOST_AT_ONCE))
-        except Exception as error:  # each library has its own class for a broken stream
-            raise CutShort(f"the {self._name} stream is damaged ({error})") from error
-        return True
+    def _read(self) -> bytes:
+        chunk = bytearray(COMPRESSED_CHUNK)
+        size = self._source.readinto(memoryview(chunk)) or 0
+        return bytes(memoryview(chunk)[:size])
+
+    def _decompress(self) -> Iterator[bytes]:
+        """Pieces of what comes out; raises CutShort unless the stream ends as it should."""
+        data = self._read()
+        while data.rstrip(b"\0"):  # some tools leave padding behind the last member
+            frame = self._make()
+            while not frame.eof:
+                if frame.needs_input and not data and not (data := self._read()):
+                    raise CutShort(f"the {self._name} stream is cut short")
+                try:
+                    made = frame.decompress(data, MOST_AT_ONCE)
+                except Exception as error:  # each library has its own class for a broken stream
+                    raise CutShort(f"the {self._name} stream is damaged ({error})") from error
+                data = b""
+                if made:
+                    yield made
+            data = frame.unused_data or self._read()
+            while data and not data.rstrip(b"\0"):
+                data = self._read()
 
 
 class _Prefixed:
@@ -164,11 +148,12 @@ class _Prefixed:
         self._prefix = prefix
         self._source = source
 
-    def read(self, size: int) -> bytes:
-        if self._prefix:
-            taken, self._prefix = self._prefix[:size], self._prefix[size:]
-            return taken
-        return self._source.read(size)
+    def readinto(self, buffer: memoryview) -> int | None:
+        if not self._prefix:
+            return self._source.readinto(buffer)
+        size = min(len(buffer), len(self._prefix))
+        buffer[:size], self._prefix = self._prefix[:size], self._prefix[size:]
+        return size
 
 
 def _open_raw(path: str) -> Readable:
@@ -177,7 +162,9 @@ def _open_raw(path: str) -> Readable:
             raise CaptureError(
                 "standard input", "is a terminal; pipe a capture into it, e.g. tcpdump -U -w - | peerburst -"
             )
-        return sys.stdin.buffer.raw if hasattr(sys.stdin.buffer, "raw") else sys.stdin.buffer
+        given: Any = sys.stdin.buffer  # unbuffered where it can be: what a pipe has is given at once
+        source: Readable = getattr(given, "raw", given)
+        return source
     if not path:
         raise CaptureError("''", "an empty name is not a file; name a capture")
     try:
@@ -194,12 +181,13 @@ def _open_raw(path: str) -> Readable:
 def open_stream(path: str) -> Readable:
     """Open a file, or standard input for `-`, and decompress it if its first octets say so."""
     raw = _open_raw(path)
-    head = b""
+    buffer, held = bytearray(LONGEST_MAGIC), 0
     try:
-        while len(head) < LONGEST_MAGIC and (more := raw.read(LONGEST_MAGIC - len(head))):
-            head += more
+        while held < LONGEST_MAGIC and (more := raw.readinto(memoryview(buffer)[held:])):
+            held += more
     except OSError as error:
         raise CaptureError(path, f"cannot be read: {error.strerror or error}") from error
+    head = bytes(buffer[:held])
     stream = _Prefixed(head, raw)
     for magic, (name, make) in COMPRESSIONS.items():
         if head.startswith(magic):
@@ -241,15 +229,14 @@ class Octets:
         self.consumed += self.at
         self.at, self.end = 0, left
         try:
-            data = self._stream.read(self.window.size - left)
+            size = self._stream.readinto(self.window.data[left:])
         except (CutShort, OSError):
             self.finished = True
             raise
-        if not data:
+        if not size:
             self.finished = True
             return False
-        self.window[left : left + len(data)] = np.frombuffer(data, np.uint8)
-        self.end = left + len(data)
+        self.end = left + size
         return True
 
     def need(self, size: int) -> bool:

@@ -15,8 +15,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import lz4.frame
-import zstandard
 
+from peerburst.capture import zstd
 from peerburst.capture.conntrack import Phase
 from peerburst.capture.status import Status
 
@@ -53,7 +53,7 @@ def _plain(octets: bytes) -> bytes:
         b"\x1f\x8b": gzip.decompress,
         b"BZh": bz2.decompress,
         b"\xfd7zXZ\x00": lzma.decompress,
-        b"\x28\xb5\x2f\xfd": lambda packed: zstandard.ZstdDecompressor().decompressobj().decompress(packed),
+        b"\x28\xb5\x2f\xfd": lambda packed: zstd.decompress(packed),
         b"\x04\x22\x4d\x18": lz4.frame.decompress,
     }
     for magic, opener in openers.items():

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import zstandard
 
+from peerburst.capture import zstd
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.synth import SynthResult, write_scenario
 from peerburst.capture.synth import dns as dns_messages
@@ -102,7 +102,7 @@ def unpacked(path: Path) -> bytes:
     if path.suffix == ".gz":
         return gzip.decompress(octets)
     if path.suffix == ".zst":
-        octets = zstandard.ZstdDecompressor().decompressobj().decompress(octets)
+        octets = zstd.decompress(octets)
     return octets
 
 

@@ -6,7 +6,6 @@ import lzma
 import struct
 
 import lz4.frame
-import zstandard
 
 from bytes_generated import IPV4_FRAMING
 from packets_by_hand import (
@@ -41,6 +40,7 @@ from packets_by_hand import (
     udp,
     vlan,
 )
+from peerburst.capture import zstd
 from peerburst.capture.rarelink import LINKTYPE_PKTAP, LINKTYPE_PPI
 from test_tunnels import CARRIERS, CARRIERS6
 
@@ -182,7 +182,7 @@ def compressed() -> dict[str, bytes]:
     capture = pcap([(i, 0, frame) for i, frame in enumerate(conversation()[:3])])
     return {
         "gzip": gzip.compress(capture, mtime=0),
-        "zstd": zstandard.compress(capture),
+        "zstd": zstd.compress(capture),
         "xz": lzma.compress(capture),
         "lz4": lz4.frame.compress(capture),
         "bzip2": bz2.compress(capture),
