@@ -545,9 +545,10 @@ def update(packets, row, halves, words, lines, sides, slots, segments, gauge, st
 
     `row`: FLOW, room for a flow per packet; `halves`: the same as FLOW_HALF; `words`: int64 per row; `lines`: LINE,
     room for one per packet; `sides`: the same as SIDE; `slots`: int64, FREE or a hash and a number, a power of two of
-    them and more than the flows; `segments`: SEGMENT, room for two per packet; `gauge`: int64, counts by FLOWS, SEGMENTS and LINES, the
-    hash seed at SEED, instants at FIRST and LATEST; `statuses`: int64, packets by Status; `gaps`: int64 per Phase, the
-    gap in ns that ends a segment left in it; `servers`: uint8 per port; `work`: int64, two columns, a line per packet.
+    them and more than the flows; `segments`: SEGMENT, room for two per packet; `gauge`: int64, counts by FLOWS,
+    SEGMENTS and LINES, the hash seed at SEED, instants at FIRST and LATEST; `statuses`: int64, packets by Status;
+    `gaps`: int64 per Phase, the gap in ns that ends a segment left in it; `servers`: uint8 per port; `work`: int64, two
+    columns, a line per packet.
     """
     mask = slots.size - 1
     seed = np.uint64(gauge[SEED])
