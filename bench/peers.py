@@ -57,7 +57,7 @@ SLOW = (
         "C, dissects every packet",
         lambda path: ["tshark", "-n", "-q", "-r", path, "-z", "conv,tcp", "-z", "conv,udp"],
         _program("tshark"),
-        1_000_000,
+        100_000,
     ),
     Peer("nfstream", "C in Python, no DPI", _script("nfstream"), _module("nfstream"), 1_000_000),
     Peer("dpkt loop", "Python, a dictionary of flows", _script("dpkt"), _module("dpkt"), 100_000),

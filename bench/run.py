@@ -1,53 +1,231 @@
 """The benchmark: peerburst beside other flow meters, in one run, alternating, medians. Writes docs/benchmarks.md.
 
-python bench/run.py [--runs 5] [--traces 1M-50k,10M-500k] [--output docs/benchmarks.md]
+python bench/run.py [--runs 5] [--only PART...] [--corpus FOLDER]
+
+Parts: peers, kinds, packed, long, flood, real, start, stages, plot. What a part measured is kept in
+docs/benchmarks.json, so that one can be measured again by itself; the page is made of all that is there.
 """
 
 import argparse
+import json
+import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from measure import PYTHON, Cost, median, run
+from measure import PYTHON, Cost, installed, median, run
+from page import write_page
 from peers import FLOW_METERS, SLOW, WALK, Peer
-from quick import table_seconds
-from traces import TRACES, Trace, write
+from quick import table_cost
 
-TIMEOUT_S = 600.0
-OURS = Peer(
-    "peerburst analyze",
-    "Python: 17 gateway models, bursts, classes",
-    lambda path: [PYTHON, "-m", "peerburst", "analyze", "--format", "json", path],
-    lambda: True,
-)
-
-
-def cut(path: Path, packets: int, place: Path) -> Path:
-    """The first packets of a trace, for a peer too slow for all of it."""
-    part = place / f"first-{packets}.pcap"
-    if not part.exists():
-        subprocess.run(["tcpdump", "-n", "-r", path, "-c", str(packets), "-w", part], check=True, capture_output=True)
-    return part
+HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs"
+RESULTS = DOCS / "benchmarks.json"
+TIMEOUT_S = 900.0
+PROGRAMS = {
+    "tcpdump": ["tcpdump", "--version"],
+    "softflowd": ["softflowd", "-h"],
+    "nfpcapd": ["nfpcapd", "-V"],
+    "argus": ["argus", "-h"],
+    "tcptrace": ["tcptrace", "-v"],
+    "tshark": ["tshark", "--version"],
+}
+Found = dict[str, Any]
 
 
-def costs(peers: list[Peer], path: Path, trace: Trace, place: Path, runs: int) -> dict[str, tuple[Cost, bool]]:
-    """(median cost, whether it was scaled up from a part) by peer; those missing or failing are left out."""
-    found: dict[str, list[Cost]] = {}
-    for _ in range(runs):
-        for peer in peers:
-            if not peer.there():
-                continue
-            is_part = peer.most_packets < trace.packets
-            source = cut(path, peer.most_packets, place) if is_part else path
-            cost = run(peer.command(str(source)), timeout_s=TIMEOUT_S)
-            if cost is not None:
-                scale = trace.packets / peer.most_packets if is_part else 1.0
-                found.setdefault(peer.name, []).append(Cost(cost.seconds * scale, cost.peak_mb))
-    part = {peer.name: peer.most_packets < trace.packets for peer in peers}
-    return {name: (median(list_), part[name]) for name, list_ in found.items()}
+def peerburst(*arguments: str) -> list[str]:
+    return [PYTHON, "-m", "peerburst", *arguments]
+
+
+def analyze(path: str) -> list[str]:
+    return peerburst("analyze", "--format", "json", "--quiet", path)
+
+
+OURS = Peer("peerburst analyze", "Python: 17 gateway models, bursts, classes", analyze, lambda: True)
+
+
+class Bench:
+    """Where traces are made, and how often each command is run."""
+
+    def __init__(self, place: Path, runs: int, corpus: Path) -> None:
+        self.place = place
+        self.runs = runs
+        self.corpus = corpus
+
+    def trace(self, name: str) -> Path:
+        """A trace by its name, made once; in a process of its own, so that this one stays small."""
+        path = self.place / f"{name}.pcap"
+        if not path.exists():
+            subprocess.run([PYTHON, str(HERE / "traces.py"), name, str(path)], check=True)
+        return path
+
+    def cut(self, path: Path, packets: int) -> Path:
+        """The first packets of a trace."""
+        part = self.place / f"{path.stem}-first-{packets}.pcap"
+        if not part.exists():
+            subprocess.run(
+                ["tcpdump", "-n", "-r", path, "-c", str(packets), "-w", part], check=True, capture_output=True
+            )
+        return part
+
+    def in_turn(self, commands: dict[str, Callable[[], Cost | None]]) -> dict[str, Cost]:
+        """Run each once and throw it away, then all in turn; the medians of those that never failed."""
+        found: dict[str, list[Cost]] = {name: [] for name, once in commands.items() if once() is not None}
+        for _ in range(self.runs):
+            for name in list(found):
+                cost = commands[name]()
+                if cost is None:
+                    del found[name]
+                else:
+                    found[name].append(cost)
+        return {name: median(costs) for name, costs in found.items()}
+
+
+def once(command: Sequence[str], fed_by: Sequence[str] | None = None) -> Callable[[], Cost | None]:
+    return lambda: run(command, timeout_s=TIMEOUT_S, fed_by=fed_by)
+
+
+def _peer_run(bench: Bench, peer: Peer, path: Path, packets: int) -> Callable[[], Cost | None]:
+    if peer.most_packets >= packets:
+        return once(peer.command(str(path)))
+    part = str(bench.cut(path, peer.most_packets))
+
+    def scaled() -> Cost | None:
+        cost = run(peer.command(part), timeout_s=TIMEOUT_S)
+        return cost.scaled(packets / peer.most_packets) if cost is not None else None
+
+    return scaled
+
+
+def peers(bench: Bench) -> Found:
+    """Flow records of the same file from each program."""
+    found: Found = {"missing": [peer.name for peer in (WALK, *FLOW_METERS, *SLOW) if not peer.there()]}
+    for name, packets, asked in (
+        ("1M-50k", 1_000_000, (WALK, *FLOW_METERS, *SLOW, OURS)),
+        ("10M-500k", 10_000_000, (WALK, *FLOW_METERS, OURS)),
+    ):
+        path = bench.trace(name)
+        commands = {peer.name: _peer_run(bench, peer, path, packets) for peer in asked if peer.there()}
+        commands["flow table"] = lambda path=path: table_cost(path)  # type: ignore[misc]
+        if packets > 1_000_000:
+            commands["peerburst report"] = once(peerburst("report", "--quiet", "-o", "report", str(path)))
+        costs = bench.in_turn(commands)
+        scaled = [peer.name for peer in asked if peer.most_packets < packets]
+        found[name] = {"packets": packets, "costs": _plain(costs), "scaled": scaled}
+    return found
+
+
+def kinds(bench: Bench) -> Found:
+    """The flow table on other kinds of capture, beside the plain one; and what reading their octets alone takes."""
+    names = ["1M-50k", *(f"1M-50k-{what}" for what in ("pcapng", "ipv6", "vlan", "full"))]
+    paths = {name: bench.trace(name) for name in names}
+    costs = bench.in_turn({name: lambda path=path: table_cost(path) for name, path in paths.items()})  # type: ignore[misc]
+    return {"costs": _plain(costs), "reading_s": {name: _reading_s(path) for name, path in paths.items()}}
+
+
+def _reading_s(path: Path) -> float:
+    """Seconds to read a file's octets into one place, as the reader does."""
+    room = bytearray(1 << 22)
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(room):
+                pass
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def packed(bench: Bench) -> Found:
+    """Compressed captures beside their decompressor writing to nowhere."""
+    plain = bench.trace("1M-50k")
+    commands: dict[str, Callable[[], Cost | None]] = {}
+    for name, suffix in (("gzip", "gz"), ("zstd", "zst")):
+        if not installed(name):
+            continue
+        path = plain.with_suffix(f".pcap.{suffix}")
+        subprocess.run([name, "-kqf", str(plain)], check=True)
+        commands[f"{name} -dc"] = once([name, "-dcq", str(path)])
+        commands[f"flow table of {name}"] = lambda path=path: table_cost(path)  # type: ignore[misc]
+        commands[f"our library, {name}"] = lambda path=path: _octets_cost(path)  # type: ignore[misc]
+    return {"costs": _plain(bench.in_turn(commands))}
+
+
+def _octets_cost(path: Path) -> Cost | None:
+    """One run of the decompressor that we use, its octets thrown away."""
+    done = subprocess.run([PYTHON, str(HERE / "octets.py"), str(path)], capture_output=True, text=True)
+    return Cost(float(done.stdout), float(done.stdout), 0.0) if done.returncode == 0 else None
+
+
+def long(bench: Bench) -> Found:
+    """Ten and a hundred million packets of as many flows, through a pipe."""
+    found: Found = {}
+    for name, packets in (("10M-500k", 10_000_000), ("100M-500k", 100_000_000)):
+        cost = run(analyze("-"), timeout_s=3600, fed_by=[PYTHON, str(HERE / "traces.py"), name, "-"])
+        found[name] = {"packets": packets, "cost": asdict(cost) if cost else None}
+    return found
+
+
+def flood(bench: Bench) -> Found:
+    """Five million flows of one SYN each."""
+    return {"costs": _plain(bench.in_turn({"analyze": once(analyze(str(bench.trace("synflood-5M"))))}))}
+
+
+def real(bench: Bench) -> Found:
+    """Real captures, one after another, over and over, to ten million packets."""
+    captures = sorted(str(path) for path in bench.corpus.glob("*.pcap*"))
+    if not captures:
+        return {}
+    path = bench.place / "real.pcap"
+    subprocess.run([PYTHON, str(HERE / "repeated.py"), "10000000", str(path), *captures], check=True)
+    asked = [peer for peer in (WALK, *FLOW_METERS, OURS) if peer.there()]
+    commands = {peer.name: _peer_run(bench, peer, path, 10_000_000) for peer in asked}
+    commands["flow table"] = lambda: table_cost(path)
+    return {"costs": _plain(bench.in_turn(commands)), "captures": len(captures)}
+
+
+def start(bench: Bench) -> Found:
+    """What a short command costs, everything compiled."""
+    small = bench.cut(bench.trace("1M-50k"), 7400)  # 700 kB
+    commands = {"--help": once(peerburst("--help")), "analyze of 700 kB": once(analyze(str(small)))}
+    return {"costs": _plain(bench.in_turn(commands))}
+
+
+def stages(bench: Bench) -> Found:
+    """Where the time goes, as `--timing` says."""
+    found = {}
+    for command in ("analyze", "report"):
+        path = str(bench.trace("10M-500k"))
+        arguments = peerburst(command, "--quiet", "--timing", path)
+        done = subprocess.run(arguments, capture_output=True, text=True, cwd=bench.place)
+        found[command] = done.stderr
+    return found
+
+
+def plot(bench: Bench) -> Found:
+    """Seconds for longer and longer parts of one trace."""
+    whole = bench.trace("10M-500k")
+    found: dict[str, dict[str, float]] = {}
+    for packets in (10_000, 100_000, 1_000_000, 3_000_000, 10_000_000):
+        path = whole if packets == 10_000_000 else bench.cut(whole, packets)
+        for peer in (WALK, *FLOW_METERS, OURS):
+            if peer.there() and (cost := run(peer.command(str(path)), timeout_s=TIMEOUT_S)) is not None:
+                found.setdefault(peer.name, {})[str(packets)] = cost.seconds
+        if (table := table_cost(path)) is not None:
+            found.setdefault("peerburst, flow table", {})[str(packets)] = table.seconds
+    return found
+
+
+def _plain(costs: dict[str, Cost]) -> Found:
+    return {name: asdict(cost) for name, cost in costs.items()}
 
 
 def version(command: list[str]) -> str:
@@ -55,74 +233,58 @@ def version(command: list[str]) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
-        return "missing"
+        return "not installed"
     lines = (done.stdout + done.stderr).strip().splitlines()
     return lines[0] if lines else "unknown"
 
 
-def versions() -> list[str]:
-    """What was measured with what."""
-    lines = [f"- Python {platform.python_version()}, {platform.system()} {platform.release()}, {platform.machine()}"]
-    lines += [f"- {name}: {version(command)}" for name, command in (
-        ("tcpdump", ["tcpdump", "--version"]),
-        ("softflowd", ["softflowd", "-h"]),
-        ("nfpcapd", ["nfpcapd", "-V"]),
-        ("argus", ["argus", "-h"]),
-        ("tcptrace", ["tcptrace", "-v"]),
-        ("tshark", ["tshark", "--version"]),
-    )]  # fmt: skip
-    return lines
+def processor() -> str:
+    """The processor as the system names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def table(name: str, trace: Trace, flow_table_s: float, found: dict[str, tuple[Cost, bool]]) -> list[str]:
-    """One trace's results as Markdown."""
-    lines = [
-        f"## {name}: {trace.packets:,} packets, {trace.flows:,} flows",
-        "",
-        "| program | seconds | packets/s | peak memory | times the flow table |",
-        "|---|---:|---:|---:|---:|",
-        f"| **peerburst, flow table alone** | {flow_table_s:.3f} | {trace.packets / flow_table_s:,.0f} | | 1 |",
-    ]
-    for program, (cost, scaled) in sorted(found.items(), key=lambda item: item[1][0].seconds):
-        mark = " (scaled)" if scaled else ""
-        lines.append(
-            f"| {program}{mark} | {cost.seconds:.3f} | {trace.packets / cost.seconds:,.0f} | {cost.peak_mb:.0f} MB |"
-            f" {cost.seconds / flow_table_s:.1f} |"
-        )
-    return [*lines, ""]
+def machine() -> Found:
+    return {
+        "made": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "system": f"{platform.system()} {platform.release()}, {processor()}, {len(os.sched_getaffinity(0))} cores",
+        "python": platform.python_version(),
+        "programs": {name: version(command) for name, command in PROGRAMS.items()},
+    }
+
+
+PARTS: dict[str, Callable[[Bench], Found]] = {
+    "peers": peers,
+    "kinds": kinds,
+    "packed": packed,
+    "long": long,
+    "flood": flood,
+    "real": real,
+    "start": start,
+    "stages": stages,
+    "plot": plot,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--traces", default="1M-50k,10M-500k")
-    parser.add_argument("--output", default="docs/benchmarks.md")
-    parser.add_argument("--slow", action="store_true", help="also the peers that take minutes")
+    parser.add_argument("--only", nargs="+", choices=sorted(PARTS), default=list(PARTS))
+    parser.add_argument("--corpus", type=Path, default=HERE.parent.parent / "shared" / "corpus" / "traffic")
+    parser.add_argument("--traces", type=Path, help="keep the traces in this folder, and use those that are there")
     asked = parser.parse_args()
-    peers = [WALK, *FLOW_METERS, OURS, *(SLOW if asked.slow else ())]
-    missing = [peer.name for peer in peers if not peer.there()]
-    now = datetime.now(UTC).strftime("%Y-%m-%d")
-    page = [
-        "# Benchmarks",
-        "",
-        f"Made on {now} by `python bench/run.py`: each number is the median of {asked.runs} runs, the programs taking"
-        " turns, the file in the page cache. Compare within this page, not across machines.",
-        "",
-        *versions(),
-        *([f"- Not installed, so not measured: {', '.join(missing)}"] if missing else []),
-        "",
-    ]
-    for name in asked.traces.split(","):
-        trace = TRACES[name]
-        with tempfile.TemporaryDirectory() as place:
-            path = Path(place) / f"{name}.pcap"
-            with path.open("wb") as out:
-                write(trace, out)
-            run(OURS.command(str(path)), timeout_s=TIMEOUT_S)  # kernels compiled, file cached
-            found = costs(peers, path, trace, Path(place), asked.runs)
-            page += table(name, trace, table_seconds(path), found)
-            print("\n".join(page[-len(found) - 6 :]), file=sys.stderr)
-    Path(asked.output).write_text("\n".join(page), encoding="utf-8")
+    results: Found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results["machine"] = machine() | {"runs": asked.runs}
+    with tempfile.TemporaryDirectory() as temporary:
+        bench = Bench(asked.traces or Path(temporary), asked.runs, asked.corpus)
+        for name in asked.only:
+            print(f"measuring {name}", file=sys.stderr, flush=True)
+            results[name] = PARTS[name](bench)
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_page(results, DOCS)
 
 
 if __name__ == "__main__":

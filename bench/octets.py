@@ -1,0 +1,22 @@
+"""Decompress a capture with what peerburst uses, throw the octets away, and print how many seconds that took.
+
+python bench/octets.py FILE
+"""
+
+import sys
+import time
+
+from peerburst.capture.streams import open_stream
+
+
+def main() -> None:
+    room = memoryview(bytearray(1 << 22))
+    began = time.perf_counter()
+    stream = open_stream(sys.argv[1])
+    while stream.readinto(room):
+        pass
+    print(time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    main()
