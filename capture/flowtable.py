@@ -44,7 +44,7 @@ from peerburst.capture.conntrack import (
 )
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from peerburst.capture.kernels import kernel, part
-from peerburst.capture.memory import grown, prefetch, roomy
+from peerburst.capture.memory import give_back, grown, prefetch, roomy
 from peerburst.capture.source import BATCH
 from peerburst.capture.status import Status
 from peerburst.capture.tcptrack import (
@@ -145,6 +145,7 @@ SLOTS_PER_FLOW = 2
 # before it brought. Half and twice these distances measured the same or worse.
 SLOT_AHEAD, ROW_AHEAD, LINE_AHEAD = 24, 16, 8
 GATHER_AHEAD = 16
+GATHERED_AT_ONCE = 1 << 18  # segments: 10 MB of them are held twice
 
 # What a flow's word says when it is not the number of a line: nothing, or a first SYN (below NO_LINE).
 NO_LINE = -1
@@ -670,27 +671,35 @@ def update(packets, row, halves, words, lines, sides, slots, segments, gauge, st
 
 
 @kernel
-def gather(row, flows, segments, closed, starts, out):  # type: ignore[no-untyped-def]
-    """All segments, each flow's together and in order of time: the closed ones and those still in the rows.
+def begin_gathering(row, flows, segments, starts):  # type: ignore[no-untyped-def]
+    """Where each flow's segments begin once all, the closed ones and those in the rows, lie together by flow.
 
-    `starts`: int64, one more than flows; becomes where each flow's segments begin in `out` (SEGMENT). Answers how many.
+    `starts`: int64, one more than flows, to fill; the last is how many there are.
     """
     starts[:] = 0
-    for i in range(closed):
+    for i in range(segments.size):
         starts[segments["flow"][i] + 1] += 1
     for flow in range(flows):
         if row["seen"][flow] & (A_SENT | B_SENT):
             starts[flow + 1] += 1
     for flow in range(flows):
         starts[flow + 1] += starts[flow]
-    if out.size == 0:
-        return starts[flows]
-    for i in range(closed):
-        if i + GATHER_AHEAD < closed:
+
+
+@kernel
+def gather(segments, starts, out):  # type: ignore[no-untyped-def]
+    """Copy closed segments to where their flows' next one belongs in `out`, and move that place (`starts`) on."""
+    for i in range(segments.size):
+        if i + GATHER_AHEAD < segments.size:
             prefetch(out, starts[segments["flow"][i + GATHER_AHEAD]])
         flow = segments["flow"][i]
         out[starts[flow]] = segments[i]
         starts[flow] += 1
+
+
+@kernel
+def end_gathering(row, flows, starts, out):  # type: ignore[no-untyped-def]
+    """Add the segments that are still in the rows, and put `starts` back to where each flow's segments begin."""
     for flow in range(flows):
         if row["seen"][flow] & (A_SENT | B_SENT):
             _close_segment(row[flow], flow, out[starts[flow]])
@@ -698,7 +707,6 @@ def gather(row, flows, segments, closed, starts, out):  # type: ignore[no-untype
     for flow in range(flows, 0, -1):
         starts[flow] = starts[flow - 1]
     starts[0] = 0
-    return starts[flows]
 
 
 # Ports below 1024 and the registered ones that servers of common protocols listen on (IANA service names): Zeek flips a
@@ -814,11 +822,21 @@ class FlowTable:
 
     def flows(self) -> Flows:
         """The flows and segments so far; the rows are a view that the next `add` changes."""
+        return self._flows(is_last=False)
+
+    def finish(self) -> Flows:
+        """The flows and segments of a table that gets no more packets: what it no longer needs goes as it is copied."""
+        return self._flows(is_last=True)
+
+    def _flows(self, *, is_last: bool) -> Flows:
         count, closed = int(self._gauge[FLOWS]), int(self._gauge[SEGMENTS])
         starts = np.zeros(count + 1, np.int64)
-        row, segments = self._row[:count], self._segments[:closed]
-        wanted = gather(row, count, segments, closed, starts, np.zeros(0, SEGMENT))
-        out = np.zeros(int(wanted), SEGMENT)
-        if out.size:
-            gather(row, count, segments, closed, starts, out)
-        return Flows(row, out, starts)
+        begin_gathering(self._row, count, self._segments[:closed], starts)
+        out = np.zeros(int(starts[-1]), SEGMENT)
+        for first in range(0, closed, GATHERED_AT_ONCE):
+            stop = min(first + GATHERED_AT_ONCE, closed)
+            gather(self._segments[first:stop], starts, out)
+            if is_last:
+                give_back(self._segments, stop)
+        end_gathering(self._row, count, starts, out)
+        return Flows(self._row[:count], out, starts)

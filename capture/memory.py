@@ -22,6 +22,7 @@ from peerburst.capture.kernels import NUMBA_SETTINGS
 # costs nothing until a row is written.
 LEAST_ROOM = 1 << 30
 LINUX_MAP_NORESERVE = 0x4000  # Python names it from 3.13 on
+LARGE_PAGE = 1 << 21
 READ_AND_WRITE, ANY_CACHE_LEVEL = 1, 3
 
 
@@ -57,6 +58,14 @@ def grown(array: npt.NDArray[Any], wanted: int) -> npt.NDArray[Any]:
     larger = np.zeros(max(array.size + array.size // 2, wanted), array.dtype)
     larger[: array.size] = array
     return larger
+
+
+def give_back(array: npt.NDArray[Any], rows: int) -> None:
+    """Let the system have the memory of the first rows of a `roomy` array, which nobody reads again."""
+    room = array.base.obj if isinstance(array.base, memoryview) else None
+    octets = rows * array.itemsize // LARGE_PAGE * LARGE_PAGE
+    if isinstance(room, mmap.mmap) and octets and hasattr(mmap, "MADV_DONTNEED"):
+        room.madvise(mmap.MADV_DONTNEED, 0, octets)
 
 
 def _prefetcher() -> Any:

@@ -97,7 +97,7 @@ def read(
     mark_compiled()
     return Capture(
         paths=tuple(paths),
-        flows=table.flows(),
+        flows=table.finish(),
         packets=table.packets,
         statuses={status: int(table.statuses[status]) for status in Status},
         first_ns=table.first_ns or 0,

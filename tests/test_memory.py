@@ -1,0 +1,68 @@
+"""Arrays that grow where they stand, and what is done where the system has no such room."""
+
+import mmap
+
+import numpy as np
+import pytest
+
+from peerburst.capture import memory
+from peerburst.capture.flowtable import FIRST_CAPACITY, FLOW, FlowTable
+from peerburst.capture.memory import LARGE_PAGE, give_back, grown, roomy
+from peerburst.capture.packets import PACKET
+
+
+def many_flows(count: int) -> "np.ndarray[tuple[int], np.dtype[np.void]]":
+    """As many UDP packets, each of another flow."""
+    rows = np.zeros(count, PACKET)
+    rows["src_lo"], rows["dst_lo"], rows["proto"] = 1, np.arange(2, count + 2), 17
+    rows["ts"] = np.arange(count)
+    return rows
+
+
+def test_there_is_room_for_more_than_was_asked_for_and_it_is_zero() -> None:
+    array = roomy(FLOW, 10)
+    assert array.size >= 10
+    assert not array[-1]["a_lo"]
+    array[3]["a_lo"] = 7
+    assert array["a_lo"][:5].tolist() == [0, 0, 0, 7, 0]
+    assert grown(array, 5) is array
+
+
+def test_without_room_arrays_grow_by_copying(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object, **_names: object) -> None:
+        raise OSError("no address space")
+
+    with_room = FlowTable()
+    monkeypatch.setattr(memory.mmap, "mmap", refuse)
+    assert roomy(FLOW, 10).size == 10
+    without = FlowTable()
+    packets = many_flows(FIRST_CAPACITY + 500)
+    for table in (with_room, without):
+        for first in range(0, packets.size, 700):
+            table.add(packets[first : first + 700])
+    left, right = with_room.flows(), without.finish()
+    assert left.row.size == packets.size
+    assert (left.row == right.row).all()
+    assert (left.segments == right.segments).all()
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system takes no memory back")
+def test_memory_given_back_reads_as_zero_and_the_rest_stays() -> None:
+    rows = 2 * LARGE_PAGE // 8
+    array = roomy(np.int64, rows)
+    array[:rows] = 5
+    give_back(array, rows - 1)
+    assert array[: LARGE_PAGE // 8].tolist() == [0] * (LARGE_PAGE // 8)
+    assert (array[LARGE_PAGE // 8 : rows] == 5).all()
+
+
+def test_finishing_answers_what_asking_does() -> None:
+    table = FlowTable()
+    table.add(many_flows(100))
+    again = many_flows(100)
+    again["ts"] += 60 * 10**9
+    table.add(again)
+    asked, finished = table.flows(), table.finish()
+    assert finished.segments.size == 200
+    assert (asked.segments == finished.segments).all()
+    assert (asked.first_segment == finished.first_segment).all()
