@@ -11,6 +11,7 @@ import numpy.typing as npt
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flowtable import ORIG_IS_A
 from peerburst.capture.internet import PROTO_UDP
+from peerburst.capture.kernels import kernel
 
 Words = npt.NDArray[np.uint64]
 
@@ -76,16 +77,25 @@ def to_text(high: int, low: int) -> str:
     return str(ipaddress.IPv6Address(high << 64 | low))
 
 
+@kernel
+def match_networks(high, low, networks, inside):  # type: ignore[no-untyped-def]
+    """Set inside[i] where an address is in any of the networks: rows of mask and address, high and low words each."""
+    for i in range(high.size):
+        for k in range(networks.shape[0]):
+            if high[i] & networks[k, 0] == networks[k, 2] and low[i] & networks[k, 1] == networks[k, 3]:
+                inside[i] = True
+                break
+
+
 def within(high: Words, low: Words, networks: Sequence[Network]) -> npt.NDArray[np.bool_]:
     """Which addresses are in any of the networks."""
-    inside = np.zeros(high.shape, np.bool_)
-    for network in networks:
+    table = np.zeros((len(networks), 4), np.uint64)
+    for i, network in enumerate(networks):
         prefix = network.prefixlen + (96 if network.version == 4 else 0)
         mask = ((1 << prefix) - 1) << (128 - prefix)
-        wanted_high, wanted_low = to_words(network.network_address)
-        inside |= ((high & np.uint64(mask >> 64)) == np.uint64(wanted_high)) & (
-            (low & np.uint64(mask & (1 << 64) - 1)) == np.uint64(wanted_low)
-        )
+        table[i] = mask >> 64, mask & (1 << 64) - 1, *to_words(network.network_address)
+    inside = np.zeros(high.size, np.bool_)
+    match_networks(np.ascontiguousarray(high), np.ascontiguousarray(low), table, inside)
     return inside
 
 

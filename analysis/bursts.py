@@ -45,9 +45,15 @@ class Spell:
     base_per_s: float
 
 
-def _closest_ns(starts_ns: npt.NDArray[np.int64]) -> int:
-    """The shortest time in which LEAST_FLOWS of the starts fall."""
-    return int((starts_ns[LEAST_FLOWS - 1 :] - starts_ns[: 1 - LEAST_FLOWS]).min())
+def candidates(starts_ns: npt.NDArray[np.int64], first: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """The hosts that may have a burst: LEAST_FLOWS of their connections began close enough together.
+
+    The starts of host h are starts_ns[first[h]:first[h + 1]], in order.
+    """
+    # All starts at once, and then those that end beyond their host's.
+    close = np.flatnonzero(starts_ns[LEAST_FLOWS - 1 :] - starts_ns[: 1 - LEAST_FLOWS] <= LEAST_FLOWS * SLOWEST_PACE_NS)
+    host = np.searchsorted(first, close, side="right") - 1
+    return np.unique(host[close + LEAST_FLOWS <= first[host + 1]])
 
 
 @kernel
@@ -85,7 +91,7 @@ def base_rate(starts_ns: npt.NDArray[np.int64], span_ns: tuple[int, int]) -> flo
 
 def find(starts_ns: npt.NDArray[np.int64], span_ns: tuple[int, int]) -> list[Spell]:
     """The bursts among the starts of a host's new connections (ns, in order), in a capture of this span."""
-    if starts_ns.size < LEAST_FLOWS or _closest_ns(starts_ns) > LEAST_FLOWS * SLOWEST_PACE_NS:
+    if not candidates(starts_ns, np.array([0, starts_ns.size])).size:
         return []
     base = base_rate(starts_ns, span_ns)
     burst = max(BURST_FACTOR * base, SLOWEST_BURST_PER_S)

@@ -316,13 +316,24 @@ def _confidence(rule: Rule, features: Features) -> float:
     return round((0.6 + 0.35 * support) * size, 2)
 
 
+def _rule(features: Features) -> Rule | None:
+    """The first rule whose conditions hold."""
+    return next((rule for rule in RULES if all(condition.holds(features) for condition in rule.needs)), None)
+
+
+def label(features: Features) -> BurstClass:
+    """The class alone: working out the reasons takes much longer."""
+    rule = _rule(features)
+    return rule.label if rule is not None else BurstClass.UNKNOWN
+
+
 def classify(features: Features) -> Classification:
     """The class of a set of flows with these features, with the reasons for it."""
-    for rule in RULES:
-        if all(condition.holds(features) for condition in rule.needs):
-            reasons = (*rule.needs, *(c for c in rule.supports if c.holds(features)))
-            evidence = _evidence(features, reasons)
-            return Classification(rule.label, _confidence(rule, features), evidence)
+    rule = _rule(features)
+    if rule is not None:
+        reasons = (*rule.needs, *(c for c in rule.supports if c.holds(features)))
+        evidence = _evidence(features, reasons)
+        return Classification(rule.label, _confidence(rule, features), evidence)
     shown = (_MANY_PEERS, _MANY_PORTS, _SOME_ANSWER, _SMALL)
     return Classification(BurstClass.UNKNOWN, 0.0, _evidence(features, shown))
 

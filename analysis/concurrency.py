@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.entries import Entries
+from peerburst.analysis.sorting import sort_run
 from peerburst.capture.flowtable import TALKING_NS, Flows
 from peerburst.capture.kernels import kernel
 
@@ -21,57 +22,93 @@ DEFAULT_LIMITS = (100, 128, 200, 256, 512, 1000, 1024, 2048)
 
 
 @kernel
-def sweep(host, start, end, by_start, by_end, limits, until, peak, peak_at, crossed, above):  # type: ignore[no-untyped-def]
-    """Walk starts and ends in time order, keeping a count per host.
+def tally(host, inbound, start, end, until, begun, ended):  # type: ignore[no-untyped-def]
+    """Count the entries that begin, and those that end by `until`, per host and way in; `begun` and `ended` are zeros.
 
-    `by_start`, `by_end`: orders of the entries. Fills per host `peak` and its instant, and per host and limit the
-    instant the count first exceeded it (`crossed`) and for how long it did (`above`, ns), up to the instant `until`.
+    The entries that others opened to host h are at hosts + h.
     """
-    count = np.zeros(peak.size, np.int64)
-    since = np.zeros(above.shape, np.int64)
-    ended = 0
-    for j in range(by_start.size + 1):
-        now = start[by_start[j]] if j < by_start.size else until
-        while ended < by_end.size and end[by_end[ended]] <= now:
-            i = by_end[ended]
-            ended += 1
-            h = host[i]
-            for k in range(limits.size):
-                if count[h] == limits[k] + 1:
-                    above[h, k] += min(end[i], until) - since[h, k]
-            count[h] -= 1
-        if j == by_start.size:
-            break
-        h = host[by_start[j]]
-        count[h] += 1
-        if count[h] > peak[h]:
-            peak[h], peak_at[h] = count[h], now
-        for k in range(limits.size):
-            if count[h] == limits[k] + 1:
-                since[h, k] = now
-                if crossed[h, k] == NEVER_CROSSED:
-                    crossed[h, k] = now
-    for h in range(peak.size):
-        for k in range(limits.size):
-            if count[h] > limits[k]:
-                above[h, k] += until - since[h, k]
+    hosts = begun.size // 2
+    for i in range(host.size):
+        if host[i] >= 0 and end[i] > start[i]:
+            k = host[i] + hosts if inbound[i] else host[i]
+            begun[k] += 1
+            ended[k] += end[i] <= until
 
 
 @kernel
-def talking_at(segment, of_segment, host, start, end, at, talking):  # type: ignore[no-untyped-def]
-    """Count per host the entries that have had a packet in the TALKING_NS before the instant at[host], or at it.
+def deal(host, inbound, start, end, until, next_start, next_end, starts, ends):  # type: ignore[no-untyped-def]
+    """Put the starts and the ends that `tally` counted side by side by host and way in.
 
-    `host`, `start` and `end` are by entry; the entries counted are those alive at the instant.
+    `next_start` and `next_end`: where each one's begin; afterwards, where they stop.
     """
+    hosts = next_start.size // 2
+    for i in range(host.size):
+        if host[i] >= 0 and end[i] > start[i]:
+            k = host[i] + hosts if inbound[i] else host[i]
+            starts[next_start[k]] = start[i]
+            next_start[k] += 1
+            if end[i] <= until:
+                ends[next_end[k]] = end[i]
+                next_end[k] += 1
+
+
+@kernel
+def sweep(starts, begun, ends, ended, limits, until, peak, peak_at, crossed, above):  # type: ignore[no-untyped-def]
+    """Walk each host's starts and ends in time order (it sorts them), keeping a count.
+
+    `begun` and `ended` say how many each has. `limits` ascend. Fills per host `peak` and its instant, and per host and
+    limit the instant the count first exceeded it (`crossed`) and for how long it did (`above`, ns), up to the instant
+    `until`.
+    """
+    spare = np.empty(begun.max() if begun.size else 0, np.int64)
+    since = np.zeros(limits.size, np.int64)
+    start_at, end_at = 0, 0
+    for h in range(begun.size):
+        starts_stop, ends_stop = start_at + begun[h], end_at + ended[h]
+        sort_run(starts, start_at, starts_stop, spare)
+        sort_run(ends, end_at, ends_stop, spare)
+        count, over, most = 0, 0, 0  # `over`: how many limits the count exceeds
+        while start_at < starts_stop or end_at < ends_stop:
+            if end_at < ends_stop and (start_at == starts_stop or ends[end_at] <= starts[start_at]):
+                if over and count == limits[over - 1] + 1:
+                    over -= 1
+                    above[h, over] += ends[end_at] - since[over]
+                count -= 1
+                end_at += 1
+                continue
+            now = starts[start_at]
+            start_at += 1
+            count += 1
+            if count > most:
+                most = count
+                peak_at[h] = now
+            if over < limits.size and count == limits[over] + 1:
+                since[over] = now
+                if crossed[h, over] == NEVER_CROSSED:
+                    crossed[h, over] = now
+                over += 1
+        peak[h] = most
+        for k in range(over):
+            above[h, k] += until - since[k]
+
+
+@kernel
+def talking_at(first, last, of_segment, host, inbound, start, end, at, talking):  # type: ignore[no-untyped-def]
+    """Count the entries that have had a packet in the TALKING_NS before the instant at[k], or at it.
+
+    k is their host and way in, as in `tally`. `first` and `last` packet are by segment, `host` to `end` by entry; the
+    entries counted are those alive at the instant.
+    """
+    hosts = at.size // 2
     counted = np.zeros(host.size, np.bool_)
-    for i in range(segment.size):
+    for i in range(first.size):
         entry = of_segment[i]
-        if entry < 0 or host[entry] < 0 or counted[entry]:
+        if entry < 0 or host[entry] < 0:
             continue
-        now = at[host[entry]]
-        alive = start[entry] <= now and now < end[entry]
-        if alive and segment["start"][i] <= now and now < segment["last"][i] + TALKING_NS:
-            talking[host[entry]] += 1
+        k = host[entry] + hosts if inbound[entry] else host[entry]
+        now = at[k]
+        if first[i] <= now and now < last[i] + TALKING_NS and start[entry] <= now and now < end[entry]:
+            talking[k] += not counted[entry]
             counted[entry] = True
 
 
@@ -106,31 +143,29 @@ def chosen_entries(entries: Entries, *, inbound: bool = False) -> npt.NDArray[np
 
 
 def measure(
-    entries: Entries,
-    flows: Flows,
-    hosts: int,
-    until_ns: int,
-    limits: Sequence[int] = DEFAULT_LIMITS,
-    *,
-    inbound: bool = False,
-) -> Concurrency:
-    """Peaks and crossings of every host, up to the capture's last instant `until_ns`."""
-    chosen = chosen_entries(entries, inbound=inbound)
-    host = entries.host[chosen]
-    start, end = (
-        np.ascontiguousarray(entries.entry["start"][chosen]),
-        np.ascontiguousarray(entries.entry["end"][chosen]),
-    )
-    shape = (hosts, len(limits))
-    peak, peak_at, talking = np.zeros(hosts, np.int64), np.full(hosts, NEVER_CROSSED), np.zeros(hosts, np.int64)
+    entries: Entries, flows: Flows, hosts: int, until_ns: int, limits: Sequence[int] = DEFAULT_LIMITS
+) -> tuple[Concurrency, Concurrency]:
+    """Peaks and crossings of every host, up to the capture's last instant `until_ns`.
+
+    First of the entries that hosts opened, then of those opened to them. `limits` ascend.
+    """
+    host, inbound = entries.host, entries.inbound
+    start, end = entries.entry["start"], entries.entry["end"]
+    begun, ended = np.zeros(2 * hosts, np.int64), np.zeros(2 * hosts, np.int64)
+    tally(host, inbound, start, end, until_ns, begun, ended)
+    starts, ends = np.empty(begun.sum(), np.int64), np.empty(ended.sum(), np.int64)
+    deal(host, inbound, start, end, until_ns, np.cumsum(begun) - begun, np.cumsum(ended) - ended, starts, ends)
+    shape = (2 * hosts, len(limits))
+    peak, peak_at, talking = np.zeros(2 * hosts, np.int64), np.full(2 * hosts, NEVER_CROSSED), np.zeros_like(begun)
     crossed, above = np.full(shape, NEVER_CROSSED), np.zeros(shape, np.int64)
-    by_start, by_end = np.argsort(start, kind="stable"), np.argsort(end)
-    sweep(host, start, end, by_start, by_end, np.array(limits, np.int64), until_ns, peak, peak_at, crossed, above)
-    counted_host = np.full(entries.host.size, -1, np.int32)
-    counted_host[chosen] = host
-    entry_start, entry_end = np.ascontiguousarray(entries.entry["start"]), np.ascontiguousarray(entries.entry["end"])
-    talking_at(flows.segments, entries.of_segment, counted_host, entry_start, entry_end, peak_at, talking)
-    return Concurrency(peak, peak_at, talking, tuple(limits), crossed, above)
+    sweep(starts, begun, ends, ended, np.array(limits, np.int64), until_ns, peak, peak_at, crossed, above)
+    segments = flows.segments
+    talking_at(segments["start"], segments["last"], entries.of_segment, host, inbound, start, end, peak_at, talking)
+    outbound, opened_to = (
+        Concurrency(peak[way], peak_at[way], talking[way], tuple(limits), crossed[way], above[way])
+        for way in (slice(hosts), slice(hosts, None))
+    )
+    return outbound, opened_to
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,19 +182,13 @@ def _udp_timeout(rules, timeouts, phase, answered, several):  # type: ignore[no-
 
 
 @part
-def _timeout(rules, timeouts, segment, i, proto, answered, several, over):  # type: ignore[no-untyped-def]
-    """The timeout that segment i leaves behind. `over`: TCP has closed in this flow."""
-    phase = segment["phase"][i]
-    if proto == PROTO_UDP or proto == PROTO_UDPLITE:
-        return _udp_timeout(rules, timeouts, phase, answered, several)
-    if proto != PROTO_TCP:
-        return timeouts[max(phase, PHASE_ICMP)]
-    if rules[ENGINE] == LINUX:
+def _tcp_timeout(engine, timeouts, phase, state, deleted, several, over):  # type: ignore[no-untyped-def]
+    """The timeout that a segment of TCP leaves behind. `over`: TCP has closed in this flow."""
+    if engine == LINUX:
         return timeouts[phase]
-    state = segment["state"][i]
-    if rules[ENGINE] == FLAT:
+    if engine == FLAT:
         return timeouts[ESTABLISHED]
-    if segment["seen"][i] & WAS_DELETED:
+    if deleted:
         return timeouts[CLOSE]
     if state == SYN_SENT and several:
         return timeouts[SYN_REPEATED]
@@ -204,76 +198,129 @@ def _timeout(rules, timeouts, segment, i, proto, answered, several, over):  # ty
 
 
 @kernel
-def walk(segment, first, row, ends, rules, timeouts, entry, of_segment):  # type: ignore[no-untyped-def]
+def walk(segment, first, row, rules, timeouts, entry, of_segment):  # type: ignore[no-untyped-def]
     """Fill `entry` (ENTRY) and `of_segment` (int32) for one model, flow by flow; answers how many entries.
 
-    `first`: where each flow's segments begin, one more than flows. `ends`: int64 by flow, when a successor takes the
-    5-tuple.
+    `first`: where each flow's segments begin, one more than flows.
     """
+    # Columns are taken out of the loop: each time inside it costs two atomic operations, which two threads fight over.
+    starts, lasts, renewals, closes = segment["start"], segment["last"], segment["renewed"], segment["closed"]
+    states, phases, sights = segment["state"], segment["phase"], segment["seen"]
+    protos, flags, successors, established = row["proto"], row["flags"], row["successor"], row["established"]
+    entry_start, entry_end, entry_flow, entry_by_a = entry["start"], entry["end"], entry["flow"], entry["by_a"]
+    engine, reset_deletes, leaves_out_closed = rules[ENGINE], rules[RESET_DELETES], rules[LEAVES_OUT_CLOSED]
     count = 0
     for flow in range(first.size - 1):
-        proto = row["proto"][flow]
+        proto = protos[flow]
+        takes = _takes(rules, proto)
+        # The instant at which a successor takes the 5-tuple.
+        passed_on = starts[first[successors[flow]]] if successors[flow] >= 0 else NEVER
         alive, by_a, answered, several, over = False, False, 0, False, False
         expiry, at = np.int64(0), -1
         for i in range(first[flow], first[flow + 1]):
+            phase, seen = phases[i], sights[i]
             of_segment[i] = -1
-            if not _takes(rules, proto) or (segment["phase"][i] == NONE and rules[ENGINE] != FLAT):
+            if not takes or (phase == NONE and engine != FLAT):
                 continue
-            start, last, seen = segment["start"][i], segment["last"][i], segment["seen"][i]
+            start, last = starts[i], lasts[i]
             if not alive or start >= expiry:
-                if over and rules[ENGINE] == STATES:
+                if over and engine == STATES:
                     continue  # stray packets after the close open nothing
                 begins = start
                 if rules[FROM_ESTABLISHED]:
-                    begins = row["established"][flow]
+                    begins = established[flow]
                     if proto != PROTO_TCP or begins == NEVER or begins > last:
                         continue
                     begins = max(begins, start)
                 alive, by_a, answered, several, at = True, seen & FIRST_BY_A != 0, 0, False, count
-                entry["start"][at] = begins
-                entry["flow"][at] = flow
-                entry["by_a"][at] = by_a
-                entry["end"][at] = NEVER
+                entry_start[at] = begins
+                entry_flow[at] = flow
+                # Linux goes by the first packet it saw, the others by who began.
+                entry_by_a[at] = by_a if engine == LINUX else flags[flow] & ORIG_IS_A != 0
                 expiry = np.int64(0)
                 count += 1
             else:
                 several = True  # a second packet, in another segment
             several = several or seen & SEVERAL != 0
-            answered = _answered(seen, by_a, answered)
             of_segment[i] = at
-            timeout = _timeout(rules, timeouts, segment, i, proto, answered, several, over)
-            since = segment["renewed"][i] if rules[ENGINE] == LINUX else last
-            until = max(since + timeout, last)
             deleted = seen & WAS_DELETED != 0
-            if deleted and rules[RESET_DELETES]:
+            if proto == PROTO_TCP:
+                timeout = _tcp_timeout(engine, timeouts, phase, states[i], deleted, several, over)
+            elif proto == PROTO_UDP or proto == PROTO_UDPLITE:
+                answered = _answered(seen, by_a, answered)
+                timeout = _udp_timeout(rules, timeouts, phase, answered, several)
+            else:
+                timeout = timeouts[max(phase, PHASE_ICMP)]
+            since = renewals[i] if engine == LINUX else last
+            until = max(since + timeout, last)
+            if deleted and reset_deletes:
                 until = last
                 alive = False
-            over = over or deleted or segment["closed"][i] != NEVER
+            over = over or deleted or closes[i] != NEVER
             # The flow's own packets come before its successor's, be it in one tick: for them the entry still lives.
             expiry = until
-            end = min(until, max(ends[flow], last))
+            end = min(until, max(passed_on, last))
             # An entry met when it had closed already is never counted, and ends no earlier than it starts.
-            if rules[LEAVES_OUT_CLOSED]:
-                end = max(min(end, segment["closed"][i]), entry["start"][at])
-            entry["end"][at] = end
+            if leaves_out_closed:
+                end = max(min(end, closes[i]), entry_start[at])
+            entry_end[at] = end
     return count
 
 
 @kernel
-def unite(key, start, end, group):  # type: ignore[no-untyped-def]
-    """Number the groups of rows that have a key and time in common, from 0, in `group` (int32).
+def assign_owners(flow, by_a, counted, host_a, host_b, host, inbound):  # type: ignore[no-untyped-def]
+    """Fill per entry its host, -1 for one that does not count, and whether it was opened from outside.
 
-    Rows by key, then start; an end that is another's start is no common time.
+    `flow` and `by_a` by entry; `counted` and the hosts at both ends by flow.
+    """
+    for i in range(flow.size):
+        f = flow[i]
+        opener, other = (host_a[f], host_b[f]) if by_a[i] else (host_b[f], host_a[f])
+        inbound[i] = opener < 0
+        host[i] = -1 if not counted[f] else (other if opener < 0 else opener)
+
+
+@kernel
+def unite(order, key, start, end, group):  # type: ignore[no-untyped-def]
+    """Number the groups of rows that have a key and time in common, from 0, in `group` (int32); answers how many.
+
+    `order` is that of the rows by key, then start; an end that is another's start is no common time.
     """
     count = 0
     reach = np.int64(0)
-    for i in range(key.size):
-        if i and key[i] == key[i - 1] and start[i] < reach:
+    for j in range(order.size):
+        i = order[j]
+        if j and key[i] == key[order[j - 1]] and start[i] < reach:
             reach = max(reach, end[i])
         else:
             count += 1
             reach = end[i]
         group[i] = count - 1
+    return count
+
+
+@kernel
+def gather_groups(order, group, entry, united):  # type: ignore[no-untyped-def]
+    """Fill `united` (ENTRY), a row per group: its first entry in this order, lasting as long as any of them."""
+    start, end, flow, by_a = entry["start"], entry["end"], entry["flow"], entry["by_a"]
+    united_start, united_end, united_flow, united_by_a = united["start"], united["end"], united["flow"], united["by_a"]
+    filled = 0
+    for j in range(order.size):
+        i = order[j]
+        g = group[i]
+        if g == filled:
+            united_start[g], united_end[g], united_flow[g], united_by_a[g] = start[i], end[i], flow[i], by_a[i]
+            filled += 1
+        else:
+            united_end[g] = max(united_end[g], end[i])
+
+
+@kernel
+def rename(of_segment, group):  # type: ignore[no-untyped-def]
+    """From the entry of each segment to its group, in place."""
+    for i in range(of_segment.size):
+        if of_segment[i] >= 0:
+            of_segment[i] = group[of_segment[i]]
 
 
 def _successor_instants(flows: Flows) -> npt.NDArray[np.int64]:
@@ -284,31 +331,32 @@ def _successor_instants(flows: Flows) -> npt.NDArray[np.int64]:
     return ends
 
 
-def _mapping_keys(row: npt.NDArray[np.void], ends: Ends) -> npt.NDArray[np.int64]:
-    """A number per flow, the same for flows of one local address, local port and protocol."""
-    from_a = _opened_by_a(row) & (ends.host_a >= 0) | (ends.host_b < 0)
-    host = np.where(from_a, ends.host_a, ends.host_b).astype(np.int64)
-    port = np.where(from_a, row["a_port"], row["b_port"]).astype(np.int64)
-    keys: npt.NDArray[np.int64] = (host + 1) << 24 | port << 8 | row["proto"]
-    return keys
+@kernel
+def key_mappings(flow, row, host_a, host_b, key):  # type: ignore[no-untyped-def]
+    """Fill per entry a number, the same for entries of one local address, local port and protocol.
+
+    `flow` is by entry, `row` (FLOW) and the hosts at both ends by flow.
+    """
+    flags, proto, a_port, b_port = row["flags"], row["proto"], row["a_port"], row["b_port"]
+    for i in range(flow.size):
+        f = flow[i]
+        from_a = (flags[f] & ORIG_IS_A != 0 and host_a[f] >= 0) or host_b[f] < 0
+        host, port = (host_a[f], a_port[f]) if from_a else (host_b[f], b_port[f])
+        key[i] = (np.int64(host) + 1) << 24 | np.int64(port) << 8 | np.int64(proto[f])
 
 
 def _mappings(
-    entry: npt.NDArray[np.void], of_segment: npt.NDArray[np.int32], keys: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int32]]:
-    """Entries of flows to entries of mappings: one lasts as long as any of its flows' does."""
-    key = keys[entry["flow"]]
+    entry: npt.NDArray[np.void], of_segment: npt.NDArray[np.int32], row: npt.NDArray[np.void], ends: Ends
+) -> npt.NDArray[np.void]:
+    """Entries of flows to entries of mappings: one lasts as long as any of its flows' does. Renames `of_segment`."""
+    key = np.empty(entry.size, np.int64)
+    key_mappings(entry["flow"], row, ends.host_a, ends.host_b, key)
     order = np.lexsort((entry["start"], key))
-    ordered = entry[order]
-    group = np.zeros(entry.size, np.int32)
-    unite(key[order], np.ascontiguousarray(ordered["start"]), np.ascontiguousarray(ordered["end"]), group)
-    firsts = np.flatnonzero(np.diff(group, prepend=-1))
-    united = ordered[firsts]
-    if firsts.size:
-        united["end"] = np.maximum.reduceat(ordered["end"], firsts)
-    rank = np.empty(entry.size, np.int32)
-    rank[order] = group
-    return united, np.where(of_segment >= 0, rank[of_segment] if rank.size else -1, -1).astype(np.int32)
+    group = np.empty(entry.size, np.int32)
+    united = np.empty(unite(order, key, entry["start"], entry["end"], group), ENTRY)
+    gather_groups(order, group, entry, united)
+    rename(of_segment, group)
+    return united
 
 
 def _opened_by_a(row: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
@@ -331,6 +379,14 @@ def _syn_fin(flows: Flows) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int32]]
     return entry, of_flow[flows.segments["flow"]]
 
 
+def _counted_flows(ends: Ends, include_lan: bool) -> npt.NDArray[np.bool_]:
+    """The flows whose entries count."""
+    counted: npt.NDArray[np.bool_] = (ends.scope == Scope.CROSSING) | (ends.scope == Scope.GATEWAY)
+    if include_lan:
+        counted |= ends.scope == Scope.LAN
+    return counted
+
+
 def apply(model: GatewayModel, flows: Flows, ends: Ends, *, include_lan: bool = False) -> Entries:
     """The entries that a gateway of this model would have held for these flows.
 
@@ -339,29 +395,15 @@ def apply(model: GatewayModel, flows: Flows, ends: Ends, *, include_lan: bool = 
     if model.engine is Engine.SYN_FIN:
         entry, of_segment = _syn_fin(flows)
     else:
-        entry = np.zeros(flows.segments.size, ENTRY)
-        of_segment = np.full(flows.segments.size, -1, np.int32)
-        count = walk(
-            flows.segments,
-            flows.first_segment,
-            flows.row,
-            _successor_instants(flows),
-            model_rules(model),
-            model_timeouts(model),
-            entry,
-            of_segment,
-        )
+        # Pages that no entry reaches are never touched, so they cost no memory.
+        entry = np.empty(flows.segments.size, ENTRY)
+        of_segment = np.empty(flows.segments.size, np.int32)
+        rules, timeouts = model_rules(model), model_timeouts(model)
+        count = walk(flows.segments, flows.first_segment, flows.row, rules, timeouts, entry, of_segment)
         entry = entry[:count]
         if model.unit is Unit.MAPPING:
-            entry, of_segment = _mappings(entry, of_segment, _mapping_keys(flows.row, ends))
-        if model.engine is not Engine.LINUX:  # Linux goes by the first packet it saw, the others by who began
-            entry["by_a"] = _opened_by_a(flows.row)[entry["flow"]]
-    flow = entry["flow"]
-    opener = np.where(entry["by_a"], ends.host_a[flow], ends.host_b[flow])
-    other = np.where(entry["by_a"], ends.host_b[flow], ends.host_a[flow])
-    counted = (ends.scope[flow] == Scope.CROSSING) | (ends.scope[flow] == Scope.GATEWAY)
-    if include_lan:
-        counted |= ends.scope[flow] == Scope.LAN
-    inbound = opener < 0
-    host = np.where(counted, np.where(inbound, other, opener), -1).astype(np.int32)
+            entry = _mappings(entry, of_segment, flows.row, ends)
+    host, inbound = np.empty(entry.size, np.int32), np.empty(entry.size, np.bool_)
+    counted = _counted_flows(ends, include_lan)
+    assign_owners(entry["flow"], entry["by_a"], counted, ends.host_a, ends.host_b, host, inbound)
     return Entries(entry, host, inbound, of_segment)

@@ -1,14 +1,25 @@
 """What a set of one host's flows looks like, in numbers: what classes are decided on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.hostflows import FlowFacts, HostFlows
+from peerburst.analysis.hostflows import (
+    FlowFacts,
+    HostFlows,
+    gather_remotes,
+    most_flows,
+    new_seed,
+    number_peers,
+    slots_for,
+)
 from peerburst.analysis.kinds import Kind
-from peerburst.capture.flowtable import server_ports
+from peerburst.analysis.sorting import sort_run
+from peerburst.capture.conntrack import SECOND_NS
+from peerburst.capture.flowtable import ORIG_IS_A, server_ports
 from peerburst.capture.internet import PROTO_TCP, PROTO_UDP
+from peerburst.capture.kernels import kernel, part
 
 MAIL_PORTS = (25, 465, 587)
 WEB_PORTS = (80, 443, 8080, 8443)
@@ -55,105 +66,259 @@ class Features:
     half_open: float  # TCP flows that their originator never carried beyond its SYN
 
 
-def _entropy(labels: npt.NDArray[np.int64]) -> float:
-    """Shannon entropy of the labels over that of all different ones: 0 to 1."""
-    if labels.size < 2:
-        return 0.0
-    counts = np.unique(labels, return_counts=True)[1] / labels.size
-    return float(-(counts * np.log(counts)).sum() / np.log(labels.size)) + 0.0
+# One row per set of flows, as the kernels below fill it, each its own features. To add one: a field above, and what
+# counts it in the kernel that has what it needs.
+FEATURES = np.dtype([(field.name, np.int64 if field.type is int else np.float64) for field in fields(Features)])
+PORTS = 65536
+HEAVY, MEDIA, SERVICE = int(Kind.HEAVY), int(Kind.MEDIA), int(Kind.SERVICE)
 
 
-def distinct(high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], int]:
-    """(code per address, how many distinct)."""
-    if not high.any():
-        values, codes = np.unique(low, return_inverse=True)
-        return codes.astype(np.int64), values.size
-    values, codes = np.unique(np.stack([high, low], axis=1), axis=0, return_inverse=True)
-    return codes.astype(np.int64).ravel(), values.shape[0]
+@part
+def _median(ordered, n):  # type: ignore[no-untyped-def]
+    """The middle of the first n values, at least one, which are in order."""
+    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2.0
 
 
-def _prefixes(flows: HostFlows) -> int:
-    """Distinct /16 of IPv4 and /32 of IPv6 remotes."""
-    is_v4 = (flows.remote_hi == 0) & (flows.remote_lo >> np.uint64(32) == np.uint64(0xFFFF))
-    prefix = np.where(is_v4, flows.remote_lo >> np.uint64(16), flows.remote_hi >> np.uint64(32))
-    return int(np.unique(prefix).size)
+@part
+def _runs(ordered, n):  # type: ignore[no-untyped-def]
+    """(how many distinct, how often the commonest) among the first n values, which are in order."""
+    distinct, longest, length = 0, 0, 0
+    for i in range(n):
+        length = length + 1 if i and ordered[i] == ordered[i - 1] else 1
+        distinct += length == 1
+        longest = max(longest, length)
+    return distinct, longest
 
 
-def _busiest(labels: npt.NDArray[np.int64]) -> tuple[int, int]:
-    """(the commonest label, how often); (0, 0) of none."""
-    if not labels.size:
-        return 0, 0
-    values, counts = np.unique(labels, return_counts=True)
-    best = int(counts.argmax())
-    return int(values[best]), int(counts[best])
+@kernel
+def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-def]
+    """How close together the flows of each set began. They are in the order they began; `start` (ns) is by flow."""
+    together = np.empty(most_flows(begins, stops), np.int64)
+    spare = np.empty(together.size, np.int64)
+    for g in range(begins.size):
+        begin, stop = begins[g], stops[g]
+        n, most = stop - begin, 0
+        # Flows from i on begin within a second of it up to `second`, within half a second from `low` to `high`.
+        second, low, high = begin, begin, begin
+        for i in range(begin, stop):
+            now = start[flow[i]]
+            while second < stop and start[flow[second]] < now + SECOND_NS:
+                second += 1
+            while start[flow[low]] < now - SECOND_NS // 2:
+                low += 1
+            while high < stop and start[flow[high]] <= now + SECOND_NS // 2:
+                high += 1
+            most = max(most, second - i)
+            together[i - begin] = high - low
+        row = out[g]
+        row["flows"] = n
+        row["per_second"] = most
+        if n:
+            sort_run(together, 0, n, spare)
+            row["together"] = _median(together, n)
+            row["seconds"] = (start[flow[stop - 1]] - start[flow[begin]]) / 1e9
 
 
-def _most_in_a_second(starts_ns: npt.NDArray[np.int64]) -> int:
-    """Most starts in any window of one second; the starts are in order."""
-    if not starts_ns.size:
-        return 0
-    upto = np.searchsorted(starts_ns, starts_ns + 1_000_000_000, side="left")
-    return int((upto - np.arange(starts_ns.size)).max())
+@kernel
+def measure_bytes(size, kind, pauses, flow, begins, stops, out):  # type: ignore[no-untyped-def]
+    """How the bytes spread over the flows of each set; `size` (octets), `kind` and `pauses` are by flow."""
+    sizes = np.empty(most_flows(begins, stops), np.int64)
+    spare = np.empty(sizes.size, np.int64)
+    for g in range(begins.size):
+        n = stops[g] - begins[g]
+        total, heavy, media, paced, services = 0, 0, 0, 0, 0
+        for i in range(n):
+            f = flow[begins[g] + i]
+            sizes[i] = size[f]
+            total += size[f]
+            heavy += size[f] if kind[f] == HEAVY else 0
+            media += size[f] if kind[f] == MEDIA else 0
+            paced += size[f] if kind[f] == HEAVY and pauses[f] >= PACED_PAUSES else 0
+            services += kind[f] == SERVICE
+        if not n:
+            continue
+        sort_run(sizes, 0, n, spare)
+        largest3 = 0
+        for i in range(max(0, n - 3), n):
+            largest3 += sizes[i]
+        row, whole = out[g], max(total, 1)
+        row["median_bytes"] = _median(sizes, n)
+        row["total_bytes"] = total
+        row["largest_bytes"] = sizes[n - 1]
+        row["top3_bytes"] = largest3 / whole
+        row["heavy_bytes"] = heavy / whole
+        row["media_bytes"] = media / whole
+        row["paced_bytes"] = paced / whole
+        row["service"] = services * (1.0 / n)
 
 
-def _typically_together(starts_ns: npt.NDArray[np.int64]) -> float:
-    """How many starts lie within half a second of one, in the middle of all; the starts are in order."""
-    if not starts_ns.size:
-        return 0.0
-    before = np.searchsorted(starts_ns, starts_ns - 500_000_000, side="left")
-    upto = np.searchsorted(starts_ns, starts_ns + 500_000_000, side="right")
-    return float(np.median(upto - before))
+@kernel
+def measure_answers(packets, answered, refused, half_open, flow, begins, stops, out):  # type: ignore[no-untyped-def]
+    """What became of the flows of each set; the first four are by flow."""
+    for g in range(begins.size):
+        tiny, answers, refusals, half_opens = 0, 0, 0, 0
+        for i in range(begins[g], stops[g]):
+            f = flow[i]
+            tiny += packets[f] <= 2
+            answers += answered[f]
+            refusals += refused[f]
+            half_opens += half_open[f]
+        row, share = out[g], 1.0 / max(stops[g] - begins[g], 1)
+        row["tiny"] = tiny * share
+        row["answered"] = answers * share
+        row["refused"] = refusals * share
+        row["half_open"] = half_opens * share
+
+
+@kernel
+def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
+    """To which ports the flows of each set went; `table` (FLOW) and `kind` are by flow, `servers` by port."""
+    proto, flags = table["proto"], table["flags"]
+    a_port, b_port, a_bytes, b_bytes = table["a_port"], table["b_port"], table["a_bytes"], table["b_bytes"]
+    seen, seen_local = np.zeros(PORTS, np.int64), np.zeros(PORTS, np.int64)
+    for g in range(begins.size):
+        n = stops[g] - begins[g]
+        udp, inbound, unknown, mail, web, from_one_port = 0, 0, 0, 0, 0, 0
+        received, total = np.uint64(0), np.uint64(0)
+        ports, busiest, repeats = 0, 0, 0.0
+        for i in range(begins[g], stops[g]):
+            f = flow[i]
+            orig_is_a = flags[f] & ORIG_IS_A != 0
+            local_is_a = orig_is_a == outbound[i]
+            port = np.int64(b_port[f] if orig_is_a else a_port[f])  # the responder's
+            is_tcp, is_udp = proto[f] == PROTO_TCP, proto[f] == PROTO_UDP
+            seen[port] += 1
+            udp += is_udp
+            inbound += not outbound[i]
+            unknown += (is_tcp or is_udp) and servers[port] == 0
+            mail += is_tcp and port in MAIL_PORTS
+            web += port in WEB_PORTS
+            received += b_bytes[f] if local_is_a else a_bytes[f]
+            total += a_bytes[f] + b_bytes[f]
+            if is_udp and outbound[i] and kind[f] != SERVICE:
+                local = a_port[f] if local_is_a else b_port[f]
+                seen_local[local] += 1
+                from_one_port = max(from_one_port, seen_local[local])
+        for i in range(
+            begins[g], stops[g]
+        ):  # once more: each port's count is complete, and is cleared for the next set
+            f = flow[i]
+            orig_is_a = flags[f] & ORIG_IS_A != 0
+            port, other = (b_port[f], a_port[f]) if orig_is_a else (a_port[f], b_port[f])
+            count = seen[port]
+            seen_local[port] = seen_local[other] = 0
+            if not count:
+                continue
+            seen[port] = 0
+            ports += 1
+            repeats += count * np.log(count)
+            # Of equals, the lowest port.
+            if count > busiest or (count == busiest and port < out[g]["busiest_port"]):
+                busiest = count
+                out[g]["busiest_port"] = port
+        row, share = out[g], 1.0 / max(n, 1)
+        row["udp"] = udp * share
+        row["inbound"] = inbound * share
+        row["unknown_ports"] = unknown * share
+        row["mail"] = mail * share
+        row["web"] = web * share
+        row["one_local_port"] = from_one_port * share
+        row["received"] = np.float64(received) / np.float64(max(total, np.uint64(1)))
+        row["ports"] = ports
+        row["busiest_port_share"] = busiest * share
+        # Shannon's entropy of the ports, -sum(c/n ln c/n), over that of n different ones, ln n.
+        row["port_entropy"] = 1.0 - repeats / (n * np.log(n)) if n > 1 else 0.0
+
+
+@part
+def _prefix(high, low):  # type: ignore[no-untyped-def]
+    """A number for the /16 (IPv4) or /32 (IPv6) of an address."""
+    is_v4 = high == 0 and low >> np.uint64(32) == np.uint64(0xFFFF)
+    return np.int64(low >> np.uint64(16) if is_v4 else high >> np.uint64(32))
+
+
+@part
+def _busiest_peer(code, n, chief, peers, high, low, count):  # type: ignore[no-untyped-def]
+    """(number, flows) of the peer with most of the n flows; of equals, the one with the lowest address."""
+    for k in range(peers):
+        count[k] = 0
+    for i in range(n):
+        count[code[i]] += 1
+    best, most = 0, 0
+    for k in range(peers):
+        c, b = chief[k], chief[best]
+        lower = high[c] < high[b] or (high[c] == high[b] and low[c] < low[b])
+        if count[k] > most or (count[k] == most and lower):
+            best, most = k, count[k]
+    return best, most
+
+
+@kernel
+def measure_peers(table, seed, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
+    """With whom the flows of each set were; `table` (FLOW) is by flow."""
+    a_port, b_port, flags = table["a_port"], table["b_port"], table["flags"]
+    most = most_flows(begins, stops)
+    high, low = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    slots, code, chief = np.empty(slots_for(most), np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
+    values, spare, targets = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+    of_busiest = np.zeros(PORTS, np.bool_)
+    for g in range(begins.size):
+        begin, n = begins[g], stops[g] - begins[g]
+        gather_remotes(table, flow, outbound, begin, stops[g], high, low)
+        peers = number_peers(high, low, n, seed, slots, code, chief)
+        busiest, busiest_flows = _busiest_peer(code, n, chief, peers, high, low, values)
+        for k in range(peers):
+            values[k] = _prefix(high[chief[k]], low[chief[k]])
+        sort_run(values, 0, peers, spare)
+        prefixes = _runs(values, peers)[0]
+        ports = 0
+        for i in range(n):
+            f = flow[begin + i]
+            port = b_port[f] if flags[f] & ORIG_IS_A else a_port[f]  # the responder's
+            targets[i] = (np.int64(code[i] + 1) if outbound[begin + i] else 0) * PORTS + port
+            if code[i] == busiest:
+                ports += not of_busiest[port]
+                of_busiest[port] = True
+        for i in range(n):  # cleared for the next set
+            of_busiest[targets[i] % PORTS] = False
+        sort_run(targets, 0, n, spare)
+        row, share = out[g], 1.0 / max(n, 1)
+        row["peers"] = peers
+        row["flows_per_peer"] = n / max(peers, 1)
+        row["spread"] = prefixes / max(peers, 1)
+        row["busiest_peer_share"] = busiest_flows * share
+        row["ports_of_busiest_peer"] = ports
+        row["target_share"] = _runs(targets, n)[1] * share
+
+
+def measure_sets(
+    flow: npt.NDArray[np.int32],
+    outbound: npt.NDArray[np.bool_],
+    begins: npt.NDArray[np.int64],
+    stops: npt.NDArray[np.int64],
+    facts: FlowFacts,
+    kinds: npt.NDArray[np.uint8],
+) -> npt.NDArray[np.void]:
+    """FEATURES of sets of flows, each of one host: flow[begins[i]:stops[i]], in the order they began.
+
+    `outbound` tells beside `flow` which the host opened; `facts` and `kinds` are of the whole table.
+    """
+    out = np.zeros(begins.size, FEATURES)
+    measure_times(facts.start_ns, flow, begins, stops, out)
+    measure_bytes(facts.ip_bytes, kinds, facts.pauses, flow, begins, stops, out)
+    measure_answers(facts.packets, facts.answered, facts.refused, facts.half_open, flow, begins, stops, out)
+    measure_ports(facts.row, kinds, server_ports(), flow, outbound, begins, stops, out)
+    with np.errstate(over="ignore"):
+        measure_peers(facts.row, new_seed(), flow, outbound, begins, stops, out)
+    return out
+
+
+def of_rows(rows: npt.NDArray[np.void]) -> list[Features]:
+    """FEATURES rows as Features."""
+    return [Features(*values) for values in rows.tolist()]
 
 
 def measure(flows: HostFlows, facts: FlowFacts, kinds: npt.NDArray[np.uint8]) -> Features:
     """The features of these flows of one host; `facts` and `kinds` are of the whole table."""
-    which, n = flows.flow, flows.flow.size
-    share = 1.0 / max(n, 1)
-    starts, size, kind = facts.start_ns[which], facts.ip_bytes[which], kinds[which]
-    is_tcp, is_udp = flows.proto == PROTO_TCP, flows.proto == PROTO_UDP
-    answered, is_service = facts.answered[which], kind == Kind.SERVICE
-    peer, peers = distinct(flows.remote_hi, flows.remote_lo)
-    busiest_peer, busiest_peer_flows = _busiest(peer)
-    port = np.where(flows.outbound, flows.remote_port, flows.local_port)  # the responder's
-    target = np.where(flows.outbound, peer, -1) * 65536 + port
-    busiest_port, busiest_port_flows = _busiest(port)
-    total = int(size.sum())
-
-    def share_of(chosen: npt.NDArray[np.bool_]) -> float:
-        return float(np.count_nonzero(chosen)) * share
-
-    return Features(
-        flows=n,
-        peers=peers,
-        seconds=float(starts[-1] - starts[0]) / 1e9 if n else 0.0,
-        per_second=_most_in_a_second(starts),
-        together=_typically_together(starts),
-        flows_per_peer=n / max(peers, 1),
-        spread=_prefixes(flows) / max(peers, 1),
-        ports=int(np.unique(port).size),
-        port_entropy=_entropy(port),
-        busiest_port=busiest_port,
-        busiest_port_share=busiest_port_flows * share,
-        unknown_ports=share_of((is_tcp | is_udp) & (server_ports()[port] == 0)),
-        one_local_port=_busiest(flows.local_port[is_udp & flows.outbound & ~is_service])[1] * share,
-        busiest_peer_share=busiest_peer_flows * share,
-        ports_of_busiest_peer=int(np.unique(port[peer == busiest_peer]).size),
-        target_share=_busiest(target)[1] * share,
-        udp=share_of(is_udp),
-        answered=share_of(answered),
-        refused=share_of(facts.refused[which]),
-        inbound=share_of(~flows.outbound),
-        tiny=share_of(facts.packets[which] <= 2),
-        median_bytes=float(np.median(size)) if n else 0.0,
-        total_bytes=total,
-        largest_bytes=int(size.max()) if n else 0,
-        top3_bytes=float(np.sort(size)[-3:].sum() / max(total, 1)),
-        received=float(flows.received_bytes.sum() / max(total, 1)),
-        heavy_bytes=float(size[kind == Kind.HEAVY].sum() / max(total, 1)),
-        media_bytes=float(size[kind == Kind.MEDIA].sum() / max(total, 1)),
-        paced_bytes=float(size[(kind == Kind.HEAVY) & (facts.pauses[which] >= PACED_PAUSES)].sum() / max(total, 1)),
-        mail=share_of(is_tcp & np.isin(port, MAIL_PORTS)),
-        web=share_of(np.isin(port, WEB_PORTS)),
-        service=share_of(is_service),
-        half_open=share_of(facts.half_open[which]),
-    )
+    ends = np.array([0, flows.flow.size], np.int64)
+    return of_rows(measure_sets(flows.flow.astype(np.int32), flows.outbound, ends[:1], ends[1:], facts, kinds))[0]

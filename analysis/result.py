@@ -1,5 +1,6 @@
 """One capture's answers: hosts, counts under each gateway model, bursts and classes. Computed when first asked for."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from peerburst.analysis import bursts, concurrency, entries, features, hostflows, kinds
 from peerburst.analysis.addresses import Ends, Scope, classify_ends
-from peerburst.analysis.classify import LEAST_OUTCOMES, BurstClass, Classification, classify
+from peerburst.analysis.classify import LEAST_OUTCOMES, BurstClass, Classification, classify, label
 from peerburst.analysis.concurrency import DEFAULT_LIMITS, Concurrency, Steps
 from peerburst.analysis.entries import Entries
 from peerburst.analysis.features import Features
@@ -18,11 +19,15 @@ from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.internet import PROTO_TCP
 from peerburst.capture.read import Capture
+from peerburst.capture.timing import stage
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HEADLINE = "linux-connlimit"
+# Models are measured side by side as far as what they need meanwhile stays below this.
+MODELS_MEMORY = 320 << 20
+MODEL_BYTES_PER_SEGMENT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,12 @@ class Host:
     classification: Classification
 
 
+def _processors() -> int:
+    """How many processors this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
 class Analysis:
     """What the captures say. `models` are in the order of the verdict matrix, the headline model first."""
 
@@ -88,6 +99,7 @@ class Analysis:
         self.include_lan = include_lan
         self._local_nets = local_nets
         self._concurrency: dict[tuple[str, bool], Concurrency] = {}
+        self._counted: dict[str, Concurrency] = {}
 
     @cached_property
     def ends(self) -> Ends:
@@ -103,7 +115,7 @@ class Analysis:
 
     @cached_property
     def index(self) -> hostflows.HostIndex:
-        return hostflows.HostIndex(self.capture.flows, self.ends)
+        return hostflows.HostIndex(self.facts, self.ends)
 
     @cached_property
     def host_names(self) -> list[str]:
@@ -143,20 +155,27 @@ class Analysis:
         """Peaks and crossings of all hosts under a model."""
         key = (model.name, inbound)
         if key not in self._concurrency:
-            self._measure(model)
+            with stage("models"):
+                self._measure(model)
         return self._concurrency[key]
 
     def _measure(self, model: GatewayModel) -> None:
-        held = self.entries(model)
-        for inbound in (False, True):
-            self._concurrency[model.name, inbound] = concurrency.measure(
-                held,
-                self.capture.flows,
-                len(self.host_names),
-                self.capture.last_ns,
-                self.limits,
-                inbound=inbound,
-            )
+        held, capture = self.entries(model), self.capture
+        both = concurrency.measure(held, capture.flows, len(self.host_names), capture.last_ns, self.limits)
+        self._concurrency[model.name, False], self._concurrency[model.name, True] = both
+
+    def measure_models(self) -> None:
+        """Measure the models in use that nobody has asked for yet, several at a time where there are processors."""
+        missing = [model for model in self.models if (model.name, False) not in self._concurrency]
+        if not missing:
+            return
+        _ = self.ends  # made once, before several threads ask for it
+        room = MODELS_MEMORY // (MODEL_BYTES_PER_SEGMENT * max(self.capture.flows.segments.size, 1))
+        from concurrent.futures import ThreadPoolExecutor  # it costs, and only who has models to measure pays
+
+        with stage("models"), ThreadPoolExecutor(max(1, min(_processors(), room))) as pool:
+            for _done in pool.map(self._measure, missing):
+                pass
 
     @cached_property
     def ranked(self) -> list[int]:
@@ -169,9 +188,24 @@ class Analysis:
         order = np.lexsort((np.arange(flows.size), -flows, -inbound, -peak))
         return [int(number) for number in order if flows[number]]
 
+    def counted(self, model: GatewayModel) -> Concurrency:
+        """Peaks and crossings of all hosts under a model: of what each opened, or of what was opened to a server."""
+        if model.name not in self._counted:
+            opened, opened_to = self.concurrency(model), self.concurrency(model, inbound=True)
+            server = self.servers
+            self._counted[model.name] = Concurrency(
+                peak=np.where(server, opened_to.peak, opened.peak),
+                peak_at=np.where(server, opened_to.peak_at, opened.peak_at),
+                talking_at_peak=np.where(server, opened_to.talking_at_peak, opened.talking_at_peak),
+                limits=opened.limits,
+                crossed_at=np.where(server[:, None], opened_to.crossed_at, opened.crossed_at),
+                above_ns=np.where(server[:, None], opened_to.above_ns, opened.above_ns),
+            )
+        return self._counted[model.name]
+
     def peak(self, number: int, model: GatewayModel) -> ModelPeak:
         """A host's highest count under a model: of what it opened, or of what was opened to a server."""
-        counted = self.concurrency(model, inbound=self.is_server(number))
+        counted = self.counted(model)
         peak, talking = int(counted.peak[number]), int(counted.talking_at_peak[number])
         crossed, above = counted.crossed_at[number].tolist(), counted.above_ns[number].tolist()
         return ModelPeak(
@@ -186,14 +220,19 @@ class Analysis:
             above_s={limit: ns / 1e9 for limit, ns in zip(counted.limits, above, strict=True)},
         )
 
+    @cached_property
+    def servers(self) -> npt.NDArray[np.bool_]:
+        """Per host, whether its counted connections were all opened to it, under the first model."""
+        if not self.models:
+            return np.zeros(len(self.host_names), np.bool_)
+        headline = self.models[0]
+        opened_to = self.concurrency(headline, inbound=True).peak > 0
+        servers: npt.NDArray[np.bool_] = (self.concurrency(headline).peak == 0) & opened_to
+        return servers
+
     def is_server(self, number: int) -> bool:
         """Whether a host's counted connections were all opened to it, under the first model."""
-        if not self.models:
-            return False
-        headline = self.models[0]
-        return not self.concurrency(headline).peak[number] and bool(
-            self.concurrency(headline, inbound=True).peak[number]
-        )
+        return bool(self.servers[number])
 
     def at_least(self, number: int) -> bool:
         """Whether a host's peaks are lower bounds: packets were lost, or TCP flows were met mid-stream."""
@@ -218,24 +257,52 @@ class Analysis:
 
     def host(self, number: int) -> Host:
         """A host by its number."""
-        flows = self.index.of(number)
+        self.measure_models()
         return Host(
             name=self.host_names[number],
-            flows=flows.flow.size,
-            peers=features.distinct(flows.remote_hi, flows.remote_lo)[1],
-            ip_bytes=int(self.facts.ip_bytes[flows.flow].sum()),
+            flows=int(self.index.counts()[number]),
+            peers=int(self.totals.peers[number]),
+            ip_bytes=int(self.totals.ip_bytes[number]),
             models={model.name: self.peak(number, model) for model in self.models},
             is_server=self.is_server(number),
             inbound_peak=int(self.concurrency(self.models[0], inbound=True).peak[number]) if self.models else 0,
-            classification=self._classify(flows),
+            classification=self._classification(number),
         )
 
-    def _classify(self, flows: hostflows.HostFlows) -> Classification:
-        """What a host does over the whole capture; few flows without weight say nothing, and most hosts have few."""
-        light = self.facts.ip_bytes[flows.flow].sum() < kinds.HEAVY_BYTES
-        if flows.flow.size < LEAST_OUTCOMES and light:
+    @cached_property
+    def totals(self) -> hostflows.Totals:
+        """How many peers and octets each host has."""
+        return self.index.totals(self.facts)
+
+    @cached_property
+    def host_features(self) -> dict[int, Features]:
+        """By number, the features of the hosts that do enough to be classed: most have few flows without weight."""
+        enough = (self.index.counts() >= LEAST_OUTCOMES) | (self.totals.ip_bytes >= kinds.HEAVY_BYTES)
+        numbers = np.flatnonzero(enough & (self.index.counts() > 0))
+        begins, stops = self.index.first[numbers], self.index.first[numbers + 1]
+        with stage("classes"):
+            seen = self._features(self.index.flow, self.index.outbound, begins, stops)
+        return dict(zip(numbers.tolist(), seen, strict=True))
+
+    def _features(
+        self,
+        flow: npt.NDArray[np.int32],
+        outbound: npt.NDArray[np.bool_],
+        begins: npt.NDArray[np.int64],
+        stops: npt.NDArray[np.int64],
+    ) -> list[Features]:
+        return features.of_rows(features.measure_sets(flow, outbound, begins, stops, self.facts, self.kinds))
+
+    def _classification(self, number: int) -> Classification:
+        """What a host does over the whole capture."""
+        if number not in self.host_features:
             return Classification(BurstClass.UNKNOWN, 0.0, ())
-        return classify(features.measure(flows, self.facts, self.kinds))
+        return classify(self.host_features[number])
+
+    def host_class(self, number: int) -> BurstClass:
+        """The class of a host, without its reasons."""
+        seen = self.host_features.get(number)
+        return label(seen) if seen is not None else BurstClass.UNKNOWN
 
     @cached_property
     def hosts(self) -> list[Host]:
@@ -245,36 +312,39 @@ class Analysis:
     @cached_property
     def bursts(self) -> list[Burst]:
         """All bursts of all hosts, in the order they began."""
-        counts = self.index.counts()
-        numbers = [number for number in self.ranked if counts[number] >= bursts.LEAST_FLOWS]
-        found = [burst for number in numbers for burst in self._bursts_of(number)]
-        return sorted(found, key=lambda burst: (burst.start_s, burst.host))
+        with stage("bursts"):
+            found = [burst for inbound in (False, True) for burst in self._bursts(inbound)]
+            return sorted(found, key=lambda burst: (burst.start_s, burst.host))
 
-    def _bursts_of(self, number: int) -> list[Burst]:
-        flows = self.index.of(number)
-        span = (self.capture.first_ns, self.capture.last_ns)
-        all_bytes = int(self.facts.ip_bytes[flows.flow].sum())
-        found = []
-        for inbound in (False, True):
-            opened = flows.take((flows.outbound != inbound) & self.facts.opened[flows.flow])
-            starts = self.facts.start_ns[opened.flow]
-            for spell in bursts.find(starts, span):
-                part = opened.take(np.arange(spell.first, spell.stop))
-                seen = features.measure(part, self.facts, self.kinds)
-                found.append(
-                    Burst(
-                        host=self.host_names[number],
-                        inbound=inbound,
-                        start_s=self.since_start(starts[spell.first]),
-                        end_s=self.since_start(starts[spell.stop - 1]),
-                        base_per_s=spell.base_per_s,
-                        share_of_connections=seen.flows / max(flows.flow.size, 1),
-                        share_of_bytes=seen.total_bytes / max(all_bytes, 1),
-                        features=seen,
-                        classification=classify(seen),
-                    )
-                )
-        return found
+    def _bursts(self, inbound: bool) -> list[Burst]:
+        """Of the connections that hosts opened, or of those opened to them."""
+        index, span = self.index, (self.capture.first_ns, self.capture.last_ns)
+        chosen = (index.outbound != inbound) & self.facts.opened[index.flow]
+        flow, outbound = index.flow[chosen], index.outbound[chosen]
+        first = np.concatenate([[0], np.cumsum(chosen)])[index.first]
+        starts = self.facts.start_ns[flow]
+        spells = [
+            (number, first[number] + spell.first, first[number] + spell.stop, spell.base_per_s)
+            for number in bursts.candidates(starts, first).tolist()
+            for spell in bursts.find(starts[first[number] : first[number + 1]], span)
+        ]
+        begins, stops = (np.array([spell[i] for spell in spells], np.int64) for i in (1, 2))
+        return [
+            Burst(
+                host=self.host_names[number],
+                inbound=inbound,
+                start_s=self.since_start(starts[begin]),
+                end_s=self.since_start(starts[stop - 1]),
+                base_per_s=base_per_s,
+                share_of_connections=seen.flows / max(int(index.counts()[number]), 1),
+                share_of_bytes=seen.total_bytes / max(int(self.totals.ip_bytes[number]), 1),
+                features=seen,
+                classification=classify(seen),
+            )
+            for (number, begin, stop, base_per_s), seen in zip(
+                spells, self._features(flow, outbound, begins, stops), strict=True
+            )
+        ]
 
     @cached_property
     def scopes(self) -> dict[Scope, int]:

@@ -7,6 +7,7 @@ error. Heavy modules are imported by the commands that need them, so that `--hel
 import json
 import os
 import sys
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from peerburst import __version__
+from peerburst.capture import timing
 from peerburst.capture.errors import PeerburstError, SettingsError
 
 if TYPE_CHECKING:
@@ -85,6 +87,15 @@ Limit = Annotated[
 ]
 HostName = Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="The host to speak of; the busiest.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No warnings and no progress on stderr.")]
+
+
+def _keep_time(asked: bool) -> bool:
+    if asked:
+        timing.start()
+    return asked
+
+
+Timing = Annotated[bool, typer.Option("--timing", callback=_keep_time, help="Say on stderr how long each stage took.")]
 Progress = Annotated[When, typer.Option("--progress", help="Show how far reading is, on stderr.")]
 Output = Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="Write here instead of stdout.")]
 
@@ -170,6 +181,7 @@ def analyze(
     count: Count = None,
     quiet: Quiet = False,
     progress: Progress = When.auto,
+    timing: Timing = False,
 ) -> None:
     """Say how many connections each host held, and what they were.
 
@@ -205,6 +217,7 @@ def report(
     count: Count = None,
     quiet: Quiet = False,
     progress: Progress = When.auto,
+    timing: Timing = False,
 ) -> None:
     """Write a folder with six pictures, the verdict and the numbers.
 
@@ -236,6 +249,7 @@ def flows(
     count: Count = None,
     quiet: Quiet = False,
     progress: Progress = When.auto,
+    timing: Timing = False,
 ) -> None:
     """Write every flow, with the names of Zeek's conn.log."""
     analysis = _open(
@@ -262,6 +276,7 @@ def timeline(
     count: Count = None,
     quiet: Quiet = False,
     progress: Progress = When.auto,
+    timing: Timing = False,
 ) -> None:
     """Write a host's count over time.
 
@@ -340,7 +355,9 @@ def with_command(arguments: list[str]) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; answers the exit code."""
     try:
-        return _run(with_command(sys.argv[1:] if arguments is None else arguments))
+        code = _run(with_command(sys.argv[1:] if arguments is None else arguments))
+        _say_times()
+        return code
     except PeerburstError as error:
         _say(str(error))
         return USAGE if isinstance(error, SettingsError) else COULD_NOT
@@ -354,6 +371,20 @@ def main(arguments: list[str] | None = None) -> int:
     except MemoryError:
         _say("not enough memory for this capture; read a part of it with -c")
         return COULD_NOT
+
+
+def _say_times() -> None:
+    """Where the time went, if anybody asked."""
+    watch = timing.running()
+    if watch is None:
+        return
+    whole = time.perf_counter() - watch.began
+    print(f"{'stage':10} {'seconds':>8} {'packets/s':>14}", file=sys.stderr)
+    for name, seconds in (*watch.seconds.items(), ("whole run", whole)):
+        rate = f"{watch.packets / seconds:14,.0f}" if seconds else f"{'':14}"
+        print(f"{name:10} {seconds:8.3f} {rate}", file=sys.stderr)
+    print("Reading, records and decoding run beside flows, in a thread of their own.", file=sys.stderr)
+    timing.stop()
 
 
 def _run(arguments: list[str]) -> int:

@@ -1,9 +1,14 @@
 """The analysis as one JSON object: stable keys, plain numbers, no NaN."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from peerburst import __version__
-from peerburst.analysis.result import Analysis, Burst, Host, ModelPeak
+from peerburst.analysis.concurrency import NEVER_CROSSED, Concurrency
+from peerburst.analysis.result import Analysis, Burst
 from peerburst.capture.status import Status
 
 SCHEMA = "peerburst/analysis/1"
@@ -13,29 +18,54 @@ def _seconds(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
 
 
-def _peak(peak: ModelPeak) -> dict[str, Any]:
-    return {
-        "peak": peak.peak,
-        "peak_at_s": _seconds(peak.peak_at_s),
-        "talking_at_peak": peak.talking,
-        "lingering_at_peak": peak.lingering,
-        "crossed_at_s": {str(limit): _seconds(at) for limit, at in peak.crossed_at_s.items()},
-        "above_s": {str(limit): _seconds(length) for limit, length in peak.above_s.items()},
-    }
+def _peaks(counted: Concurrency, numbers: npt.NDArray[np.int64], first_ns: int) -> Iterator[dict[str, Any]]:
+    """What one model says of each of the hosts."""
+    limits = [str(limit) for limit in counted.limits]
+    peak, talking = counted.peak[numbers], counted.talking_at_peak[numbers]
+    crossed_at, above_ns = counted.crossed_at[numbers], counted.above_ns[numbers]
+    # Most hosts stay below every limit, and for them the same is said.
+    below: tuple[dict[str, Any], dict[str, Any]] = dict.fromkeys(limits), dict.fromkeys(limits, 0.0)
+    columns = (peak, counted.peak_at[numbers], talking, peak - talking, (crossed_at != NEVER_CROSSED).any(axis=1))
+    for i, (most, at, talks, lingers, over) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        crossed, above = below
+        if over:
+            instants = [
+                None if ns == NEVER_CROSSED else round((ns - first_ns) / 1e9, 6) for ns in crossed_at[i].tolist()
+            ]
+            crossed = dict(zip(limits, instants, strict=True))
+            above = {limit: round(ns / 1e9, 6) for limit, ns in zip(limits, above_ns[i].tolist(), strict=True)}
+        yield {
+            "peak": most,
+            "peak_at_s": round((at - first_ns) / 1e9, 6) if most else None,
+            "talking_at_peak": talks,
+            "lingering_at_peak": lingers,
+            "crossed_at_s": crossed,
+            "above_s": above,
+        }
 
 
-def _host(host: Host, at_least: bool) -> dict[str, Any]:
-    return {
-        "host": host.name,
-        "flows": host.flows,
-        "peers": host.peers,
-        "ip_bytes": host.ip_bytes,
-        "class": host.classification.label.value,
-        "at_least": at_least,
-        "is_server": host.is_server,
-        "inbound_peak": host.inbound_peak,
-        "models": {name: _peak(peak) for name, peak in host.models.items()},
-    }
+def _hosts(analysis: Analysis) -> Iterator[dict[str, Any]]:
+    """All hosts, the busiest first: model by model, for there may be many thousands of them."""
+    analysis.measure_models()
+    ranked = np.array(analysis.ranked, np.int64)
+    names = [model.name for model in analysis.models]
+    peaks = [_peaks(analysis.counted(model), ranked, analysis.capture.first_ns) for model in analysis.models]
+    inbound = analysis.concurrency(analysis.models[0], inbound=True).peak[ranked] if names else np.zeros(0, np.int64)
+    totals = analysis.totals
+    columns = (ranked, analysis.index.counts()[ranked], totals.peers[ranked], totals.ip_bytes[ranked], inbound)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    for (number, flows, peers, ip_bytes, inbound_peak), models in zip(rows, zip(*peaks, strict=True), strict=True):
+        yield {
+            "host": analysis.host_names[number],
+            "flows": flows,
+            "peers": peers,
+            "ip_bytes": ip_bytes,
+            "class": analysis.host_class(number).value,
+            "at_least": analysis.at_least(number),
+            "is_server": analysis.is_server(number),
+            "inbound_peak": inbound_peak,
+            "models": dict(zip(names, models, strict=True)),
+        }
 
 
 def _burst(burst: Burst) -> dict[str, Any]:
@@ -79,6 +109,6 @@ def document(analysis: Analysis) -> dict[str, Any]:
             "drops": capture.drops,
             "warnings": list(capture.warnings),
         },
-        "hosts": [_host(host, analysis.at_least(analysis.host_number(host.name))) for host in analysis.hosts],
+        "hosts": list(_hosts(analysis)),
         "bursts": [_burst(burst) for burst in analysis.bursts],
     }

@@ -12,6 +12,7 @@ from peerburst.analysis.figures import sheet
 from peerburst.analysis.result import Analysis
 from peerburst.analysis.wording import one_line
 from peerburst.capture.errors import SettingsError
+from peerburst.capture.timing import stage
 from peerburst.document import document
 
 PAGE = """<!DOCTYPE html>
@@ -64,7 +65,8 @@ def write(analysis: Analysis, folder: str | os.PathLike[str], host: str, limit: 
     except OSError as error:
         raise SettingsError(f"{place} cannot be written: {error.strerror or error}") from error
     for name in pictures.NAMES:
-        figure = pictures.figure(analysis, name, host, model=analysis.models[0].name, limit=limit)
-        sheet.save(figure, place / f"{name}.png")
+        with stage("figures"):
+            figure = pictures.figure(analysis, name, host, model=analysis.models[0].name, limit=limit)
+            sheet.save(figure, place / f"{name}.png")
         files.append(place / f"{name}.png")
     return files

@@ -52,8 +52,8 @@ def _head(results: Found) -> str:
         "# Benchmarks",
         "",
         _fill(
-            f"Made by `make bench` on {machine['made']}: {machine['system']}, Python {machine['python']}. Each number is"
-            f" the median of {machine['runs']} runs in which the programs took turns, after one that was thrown away;"
+            f"Made by `make bench` on {machine['made']}: {machine['system']}, Python {machine['python']}. Each number"
+            f" is the median of {machine['runs']} runs in which the programs took turns, after one that was thrown away;"
             " files are in the page cache, memory is the most a process held. Compare within this page, not across"
             " machines. `python bench/quick.py` gives the one ratio to watch while changing code, in half a minute."
         ),
@@ -193,9 +193,8 @@ def _long(found: Found) -> str:
         cost = part["cost"]
         if cost:
             each = cost["processor_s"] / part["packets"] * 1e9
-            lines.append(
-                f"| {name} | {cost['seconds']:.1f} | {cost['processor_s']:.1f} | {each:.0f} | {cost['peak_mb']:.0f} MB |"
-            )
+            seconds = f"{cost['seconds']:.1f} | {cost['processor_s']:.1f}"
+            lines.append(f"| {name} | {seconds} | {each:.0f} | {cost['peak_mb']:.0f} MB |")
     lines += ["", "The maker of the packets shares the processors, so their seconds are what counts here."]
     return "\n".join(lines) + "\n"
 

@@ -825,7 +825,8 @@ class FlowTable:
         return self._flows(is_last=False)
 
     def finish(self) -> Flows:
-        """The flows and segments of a table that gets no more packets: what it no longer needs goes as it is copied."""
+        """The flows and segments of a table that gets no more packets: what it no longer needs goes first."""
+        self._slots, self._words, self._lines = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, LINE)
         return self._flows(is_last=True)
 
     def _flows(self, *, is_last: bool) -> Flows:

@@ -62,7 +62,8 @@ def grown(array: npt.NDArray[Any], wanted: int) -> npt.NDArray[Any]:
 
 def give_back(array: npt.NDArray[Any], rows: int) -> None:
     """Let the system have the memory of the first rows of a `roomy` array, which nobody reads again."""
-    room = array.base.obj if isinstance(array.base, memoryview) else None
+    base: Any = array.base  # a view of the mapping, which numpy's types do not tell
+    room = base.obj if isinstance(base, memoryview) else None
     octets = rows * array.itemsize // LARGE_PAGE * LARGE_PAGE
     if isinstance(room, mmap.mmap) and octets and hasattr(mmap, "MADV_DONTNEED"):
         room.madvise(mmap.MADV_DONTNEED, 0, octets)

@@ -15,6 +15,7 @@ from peerburst.capture.kernels import announce_first_compile, mark_compiled
 from peerburst.capture.merge import in_time_order
 from peerburst.capture.source import PacketSource
 from peerburst.capture.status import Status
+from peerburst.capture.timing import count_packets, stage
 
 BATCHES_AHEAD = 4  # decoded while the table takes in those before
 
@@ -86,7 +87,8 @@ def read(
         for _source, packets in ahead(in_time_order(paths, open_source), BATCHES_AHEAD):
             wanted = packets if most_packets is None else packets[: most_packets - table.packets]
             if wanted.size:
-                table.add(wanted)
+                with stage("flows"):
+                    table.add(wanted)
             if most_packets is not None and table.packets >= most_packets:
                 break
             if progress is not None:
@@ -95,9 +97,12 @@ def read(
     except KeyboardInterrupt:
         interrupted.append("reading was interrupted; what follows is of the part that was read")
     mark_compiled()
+    with stage("flows"):
+        flows = table.finish()
+    count_packets(table.packets)
     return Capture(
         paths=tuple(paths),
-        flows=table.finish(),
+        flows=flows,
         packets=table.packets,
         statuses={status: int(table.statuses[status]) for status in Status},
         first_ns=table.first_ns or 0,

@@ -11,6 +11,7 @@ from peerburst.capture.errors import CaptureError
 from peerburst.capture.packets import FRAME, PACKET, decode
 from peerburst.capture.rarelink import RARE
 from peerburst.capture.streams import CutShort, Octets, open_stream
+from peerburst.capture.timing import stage
 
 WINDOW = 1 << 22  # octets held at a time
 BATCH = 4096  # packets at a time: their rows stay in a core's second-level cache
@@ -75,15 +76,19 @@ class PacketSource:
     def batches(self) -> Iterator[npt.NDArray[np.void]]:
         """PACKET rows, up to BATCH at a time; each yielded array is new and the caller's to keep."""
         while True:
-            count = self._walk()
+            with stage("records"):
+                count = self._walk()
             if count:
                 packets = np.empty(count, PACKET)
-                self._decode(count, packets)
+                with stage("decode"):
+                    self._decode(count, packets)
                 self._last_ns = int(packets["ts"][-1])
                 self.octets_read = self._octets.offset
                 yield packets
-            elif not self._advance():
-                return
+                continue
+            with stage("read"):
+                if not self._advance():
+                    return
 
     def _decode(self, count: int, packets: npt.NDArray[np.void]) -> None:
         octets, frames = self._octets.window, self._frames

@@ -1,0 +1,47 @@
+"""Sorting inside kernels: many short runs of one array, each nearly in order or of no order at all."""
+
+from peerburst.capture.kernels import part
+
+SHORT = 16  # runs this short are sorted by insertion
+
+
+@part
+def sort_run(values, low, high, spare):  # type: ignore[no-untyped-def]
+    """Sort values[low:high] in place; `spare` has room for as many values.
+
+    A merge sort: no order of the input makes it slow, and parts that are in order already are not merged.
+    """
+    for begin in range(low, high, SHORT):
+        for i in range(begin + 1, min(begin + SHORT, high)):
+            value, j = values[i], i
+            while j > begin and values[j - 1] > value:
+                values[j] = values[j - 1]
+                j -= 1
+            values[j] = value
+    width = SHORT
+    while width < high - low:
+        for begin in range(low, high - width, 2 * width):
+            middle, end = begin + width, min(begin + 2 * width, high)
+            if values[middle - 1] > values[middle]:
+                _merge(values, begin, middle, end, spare)
+        width *= 2
+
+
+@part
+def _merge(values, begin, middle, end, spare):  # type: ignore[no-untyped-def]
+    """Merge two neighbouring runs that are in order."""
+    left = middle - begin
+    for i in range(left):
+        spare[i] = values[begin + i]
+    i, j, k = 0, middle, begin
+    while i < left and j < end:
+        # Without a branch: which side is next cannot be foretold.
+        right = values[j] < spare[i]
+        values[k] = values[j] if right else spare[i]
+        j += right
+        i += not right
+        k += 1
+    while i < left:
+        values[k] = spare[i]
+        i += 1
+        k += 1
