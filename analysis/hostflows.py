@@ -43,6 +43,7 @@ class FlowFacts:
     answered: Bools  # the responder sent something other than a refusal
     refused: Bools  # all that came back was an RST
     half_open: Bools  # the originator sent a SYN and never went on with the handshake
+    mute: Bools  # nothing was said: TCP without data from either end, else nothing came back
     opened: Bools  # its beginning was seen: not a TCP flow met mid-stream, not an ICMP error
 
 
@@ -67,6 +68,7 @@ def flow_facts(flows: Flows) -> FlowFacts:
     went_on = np.zeros(row.size, np.bool_)
     for letter in (LETTER_ACK, LETTER_DATA, LETTER_FIN):
         went_on |= sent_letter(row, letter, orig_is_a)
+    data = sent_letter(row, LETTER_DATA, orig_is_a) | sent_letter(row, LETTER_DATA, ~orig_is_a)
     begun = sent_letter(row, LETTER_SYN, orig_is_a) | sent_letter(row, LETTER_SYNACK, ~orig_is_a)
     icmp_type = row["icmp"] >> 8
     is_error = ((row["proto"] == PROTO_ICMP) & np.isin(icmp_type, (3, 4, 5, 11, 12))) | (
@@ -83,6 +85,7 @@ def flow_facts(flows: Flows) -> FlowFacts:
         answered=answered,
         refused=is_tcp & reset & ~answers,
         half_open=is_tcp & sent_letter(row, LETTER_SYN, orig_is_a) & ~went_on,
+        mute=np.where(is_tcp, ~data, ~answered),
         opened=np.where(is_tcp, begun, ~is_error),
     )
 
