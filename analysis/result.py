@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis import bursts, concurrency, entries, features, hostflows, kinds
+from peerburst.analysis import bursts, concurrency, entries, features, hostflows, kinds, programs
 from peerburst.analysis.addresses import Ends, Scope, classify_ends
 from peerburst.analysis.classify import LEAST_OUTCOMES, BurstClass, Classification, classify, label
 from peerburst.analysis.concurrency import DEFAULT_LIMITS, Concurrency, Steps
@@ -18,6 +18,7 @@ from peerburst.analysis.features import Features
 from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.internet import PROTO_TCP
+from peerburst.capture.live.sightings import Sightings
 from peerburst.capture.read import Capture
 from peerburst.capture.timing import stage
 
@@ -92,12 +93,14 @@ class Analysis:
         local_nets: Sequence[str] | None = None,
         limits: Sequence[int] = DEFAULT_LIMITS,
         include_lan: bool = False,
+        sightings: Sightings | None = None,
     ) -> None:
         self.capture = capture
         self.models = list(models) if models is not None else [load(name) for name in DEFAULT_MODELS]
         self.limits = tuple(sorted(set(limits)))
         self.include_lan = include_lan
         self._local_nets = local_nets
+        self._sightings = sightings  # None: those kept beside the captures
         self._concurrency: dict[tuple[str, bool], Concurrency] = {}
         self._counted: dict[str, Concurrency] = {}
 
@@ -353,11 +356,27 @@ class Analysis:
         return {scope: int(counts[scope]) for scope in Scope}
 
     @cached_property
+    def programs(self) -> tuple[npt.NDArray[np.int32], list[str]] | None:
+        """(code per flow, program names by code), None where no sockets were watched; see `programs.attribute`."""
+        seen = programs.sightings_beside(self.capture.paths) if self._sightings is None else self._sightings
+        return programs.attribute(self.capture.flows, self.ends, seen) if seen.seen else None
+
+    def flows_by_program(self) -> dict[str, int]:
+        """How many flows each program had, the most first; those of no known program under the empty name."""
+        if self.programs is None:
+            return {}
+        codes, names = self.programs
+        counts = np.bincount(codes, minlength=len(names)).tolist()
+        return {
+            names[code]: counts[code] for code in sorted(range(len(names)), key=lambda c: -counts[c]) if counts[code]
+        }
+
+    @cached_property
     def flows(self) -> "pd.DataFrame":
         """One row per flow; see `tables.flows_table`."""
         from peerburst.analysis import tables  # pandas costs half a second: only who asks for a table pays
 
-        return tables.flows_table(self.capture.flows, self.facts, self.ends, self.kinds)
+        return tables.flows_table(self.capture.flows, self.facts, self.ends, self.kinds, self.programs)
 
     def community_ids(self) -> list[str | None]:
         """Community ID v1 per flow, aligned with `flows`."""

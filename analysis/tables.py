@@ -140,11 +140,18 @@ def _instants(ns: npt.NDArray[np.int64]) -> pd.Series[pd.Timestamp]:
     return pd.Series(stamps).dt.tz_localize("UTC")
 
 
-def flows_table(flows: Flows, facts: FlowFacts, ends: Ends, kinds: npt.NDArray[np.uint8]) -> pd.DataFrame:
+def flows_table(
+    flows: Flows,
+    facts: FlowFacts,
+    ends: Ends,
+    kinds: npt.NDArray[np.uint8],
+    programs: tuple[npt.NDArray[np.int32], list[str]] | None = None,
+) -> pd.DataFrame:
     """One row per flow, in the order they began being seen.
 
     `ts` is the first packet (UTC), `duration` seconds to the last; bytes are of the IP length field. `established`,
-    `closing` (first FIN or RST) and `closed` (both FINs acknowledged, or RST) are instants of TCP flows.
+    `closing` (first FIN or RST) and `closed` (both FINs acknowledged, or RST) are instants of TCP flows. `process` is
+    there where sockets were watched: code per flow, then names.
     """
     row, orig_is_a = flows.row, facts.orig_is_a
     n = row.size
@@ -159,7 +166,7 @@ def flows_table(flows: Flows, facts: FlowFacts, ends: Ends, kinds: npt.NDArray[n
     names = [PROTOCOL_NAMES.get(p, str(p)) for p in protocols]
     is_tcp = row["proto"] == PROTO_TCP
     local_a, local_b = ends.host_a >= 0, ends.host_b >= 0
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "ts": _instants(facts.start_ns),
             "duration": (facts.last_ns - facts.start_ns) / 1e9,
@@ -183,6 +190,9 @@ def flows_table(flows: Flows, facts: FlowFacts, ends: Ends, kinds: npt.NDArray[n
             "closed": _instants(row["closed"]),
         }
     )
+    if programs is not None:
+        table["process"] = _category(*programs)
+    return table
 
 
 def community_ids(flows: Flows, table: pd.DataFrame) -> list[str | None]:

@@ -58,6 +58,11 @@ class TimelineFormat(StrEnum):
     jsonl = "jsonl"
 
 
+class LiveFormat(StrEnum):
+    plain = "plain"
+    jsonl = "jsonl"
+
+
 class When(StrEnum):
     auto = "auto"
     on = "on"
@@ -312,6 +317,120 @@ def synth(
         )
 
 
+@app.command()
+def live(
+    interface: Annotated[
+        list[str] | None, typer.Option("-i", "--interface", metavar="IFACE", help="Listen here; repeatable.")
+    ] = None,
+    list_interfaces: Annotated[bool, typer.Option("-D", "--list-interfaces", help="List interfaces and exit.")] = False,
+    filter: Annotated[
+        str, typer.Option("-f", "--filter", metavar="BPF", help="Capture only what this lets through.")
+    ] = "",
+    snaplen: Annotated[
+        int | None, typer.Option("-s", "--snaplen", metavar="OCTETS", help="Keep so much of a packet; 0 is all.")
+    ] = None,
+    promiscuous: Annotated[
+        bool, typer.Option("--promiscuous/-p", help="Take packets that are not for this machine too.")
+    ] = False,
+    buffer: Annotated[int | None, typer.Option("-B", "--buffer", metavar="MIB", help="The capture buffer.")] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option("-a", "--stop", metavar="WHEN", help="duration:S, packets:N or filesize:KB; repeatable."),
+    ] = None,
+    read: Annotated[
+        str | None, typer.Option("-r", "--read", metavar="FILE", help="Follow a growing capture; - is stdin.")
+    ] = None,
+    write: Annotated[
+        str | None, typer.Option("-w", "--write", metavar="FILE", help="Keep packets in a .pcapng or .pcapng.zst.")
+    ] = None,
+    ring: Annotated[
+        list[str] | None, typer.Option("-b", "--ring", metavar="WHEN", help="With -w: filesize:KB, files:N.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="DIR", help="Write a report there at the end.")
+    ] = None,
+    host: HostName = None,
+    model: Model = None,
+    limit: Limit = None,
+    local_net: LocalNet = None,
+    include_lan: IncludeLan = False,
+    inner: Inner = False,
+    alert: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--alert", metavar="N", help="Tell when a host holds N; repeatable (80 % of the limit, and above)."
+        ),
+    ] = None,
+    on_alert: Annotated[
+        str | None, typer.Option("--on-alert", metavar="COMMAND", help="Start this then; it finds PEERBURST_HOST, ...")
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="A line a second instead of the screen.")] = False,
+    format: Annotated[LiveFormat | None, typer.Option("--format", help="jsonl: an object a second.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Count connections as they happen, and say the verdict at the end.
+
+    Exit code 3 if an alert came.
+    """
+    from peerburst import listening
+
+    if list_interfaces:
+        print("\n".join(listening.interface_lines()))
+        return
+    if read is not None and (interface or filter or snaplen is not None or promiscuous or buffer is not None):
+        raise typer.BadParameter("-r reads a capture; -i, -f, -s, -p and -B are for interfaces")
+    from peerburst.capture.live import options
+    from peerburst.opening import Settings
+
+    names = () if read is not None else tuple(interface or [listening.default_name()])
+    shown = listening.Show(format.value) if format is not None else listening.Show.PLAIN if plain else None
+    code = listening.listen(
+        listening.Wanted(
+            settings=Settings(
+                models=tuple(model or ()),
+                limits=_limits(limit),
+                local_nets=tuple(local_net) if local_net else None,
+                include_lan=include_lan,
+                follow_tunnels=inner,
+            ),
+            interfaces=names,
+            read=read,
+            options=None
+            if read is not None
+            else options.CaptureOptions(
+                names,
+                filter,
+                options.HEADERS_ONLY if snaplen is None else snaplen,
+                promiscuous,
+                options.BUFFER_MIB if buffer is None else buffer,
+            ),
+            stops=options.parse_stops(stop or ()),
+            rotation=options.parse_rotation(ring or ()),
+            write=write,
+            output=output,
+            host=host,
+            alerts=tuple(alert or ()),
+            on_alert=on_alert,
+            show=shown,
+            quiet=quiet,
+        )
+    )
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what a live capture needs here, and what to do where something is missing."""
+    from peerburst import doctor as report
+    from peerburst.capture.live.doctor import examine
+
+    findings = examine()
+    print("\n".join(report.lines(findings)))
+    if not report.is_well(findings):
+        raise typer.Exit(COULD_NOT)
+
+
 @gateways_app.command("list")
 def list_gateways() -> None:
     """List the models that come with peerburst."""
@@ -341,7 +460,7 @@ def _main(
         raise typer.Exit
 
 
-COMMANDS = ("analyze", "report", "flows", "timeline", "synth", "gateways")
+COMMANDS = ("analyze", "report", "flows", "timeline", "live", "synth", "doctor", "gateways")
 OWN_OPTIONS = ("-h", "--help", "-V", "--version", "--install-completion", "--show-completion")
 
 

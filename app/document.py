@@ -107,6 +107,7 @@ def document(analysis: Analysis) -> dict[str, Any]:
             "statuses": {status.name.lower(): capture.statuses[status] for status in Status},
             "scopes": {scope.name.lower(): count for scope, count in analysis.scopes.items()},
             "drops": capture.drops,
+            **({"programs": programs} if (programs := analysis.flows_by_program()) else {}),
             "warnings": list(capture.warnings),
         },
         "hosts": list(_hosts(analysis)),

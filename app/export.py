@@ -65,7 +65,8 @@ def flows_frame(analysis: Analysis) -> pd.DataFrame:
     """The flows with the columns of an export; instants that never came are empty."""
     frame = analysis.flows.copy(deep=False)
     frame["community_id"] = pd.array(analysis.community_ids(), dtype="string")
-    frame["process"] = pd.array([None] * len(frame), dtype="string")  # what a live capture would have recorded
+    known = frame["process"].astype("string") if "process" in frame else pd.Series(pd.NA, frame.index, "string")
+    frame["process"] = known.mask(known == "")  # only where sockets were watched
     return frame[list(EXPORTED)]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from peerburst.analysis import entries
 from peerburst.analysis.concurrency import DEFAULT_LIMIT, DEFAULT_LIMITS
-from peerburst.analysis.gateways import DEFAULT_MODELS, load
+from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
 from peerburst.analysis.result import Analysis
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flowtable import segment_gaps_ns
@@ -58,14 +58,20 @@ def _warming() -> Iterator[None]:
         beside.wait()
 
 
-def analyse(paths: Sequence[str], settings: Settings, progress: Callable[[Progress], None] | None = None) -> Analysis:
-    """Read captures as one stream and prepare the answers."""
+def models_of(settings: Settings) -> list[GatewayModel]:
+    """The models to count under, the headline model first; raises SettingsError if one or a limit makes no sense."""
     models = [load(name) for name in settings.models or DEFAULT_MODELS]
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         raise SettingsError(f"a gateway model is named twice in {', '.join(names)}")
     if any(limit < 1 for limit in settings.limits):
         raise SettingsError("a limit must be at least 1 connection")
+    return models
+
+
+def analyse(paths: Sequence[str], settings: Settings, progress: Callable[[Progress], None] | None = None) -> Analysis:
+    """Read captures as one stream and prepare the answers."""
+    models = models_of(settings)
     if settings.most_packets is not None and settings.most_packets < 1:
         raise SettingsError("the number of packets to read must be at least 1")
     with _warming():

@@ -75,6 +75,8 @@ def print_analysis(analysis: Analysis, host: Host | None, limit: int, out: Conso
     out.print(Text(verdict.packets_sentence(analysis)))
     if (left_out := verdict.left_out_sentence(analysis)) is not None:
         out.print(Text(left_out))
+    if (programs := verdict.programs_sentence(analysis)) is not None:
+        out.print(Text(programs))
     for hint in verdict.hints(analysis):
         out.print(Text(hint, "yellow"))
     if host is None:

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 from peerburst.analysis.addresses import Scope
 from peerburst.analysis.result import Analysis, Burst, Host
-from peerburst.analysis.wording import clock, counted, number, share, size, span
+from peerburst.analysis.wording import clock, counted, number, one_line, share, size, span
 from peerburst.capture.status import LABELS, Status
+
+MOST_PROGRAMS = 8
 
 CLASS_WORDS = {
     "p2p-sync": "a peer-to-peer program coming online: many small exchanges",
@@ -108,6 +110,17 @@ def left_out_sentence(analysis: Analysis) -> str | None:
         if analysis.scopes[scope] and not (scope is Scope.LAN and analysis.include_lan)
     ]
     return f"Left out of the counts: {', '.join(left)}." if left else None
+
+
+def programs_sentence(analysis: Analysis) -> str | None:
+    """Which programs the flows belong to, where sockets were watched."""
+    flows = analysis.flows_by_program()
+    if not flows:
+        return None
+    named = [f"{one_line(name)} {counted(count, 'flow')}" for name, count in flows.items() if name]
+    more = f", {counted(len(named) - MOST_PROGRAMS, 'more program')}" if len(named) > MOST_PROGRAMS else ""
+    unknown = f"; {counted(flows[''], 'flow')} of no known program" if flows.get("") else ""
+    return f"Programs: {', '.join(named[:MOST_PROGRAMS]) or 'none is known'}{more}{unknown}."
 
 
 def hints(analysis: Analysis) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Live capture: packets as they come, and which programs they belong to."""

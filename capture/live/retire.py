@@ -1,0 +1,77 @@
+"""Taking flows out of a table, so that a session of days needs no more memory than its live flows.
+
+All that touches the inside of a `FlowTable` from outside is here.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from peerburst.capture.flowtable import CLOSED, FIRST_CAPACITY, FLOWS, LINES, SEED, SEGMENTS, FlowTable, rehash
+from peerburst.capture.tcptrack import LINE
+
+Bools = npt.NDArray[np.bool_]
+
+
+def _with_room(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """The rows at the head of an array that has room for half as many more."""
+    out = np.zeros(max(rows.size + rows.size // 2, FIRST_CAPACITY), rows.dtype)
+    _raw(out)[: rows.size] = _raw(rows)
+    return out
+
+
+def _raw(rows: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """The same rows as words: numpy copies a record's named fields only, and a LINE holds SIDEs between its own."""
+    return rows.view(np.uint64).reshape(rows.size, rows.dtype.itemsize // 8)
+
+
+def heirs_kept(successor: npt.NDArray[np.int32], kept: Bools) -> Bools:
+    """`kept`, and the flows that took over a 5-tuple from a kept one: it must not pass for the tuple's owner again."""
+    kept = kept.copy()
+    while True:
+        heirs = successor[kept]
+        missing = heirs[heirs >= 0]
+        missing = missing[~kept[missing]]
+        if not missing.size:
+            return kept
+        kept[missing] = True
+
+
+def compact(table: FlowTable, kept: Bools) -> None:
+    """Forget the flows (one element each) that are not kept; the others move together, in order.
+
+    Of a kept flow its successor must be kept too (`heirs_kept`).
+    """
+    count, closed = int(table._gauge[FLOWS]), int(table._gauge[SEGMENTS])
+    number = np.cumsum(kept, dtype=np.int32) - np.int32(1)
+    row = table._row[:count][kept]
+    followed = row["successor"] >= 0
+    row["successor"][followed] = number[row["successor"][followed]]
+    segments = table._segments[:closed]
+    segments = segments[kept[segments["flow"]]]
+    segments["flow"] = number[segments["flow"]]
+    words = table._words[:count][kept]
+    has_line = words >= 0
+    lines = _raw(table._lines)[words[has_line]].view(LINE).ravel()
+    words[has_line] = np.arange(lines.size)
+    table._row, table._segments, table._lines = _with_room(row), _with_room(segments), _with_room(lines)
+    table._words = np.zeros(table._row.size, np.int64)
+    table._words[: words.size] = words
+    table._gauge[FLOWS], table._gauge[SEGMENTS], table._gauge[LINES] = row.size, segments.size, lines.size
+    table._slots = np.full(1 << (2 * table._row.size - 1).bit_length(), -1, np.int32)
+    with np.errstate(over="ignore"):
+        rehash(table._row, row.size, table._slots, np.uint64(table._gauge[SEED]))
+
+
+def flow_count(table: FlowTable) -> int:
+    """How many flows the table holds."""
+    return int(table._gauge[FLOWS])
+
+
+def rows_of(table: FlowTable, first: int) -> npt.NDArray[np.void]:
+    """The rows from number `first` on, without gathering segments; a view."""
+    return table._row[first : int(table._gauge[FLOWS])]
+
+
+def mark_closed(table: FlowTable, numbers: npt.NDArray[np.int64]) -> None:
+    """Say of these flows what was known of the 5-tuple before it was forgotten: that TCP had closed."""
+    table._row["flags"][numbers] |= np.uint8(CLOSED)

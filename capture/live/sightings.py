@@ -1,0 +1,188 @@
+"""Sightings: which process held which socket when; kept beside a capture, one JSON object a line.
+
+`FILE.sockets.jsonl` holds lines of three kinds: `{"id": ..., ...}`, a sighting (the last line of an id wins);
+`{"addresses": [...]}`, the machine's own addresses; and `{"polled_ns": ...}`, an instant at which every sighting that
+had not ended was still there. It is written by whole lines, so that a program that is killed loses no more than what
+came since its last poll, and at worst leaves a line cut short, which the reader passes over.
+"""
+
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+SUFFIX = ".sockets.jsonl"
+COMPRESSED = (".zst", ".gz", ".lz4")
+# What ring buffers add to a name before its ending: dumpcap's NAME_00001_20260131235959.pcapng.
+RING_NUMBER = re.compile(r"_\d{5}_\d{14}(?=\.|$)")
+
+# A sighting takes about 300 octets and is written twice, when it begins and when it ends: 64 MiB are 100,000 of them.
+MOST_OCTETS = 64 << 20
+MOST_SIGHTINGS = 100_000
+LONGEST_NAME, LONGEST_PROGRAM = 64, 256
+ALWAYS_NS = -(1 << 62)  # before any packet
+STILL_NS = 1 << 62  # after any packet
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One socket in the hands of one process. Instants are nanoseconds since the epoch, the clock of the packets.
+
+    The socket was there from `first_seen_ns` to `last_seen_ns`, and not yet at `absent_ns` (ALWAYS_NS: at no poll
+    was it absent), and no longer at `gone_ns` (STILL_NS: it was still open). Sockets of processes that cannot be seen
+    have a pid of 0 and no name. An ICMP socket's identifier stands in place of its port.
+    """
+
+    id: int
+    protocol: int  # IP protocol number
+    local: str  # 0.0.0.0 or :: of a socket that serves all addresses
+    local_port: int
+    remote: str  # empty: not connected
+    remote_port: int
+    v6_only: bool  # a socket at :: that does not serve IPv4
+    pid: int
+    name: str
+    program: str  # path of the executable, or the first word of the command line
+    uid: int  # -1: the system does not say
+    first_seen_ns: int
+    last_seen_ns: int
+    absent_ns: int
+    gone_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """What a poller saw: sightings in no order, and the machine's own addresses."""
+
+    seen: tuple[Sighting, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+def clean(text: str, longest: int) -> str:
+    """A name that a process chose for itself, made safe to print: one line, no control characters, not endless."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:longest]).strip()
+
+
+def side_file(capture: str | Path) -> Path:
+    """Where the sightings of a capture are kept; compression and a ring buffer's number change nothing."""
+    path = Path(capture)
+    name = path.name
+    for ending in COMPRESSED:
+        name = name.removesuffix(ending)
+    return path.with_name(RING_NUMBER.sub("", name) + SUFFIX)
+
+
+class SideFile:
+    """A side file that is being written. Raises OSError as files do; `most_octets` bounds its size, nearly."""
+
+    def __init__(self, path: Path, most_octets: int = MOST_OCTETS) -> None:
+        self._path = path
+        self._most = most_octets
+        self._file = path.open("wb", buffering=0)
+        self._octets = 0
+        self._lines: list[bytes] = []
+
+    def add(self, sighting: Sighting) -> None:
+        self._lines.append(_line(asdict(sighting)))
+
+    def add_addresses(self, addresses: Iterable[str]) -> None:
+        self._lines.append(_line({"addresses": sorted(addresses)}))
+
+    def flush(self, polled_ns: int) -> None:
+        """Write what was added, and that all sightings without an end were there at `polled_ns`."""
+        self._lines.append(_line({"polled_ns": polled_ns}))
+        octets, self._lines = b"".join(self._lines), []
+        written = self._file.write(octets)
+        self._octets += len(octets)
+        if written != len(octets):
+            raise OSError(f"{written} of {len(octets)} octets were written")
+
+    @property
+    def is_full(self) -> bool:
+        return self._octets > self._most
+
+    def rewrite(self, sightings: Sightings, polled_ns: int) -> None:
+        """Put these sightings in place of all that was written: a reader sees the old file or the new one."""
+        shorter = self._path.with_name(self._path.name + ".part")
+        self._file.close()
+        self._lines = [_line(asdict(sighting)) for sighting in sightings.seen]
+        self.add_addresses(sightings.addresses)
+        self._octets = 0
+        self._file = shorter.open("wb", buffering=0)
+        self.flush(polled_ns)
+        os.replace(shorter, self._path)
+        self._most = max(self._most, 2 * self._octets)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _line(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+
+
+# A file may come from anywhere: what is of another type or out of bounds is passed over.
+_BOUNDS = {"protocol": (0, 255), "local_port": (0, 65535), "remote_port": (0, 65535), "uid": (-1, 1 << 32)}
+_ANY_INSTANT = (ALWAYS_NS, STILL_NS)
+_TYPES = {field.name: field.type for field in fields(Sighting)}
+
+
+def _sighting(content: dict[str, Any]) -> Sighting | None:
+    """The sighting in a line, or None if it makes no sense."""
+    values: dict[str, Any] = {}
+    for name, kind in _TYPES.items():
+        value: Any = content.get(name)
+        least, most = _BOUNDS.get(name, _ANY_INSTANT)
+        if type(value) is not kind or (kind is int and not least <= value <= most):
+            return None
+        values[name] = value
+    for name, longest in (("name", LONGEST_NAME), ("program", LONGEST_PROGRAM), ("local", 64), ("remote", 64)):
+        values[name] = clean(values[name], longest)
+    return Sighting(**values)
+
+
+def _content(line: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def read_side_file(path: Path) -> Sightings:
+    """The sightings of a side file; lines that make no sense are passed over. Raises OSError if it cannot be read."""
+    by_id: dict[int, Sighting] = {}
+    addresses: dict[str, None] = {}
+    polled_ns = ALWAYS_NS
+    with path.open("rb") as file:
+        for line in file:
+            content = _content(line)
+            sighting = _sighting(content)
+            if sighting is not None:
+                by_id[sighting.id] = sighting
+            if type(content.get("polled_ns")) is int:
+                polled_ns = max(polled_ns, min(content["polled_ns"], STILL_NS))
+            listed = content.get("addresses")
+            if isinstance(listed, list):
+                addresses.update((clean(text, 64), None) for text in listed if isinstance(text, str))
+    seen = tuple(lasting(sighting, polled_ns) for sighting in by_id.values())
+    return Sightings(seen, tuple(addresses))
+
+
+def lasting(sighting: Sighting, polled_ns: int) -> Sighting:
+    """A sighting that has not ended was last seen at the latest poll."""
+    if sighting.gone_ns != STILL_NS or polled_ns <= sighting.last_seen_ns:
+        return sighting
+    return replace(sighting, last_seen_ns=polled_ns)
+
+
+def joined(parts: Iterable[Sightings]) -> Sightings:
+    """The sightings of several files as one."""
+    several = list(parts)
+    seen = itertools.chain.from_iterable(part.seen for part in several)
+    addresses = dict.fromkeys(itertools.chain.from_iterable(part.addresses for part in several))
+    return Sightings(tuple(seen), tuple(addresses))
