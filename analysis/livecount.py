@@ -158,12 +158,10 @@ class LiveCounts:
     ) -> dict[bool, concurrency.Concurrency]:
         """Peaks and crossings of the chosen entries, by whether they were opened from outside."""
         some = Entries(held.entry, np.where(chosen, held.host, -1).astype(np.int32), held.inbound, held.of_segment)
-        return {
-            inbound: concurrency.measure(
-                some, analysis.capture.flows, len(analysis.host_names), now_ns, (self.limit,), inbound=inbound
-            )
-            for inbound in (False, True)
-        }
+        opened, opened_to = concurrency.measure(
+            some, analysis.capture.flows, len(analysis.host_names), now_ns, (self.limit,)
+        )
+        return {False: opened, True: opened_to}
 
 
 def kinds_alive(look: Look, number: int) -> tuple[tuple[str, int], ...]:

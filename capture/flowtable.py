@@ -140,6 +140,7 @@ HASH_SHIFT = 32
 HASH_BITS = np.uint64(0x7FFFFFFF)
 NUMBER_BITS = 0xFFFFFFFF
 SLOTS_PER_FLOW = 2
+LEAST_SLOTS = 1 << 13
 
 # How many packets ahead a packet's slot, its flow's row and the flow's line are asked for: each needs what the one
 # before it brought. Half and twice these distances measured the same or worse.
@@ -758,7 +759,7 @@ class FlowTable:
     def __init__(self, gaps_ns: npt.NDArray[np.int64] | None = None) -> None:
         self._row = roomy(FLOW, FIRST_CAPACITY)
         self._segments = roomy(SEGMENT, FIRST_CAPACITY)
-        self._slots = np.full(SLOTS_PER_FLOW * FIRST_CAPACITY, FREE, np.int64)
+        self._slots = np.full(LEAST_SLOTS, FREE, np.int64)
         self._words = roomy(np.int64, FIRST_CAPACITY)
         self._lines = roomy(LINE, FIRST_CAPACITY)
         self._gauge = np.zeros(6, np.int64)

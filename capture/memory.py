@@ -56,17 +56,22 @@ def grown(array: npt.NDArray[Any], wanted: int) -> npt.NDArray[Any]:
     if wanted <= array.size:
         return array
     larger = np.zeros(max(array.size + array.size // 2, wanted), array.dtype)
-    larger[: array.size] = array
+    octets(larger)[: array.size] = octets(array)
     return larger
+
+
+def octets(rows: npt.NDArray[Any]) -> npt.NDArray[np.void]:
+    """The same rows as plain octets: of a record, numpy copies the fields that have names, and not what lies between."""
+    return rows.view(f"V{rows.itemsize}")
 
 
 def give_back(array: npt.NDArray[Any], rows: int) -> None:
     """Let the system have the memory of the first rows of a `roomy` array, which nobody reads again."""
     base: Any = array.base  # a view of the mapping, which numpy's types do not tell
     room = base.obj if isinstance(base, memoryview) else None
-    octets = rows * array.itemsize // LARGE_PAGE * LARGE_PAGE
-    if isinstance(room, mmap.mmap) and octets and hasattr(mmap, "MADV_DONTNEED"):
-        room.madvise(mmap.MADV_DONTNEED, 0, octets)
+    size = rows * array.itemsize // LARGE_PAGE * LARGE_PAGE
+    if isinstance(room, mmap.mmap) and size and hasattr(mmap, "MADV_DONTNEED"):
+        room.madvise(mmap.MADV_DONTNEED, 0, size)
 
 
 def _prefetcher() -> Any:

@@ -36,12 +36,14 @@ def test_without_room_arrays_grow_by_copying(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(memory.mmap, "mmap", refuse)
     assert roomy(FLOW, 10).size == 10
     without = FlowTable()
-    packets = many_flows(FIRST_CAPACITY + 500)
+    packets = many_flows(2 * FIRST_CAPACITY + 1000)
+    packets[1::2] = packets[::2]  # each flow twice, and of TCP, so that its lines are moved as well
+    packets["proto"], packets["flags"], packets["window"] = 6, 16, 1000
     for table in (with_room, without):
         for first in range(0, packets.size, 700):
             table.add(packets[first : first + 700])
     left, right = with_room.flows(), without.finish()
-    assert left.row.size == packets.size
+    assert left.row.size == packets.size // 2 > FIRST_CAPACITY
     assert (left.row == right.row).all()
     assert (left.segments == right.segments).all()
 

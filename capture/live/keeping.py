@@ -146,9 +146,9 @@ class _File:
         self._compressor: Any = None
         self._flush_at = 0.0
         if path.endswith(".zst"):
-            import zstandard
+            from peerburst.capture.zstd import ZstdCompressor
 
-            self._compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compressobj()
+            self._compressor = ZstdCompressor(level=ZSTD_LEVEL)
 
     def write(self, octets: bytes) -> int:
         if self._compressor is None:
@@ -162,10 +162,8 @@ class _File:
         """End a zstd block if the time has come and there is something in it."""
         if self._compressor is None or not self._flush_at or time.monotonic() < self._flush_at:
             return 0
-        import zstandard
-
         self._flush_at = 0.0
-        return self._out(self._compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
+        return self._out(self._compressor.flush(self._compressor.FLUSH_BLOCK))
 
     def close(self) -> int:
         try:

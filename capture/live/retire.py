@@ -3,25 +3,23 @@
 All that touches the inside of a `FlowTable` from outside is here.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.flowtable import CLOSED, FIRST_CAPACITY, FLOWS, LINES, SEED, SEGMENTS, FlowTable, rehash
+from peerburst.capture.flowtable import CLOSED, FIRST_CAPACITY, FLOWS, LEAST_SLOTS, LINES, SEGMENTS, FlowTable
+from peerburst.capture.memory import grown, octets, roomy
 from peerburst.capture.tcptrack import LINE
 
 Bools = npt.NDArray[np.bool_]
 
 
-def _with_room(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-    """The rows at the head of an array that has room for half as many more."""
-    out = np.zeros(max(rows.size + rows.size // 2, FIRST_CAPACITY), rows.dtype)
-    _raw(out)[: rows.size] = _raw(rows)
+def _with_room(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The rows at the head of an array that has room for more."""
+    out = grown(roomy(rows.dtype, FIRST_CAPACITY), rows.size)
+    octets(out)[: rows.size] = octets(rows)
     return out
-
-
-def _raw(rows: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
-    """The same rows as words: numpy copies a record's named fields only, and a LINE holds SIDEs between its own."""
-    return rows.view(np.uint64).reshape(rows.size, rows.dtype.itemsize // 8)
 
 
 def heirs_kept(successor: npt.NDArray[np.int32], kept: Bools) -> Bools:
@@ -51,15 +49,13 @@ def compact(table: FlowTable, kept: Bools) -> None:
     segments["flow"] = number[segments["flow"]]
     words = table._words[:count][kept]
     has_line = words >= 0
-    lines = _raw(table._lines)[words[has_line]].view(LINE).ravel()
+    lines = octets(table._lines)[words[has_line]].view(LINE)
     words[has_line] = np.arange(lines.size)
-    table._row, table._segments, table._lines = _with_room(row), _with_room(segments), _with_room(lines)
-    table._words = np.zeros(table._row.size, np.int64)
-    table._words[: words.size] = words
+    table._row, table._segments = _with_room(row), _with_room(segments)
+    table._words, table._lines = _with_room(words), _with_room(lines)
     table._gauge[FLOWS], table._gauge[SEGMENTS], table._gauge[LINES] = row.size, segments.size, lines.size
-    table._slots = np.full(1 << (2 * table._row.size - 1).bit_length(), -1, np.int32)
-    with np.errstate(over="ignore"):
-        rehash(table._row, row.size, table._slots, np.uint64(table._gauge[SEED]))
+    table._slots = table._slots[:LEAST_SLOTS]
+    table._make_slots(row.size)
 
 
 def flow_count(table: FlowTable) -> int:
