@@ -76,9 +76,10 @@ class Bench:
             )
         return part
 
-    def in_turn(self, commands: dict[str, Callable[[], Cost | None]]) -> dict[str, Cost]:
-        """Run each once and throw it away, then all in turn; the medians of those that never failed."""
-        found: dict[str, list[Cost]] = {name: [] for name, once in commands.items() if once() is not None}
+    def in_turn(self, commands: dict[str, Callable[[], Cost | None]], *, is_long: bool = False) -> dict[str, Cost]:
+        """Run each once and throw it away, unless that takes long, then all in turn; the medians of
+        those that never failed."""
+        found: dict[str, list[Cost]] = {name: [] for name, once in commands.items() if is_long or once() is not None}
         for _ in range(self.runs):
             for name in list(found):
                 cost = commands[name]()
@@ -117,7 +118,7 @@ def peers(bench: Bench) -> Found:
         commands["flow table"] = lambda path=path: table_cost(path)  # type: ignore[misc]
         if packets > 1_000_000:
             commands["peerburst report"] = once(peerburst("report", "--quiet", "-o", "report", str(path)))
-        costs = bench.in_turn(commands)
+        costs = bench.in_turn(commands, is_long=packets > 1_000_000)
         scaled = [peer.name for peer in asked if peer.most_packets < packets]
         found[name] = {"packets": packets, "costs": _plain(costs), "scaled": scaled}
     return found
@@ -176,7 +177,7 @@ def long(bench: Bench) -> Found:
 
 def flood(bench: Bench) -> Found:
     """Five million flows of one SYN each."""
-    return {"costs": _plain(bench.in_turn({"analyze": once(analyze(str(bench.trace("synflood-5M"))))}))}
+    return {"costs": _plain(bench.in_turn({"analyze": once(analyze(str(bench.trace("synflood-5M"))))}, is_long=True))}
 
 
 def real(bench: Bench) -> Found:
@@ -189,7 +190,7 @@ def real(bench: Bench) -> Found:
     asked = [peer for peer in (WALK, *FLOW_METERS, OURS) if peer.there()]
     commands = {peer.name: _peer_run(bench, peer, path, 10_000_000) for peer in asked}
     commands["flow table"] = lambda: table_cost(path)
-    return {"costs": _plain(bench.in_turn(commands)), "captures": len(captures)}
+    return {"costs": _plain(bench.in_turn(commands, is_long=True)), "captures": len(captures)}
 
 
 def start(bench: Bench) -> Found:

@@ -61,7 +61,7 @@ def grown(array: npt.NDArray[Any], wanted: int) -> npt.NDArray[Any]:
 
 
 def octets(rows: npt.NDArray[Any]) -> npt.NDArray[np.void]:
-    """The same rows as plain octets: of a record, numpy copies the fields that have names, and not what lies between."""
+    """The same rows as plain octets: of a record, numpy copies the named fields, and not what lies between them."""
     return rows.view(f"V{rows.itemsize}")
 
 
