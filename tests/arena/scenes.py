@@ -1,0 +1,16 @@
+"""All scenes, in the order in which they are played: the long ones first."""
+
+from tests.arena import abuse, bulk, call, chat, mesh, mixed, names, torrent, tox, web
+
+SCENES = (
+    *tox.SCENES,
+    *mixed.SCENES,
+    *torrent.SCENES,
+    *mesh.SCENES,
+    *chat.SCENES,
+    *call.SCENES,
+    *web.SCENES,
+    *bulk.SCENES,
+    *names.SCENES,
+    *abuse.SCENES,
+)

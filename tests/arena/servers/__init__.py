@@ -1,0 +1,1 @@
+"""Servers of the made-up internet, each a program of its own."""

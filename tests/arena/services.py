@@ -1,0 +1,189 @@
+"""What servers the internet has: names, and a web server with pages, files and films. Started when first needed."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+from threading import Lock
+
+from tests.arena.addresses import SEED, SERVER_ADDRESSES
+from tests.arena.namespaces import command_in
+from tests.arena.processes import Processes
+from tests.arena.topology import Topology
+
+WEB_SERVERS = range(60, 120)  # as servers/names.py sends anybody to who looks a name up
+MAIL_SERVERS = range(120, 150)
+OBJECT_SIZES = (400, 900, 1800, 3500, 7000, 12_000, 20_000, 35_000, 60_000, 110_000, 250_000)
+FILE_OCTETS = 60_000_000
+SEGMENT_S = 4
+FILM_S = 80
+
+NGINX = """
+worker_processes 1;
+daemon off;
+user root;
+error_log {folder}/nginx-error.log;
+pid {folder}/nginx.pid;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  types {{ text/html html; application/vnd.apple.mpegurl m3u8; video/mp2t ts; text/css css; text/javascript js; }}
+  default_type application/octet-stream;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  client_max_body_size 1g;
+  keepalive_timeout 20s;
+  sendfile on;
+  server {{
+    {listen}
+    ssl_certificate {folder}/certificate.pem;
+    ssl_certificate_key {folder}/key.pem;
+    root {folder}/www;
+    add_header Access-Control-Allow-Origin *;
+    location /file/ {{ limit_rate 700k; }}
+    location /fast/ {{ alias {folder}/www/file/; limit_rate 2m; }}
+    location /slow/ {{ alias {folder}/www/file/; limit_rate 150k; }}
+    location /put/ {{ dav_methods PUT; create_full_put_path on; client_body_temp_path {folder}/body; }}
+  }}
+}}
+"""
+
+
+class Services:
+    """Starts each service once; they end when `with` is left."""
+
+    def __init__(self, topology: Topology, folder: Path) -> None:
+        self._topology, self.folder = topology, folder
+        self._processes = Processes(folder)
+        self._lock = Lock()
+        self._started: set[str] = set()
+        self.hosts: dict[str, str] = {}
+
+    def __enter__(self) -> "Services":
+        for site in PAGES:
+            for host in range(PAGES[site].hosts):
+                self.hosts[f"h{host}.{site}.example"] = SERVER_ADDRESSES[
+                    Random(f"{SEED} {site} {host}").choice(WEB_SERVERS)
+                ]
+        names = self.folder / "hosts.json"
+        names.write_text(json.dumps(self.hosts))
+        self._serve("names", sys.executable, "-m", "tests.arena.servers.names", str(names))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._processes.close()
+
+    def _serve(self, log: str, *command: str) -> None:
+        """Start a server and wait for it to say that it is ready."""
+        path = self.folder / f"{log}.log"
+        process = self._processes.start(command_in(self._topology.internet, command), log=path.name)
+        for _ in range(200):
+            if "ready" in path.read_text():
+                return
+            if process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise RuntimeError(f"{log} does not start: {path.read_text().strip()[-300:]}")
+
+    def mail(self, port: int = 25) -> list[str]:
+        """Mail servers that take everything: their addresses."""
+        addresses = [SERVER_ADDRESSES[i] for i in MAIL_SERVERS]
+        with self._lock:
+            if f"mail{port}" not in self._started:
+                self._serve(f"mail{port}", sys.executable, "-m", "tests.arena.servers.mail_sink", str(port), *addresses)
+                self._started.add(f"mail{port}")
+        return addresses
+
+    def web(self) -> str:
+        """The web server, with everything on it, on all WEB_SERVERS; the address of the first."""
+        with self._lock:
+            if "web" not in self._started:
+                self._start_web()
+                self._started.add("web")
+        return SERVER_ADDRESSES[WEB_SERVERS[0]]
+
+    def film(self) -> str:
+        """The web server with a film in segments at /film/index.m3u8; its address."""
+        address = self.web()
+        with self._lock:
+            if "film" not in self._started:
+                _shoot(self.folder / "www" / "film")
+                self._started.add("film")
+        return address
+
+    def _start_web(self) -> None:
+        www = self.folder / "www"
+        for part in ("o", "file", "put"):
+            (www / part).mkdir(parents=True, exist_ok=True)
+        noise = Random(SEED).randbytes(max(OBJECT_SIZES))
+        for size in OBJECT_SIZES:
+            (www / "o" / str(size)).write_bytes(noise[:size])
+        with (www / "file" / "large").open("wb") as file:
+            file.truncate(FILE_OCTETS)
+        for site, page in PAGES.items():
+            for scheme in ("http", "https"):
+                write_site(www / f"{site}-{scheme}", site, page, scheme)
+        certify = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=example"
+        names = ("-addext", "subjectAltName=DNS:*.example,DNS:example")
+        files = ("-keyout", str(self.folder / "key.pem"), "-out", str(self.folder / "certificate.pem"))
+        subprocess.run([*certify.split(), *names, *files], capture_output=True, check=True)
+        addresses = [SERVER_ADDRESSES[i] for i in WEB_SERVERS]
+        listen = " ".join(f"listen {address}:80; listen {address}:443 ssl http2;" for address in addresses)
+        configuration = self.folder / "nginx.conf"
+        configuration.write_text(NGINX.format(folder=self.folder, listen=listen))
+        nginx = shutil.which("nginx") or "nginx"
+        process = self._processes.start(
+            command_in(self._topology.internet, [nginx, "-c", str(configuration)]), log="nginx.log"
+        )
+        for _ in range(100):
+            if (self.folder / "nginx.pid").exists():
+                return
+            if process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise RuntimeError(f"nginx does not start: {(self.folder / 'nginx.log').read_text()[-300:]}")
+
+
+def _shoot(folder: Path) -> None:
+    """A film in segments of about 1.5 Mbit/s: a test picture with noise, so that it does not compress away."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = f"-f lavfi -i testsrc2=size=480x270:rate=12:duration={FILM_S} -f lavfi -i sine=duration={FILM_S}"
+    picture = "-vf noise=alls=40:allf=t -c:v libx264 -preset ultrafast -pix_fmt yuv420p -b:v 1500k -maxrate 1700k"
+    rest = f"-bufsize 3000k -g {12 * SEGMENT_S} -c:a aac -b:a 64k -f hls -hls_time {SEGMENT_S} -hls_list_size 0"
+    command = ["ffmpeg", "-v", "error", *sources.split(), *picture.split(), *rest.split(), str(folder / "index.m3u8")]
+    subprocess.run(command, check=True)
+
+
+class Page:
+    """How large a site's pages are: `objects` on each, from `hosts` hosts, and how many pages one visits."""
+
+    def __init__(self, objects: int, hosts: int, pages: int) -> None:
+        self.objects, self.hosts, self.pages = objects, hosts, pages
+
+
+PAGES = {"shop": Page(80, 20, 3), "news": Page(140, 35, 2), "blog": Page(15, 3, 4)}
+READING_S = 6
+
+
+def write_site(folder: Path, site: str, page: Page, scheme: str) -> None:
+    """Pages of pictures, styles and scripts; each leads on to the next after the time it takes to read one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = Random(f"{SEED} {site}")
+    for number in range(page.pages):
+        head, body = [], []
+        for item in range(page.objects):
+            # Hosts are not alike: most things come from a few, the rest from one each.
+            host = int(page.hosts * random.random() ** 2)
+            size = random.choices(OBJECT_SIZES, weights=(6, 8, 10, 12, 12, 12, 10, 8, 5, 3, 1))[0]
+            url = f"{scheme}://h{host}.{site}.example/o/{size}?{number}.{item}"
+            if item % 8 == 0:
+                head.append(f'<script async src="{url}"></script>')
+            else:
+                body.append(f'<img src="{url}">')
+        onward = f"{scheme}://h0.{site}.example/{site}-{scheme}/{number + 1}.html"
+        if number + 1 < page.pages:
+            head.append(f"<script>setTimeout(() => {{ location = '{onward}' }}, {READING_S * 1000})</script>")
+        (folder / f"{number}.html").write_text(f"<html><head>{''.join(head)}</head><body>{''.join(body)}</body></html>")
