@@ -3,6 +3,7 @@
 # make test    the test suite
 # make check   style, types, import layers, and the test suite with and without the compiler
 # make accuracy  hold packets, flows and counts against tshark and a real Linux gateway; writes docs/accuracy.md
+# make arena   record the captures in pcaps/arena anew, with real programs in network namespaces (root; a quarter of an hour)
 # make bench   peerburst beside other flow meters; takes about half an hour, writes docs/benchmarks.md
 # make clean   remove everything that these have made
 #
@@ -28,7 +29,7 @@ FOR_USE := .venv/installed-for-use-$(FILES)
 FOR_WORK := .venv/installed-for-work-$(FILES)
 PASSED := .venv/tests-passed
 
-.PHONY: setup demo test check accuracy bench clean
+.PHONY: setup demo test check accuracy arena bench clean
 .DELETE_ON_ERROR:
 
 setup: $(FOR_WORK)
@@ -51,6 +52,10 @@ check: $(FOR_WORK)
 accuracy: $(FOR_WORK)
 	$(BIN)/python tests/gateway/accuracy.py tests/accuracy_report/results/gateway.json $(REPLAYED)
 	$(BIN)/python -m tests.accuracy_report
+
+# Says which programs it lacks; tests/arena/__init__.py lists them all.
+arena: $(FOR_WORK)
+	$(BIN)/python -m tests.arena
 
 bench: $(FOR_WORK)
 	@$(PIP) install 'dpkt>=1.9' 'nfstream>=6.5'

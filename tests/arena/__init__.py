@@ -9,7 +9,7 @@ contacted. Output: `pcaps/arena/`. A scene whose programs are not here is named 
 - from Debian: tcpdump ethtool nmap masscan hping3 nginx chromium firefox-esr wget curl aria2 rsync ffmpeg
   transmission-daemon qbittorrent-nox unbound bind9-dnsutils libtoxcore2 dhtnode ngircd irssi prosody dovecot-imapd
   swaks nodejs, none of them running as a service;
-- from PyPI: libtorrent dnslib aiosmtpd slixmpp aiortc zstandard;
+- from PyPI: libtorrent dnslib aiosmtpd slixmpp aiortc;
 - from npm, with -g: hyperswarm@4.8 hypercore@10 random-access-memory hls.js;
 - for Tox groups, which Debian's libtoxcore 0.2.18 does not have, 0.2.20 from its source, without audio and video:
   `gcc -O2 -shared -fPIC -o /usr/local/lib/libtoxcore-0.2.20.so toxcore/*.c toxcore/events/*.c third_party/cmp/cmp.c

@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import zstandard
 from tests.arena.namespaces import command_in
 from tests.arena.processes import Processes
+
+from peerburst.capture import zstd
 
 SNAPLEN = 96  # octets: Ethernet 14, IPv4 20, TCP with options 60
 LEVEL = 19  # of zstd
@@ -111,7 +112,7 @@ def keep(raw: Path, target: Path) -> Kept:
     masked, times = without_payload(raw.read_bytes())
     if not times:
         raise RuntimeError("the guest sent nothing")
-    compressed = zstandard.ZstdCompressor(level=LEVEL).compress(masked)
+    compressed = zstd.compress(masked, level=LEVEL)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(compressed)
     digest = hashlib.sha256(compressed).hexdigest()
