@@ -25,6 +25,14 @@ MAIL_PORTS = (25, 465, 587)
 WEB_PORTS = (80, 443, 8080, 8443)
 # A player that is ahead of the film rests between segments; a stalled transfer may rest once or twice.
 PACED_PAUSES = 3
+# A codec sends 16 to 100 packets a second each way (60 to 10 ms of sound in each); a download's acknowledgements are a
+# few hundredths of its bytes, a picture sent the other way a tenth or more.
+TALK_SECONDS = 5.0
+TALK_PACKETS_PER_S = 20.0
+TALK_LEAST_SHARE = 0.08
+# A player without a lasting connection opens one for each segment of the film, and segments are equally long.
+CLOCKED_GAPS = 5
+CLOCKED_LEAST_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,11 @@ class Features:
     web: float  # to web ports
     service: float
     half_open: float  # TCP flows that their originator never carried beyond its SYN
+    mute: float  # nothing was said: TCP without data from either end, else unanswered
+    packet_bytes: float  # IP octets per packet, on average
+    top_peer_bytes: float  # share of the bytes that go to or from the one peer that has most
+    talk_bytes: float  # share of the bytes in steady UDP exchanges that both sides fill: voice, video
+    clocked: float  # share of heavy flows that begin as long after the one before as heavy flows usually do
 
 
 # One row per set of flows, as the kernels below fill it, each its own features. To add one: a field above, and what
@@ -153,21 +166,70 @@ def measure_bytes(size, kind, pauses, flow, begins, stops, out):  # type: ignore
 
 
 @kernel
-def measure_answers(packets, answered, refused, half_open, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """What became of the flows of each set; the first four are by flow."""
+def measure_beat(start, kind, flow, begins, stops, out):  # type: ignore[no-untyped-def]
+    """How regularly the heavy flows of each set begin; `start` (ns) and `kind` are by flow."""
+    gaps = np.empty(most_flows(begins, stops), np.int64)
+    spare = np.empty(gaps.size, np.int64)
     for g in range(begins.size):
-        tiny, answers, refusals, half_opens = 0, 0, 0, 0
+        n, before = 0, np.int64(-1)
+        for i in range(begins[g], stops[g]):
+            if kind[flow[i]] == HEAVY:
+                if before >= 0:
+                    gaps[n] = start[flow[i]] - before
+                    n += 1
+                before = start[flow[i]]
+        if n < CLOCKED_GAPS:
+            continue
+        sort_run(gaps, 0, n, spare)
+        usual, alike = _median(gaps, n), 0
+        if usual >= CLOCKED_LEAST_NS:
+            for i in range(n):
+                alike += abs(gaps[i] - usual) <= usual / 5
+        out[g]["clocked"] = alike / n
+
+
+@part
+def _talks(flow, packets, seconds, pauses):  # type: ignore[no-untyped-def]
+    """Whether a flow (FLOW) is UDP that goes on steadily and that both sides fill."""
+    if flow["proto"] != PROTO_UDP or seconds < TALK_SECONDS or pauses >= PACED_PAUSES:
+        return False
+    quieter = np.float64(min(flow["a_bytes"], flow["b_bytes"]))
+    whole = np.float64(max(flow["a_bytes"] + flow["b_bytes"], np.uint64(1)))
+    return packets / seconds >= TALK_PACKETS_PER_S and quieter / whole >= TALK_LEAST_SHARE
+
+
+@kernel
+def measure_weight(table, start, last, packets, size, pauses, flow, begins, stops, out):  # type: ignore[no-untyped-def]
+    """How full the packets of each set are, and how many bytes are talk; `table` (FLOW) to `pauses` are by flow."""
+    for g in range(begins.size):
+        total, count, talk = 0, 0, 0
+        for i in range(begins[g], stops[g]):
+            f = flow[i]
+            total += size[f]
+            count += packets[f]
+            talk += size[f] if _talks(table[f], packets[f], (last[f] - start[f]) / 1e9, pauses[f]) else 0
+        out[g]["packet_bytes"] = total / max(count, 1)
+        out[g]["talk_bytes"] = talk / max(total, 1)
+
+
+@kernel
+def measure_answers(packets, answered, refused, half_open, mute, flow, begins, stops, out):  # type: ignore[no-untyped-def]
+    """What became of the flows of each set; the first five are by flow."""
+    for g in range(begins.size):
+        tiny, answers, refusals, half_opens, mutes = 0, 0, 0, 0, 0
         for i in range(begins[g], stops[g]):
             f = flow[i]
             tiny += packets[f] <= 2
             answers += answered[f]
             refusals += refused[f]
             half_opens += half_open[f]
+            mutes += mute[f]
         row, share = out[g], 1.0 / max(stops[g] - begins[g], 1)
         row["tiny"] = tiny * share
         row["answered"] = answers * share
         row["refused"] = refusals * share
         row["half_open"] = half_opens * share
+        row["mute"] = mutes * share
 
 
 @kernel
@@ -199,9 +261,8 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
                 local = a_port[f] if local_is_a else b_port[f]
                 seen_local[local] += 1
                 from_one_port = max(from_one_port, seen_local[local])
-        for i in range(
-            begins[g], stops[g]
-        ):  # once more: each port's count is complete, and is cleared for the next set
+        # Once more: each port's count is complete, and is cleared for the next set.
+        for i in range(begins[g], stops[g]):
             f = flow[i]
             orig_is_a = flags[f] & ORIG_IS_A != 0
             port, other = (b_port[f], a_port[f]) if orig_is_a else (a_port[f], b_port[f])
@@ -253,9 +314,22 @@ def _busiest_peer(code, n, chief, peers, high, low, count):  # type: ignore[no-u
     return best, most
 
 
+@part
+def _most_bytes(size, flow, begin, code, n, peers, octets):  # type: ignore[no-untyped-def]
+    """(octets of all n flows, of those with the peer that has most)."""
+    for k in range(peers):
+        octets[k] = 0
+    total, most = 0, 0
+    for i in range(n):
+        octets[code[i]] += size[flow[begin + i]]
+        total += size[flow[begin + i]]
+        most = max(most, octets[code[i]])
+    return total, most
+
+
 @kernel
-def measure_peers(table, seed, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
-    """With whom the flows of each set were; `table` (FLOW) is by flow."""
+def measure_peers(table, size, seed, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
+    """With whom the flows of each set were; `table` (FLOW) and `size` (octets) are by flow."""
     a_port, b_port, flags = table["a_port"], table["b_port"], table["flags"]
     most = most_flows(begins, stops)
     high, low = np.empty(most, np.uint64), np.empty(most, np.uint64)
@@ -267,6 +341,7 @@ def measure_peers(table, seed, flow, outbound, begins, stops, out):  # type: ign
         gather_remotes(table, flow, outbound, begin, stops[g], high, low)
         peers = number_peers(high, low, n, seed, slots, code, chief)
         busiest, busiest_flows = _busiest_peer(code, n, chief, peers, high, low, values)
+        total, top = _most_bytes(size, flow, begin, code, n, peers, values)
         for k in range(peers):
             values[k] = _prefix(high[chief[k]], low[chief[k]])
         sort_run(values, 0, peers, spare)
@@ -287,6 +362,7 @@ def measure_peers(table, seed, flow, outbound, begins, stops, out):  # type: ign
         row["flows_per_peer"] = n / max(peers, 1)
         row["spread"] = prefixes / max(peers, 1)
         row["busiest_peer_share"] = busiest_flows * share
+        row["top_peer_bytes"] = top / max(total, 1)
         row["ports_of_busiest_peer"] = ports
         row["target_share"] = _runs(targets, n)[1] * share
 
@@ -306,10 +382,23 @@ def measure_sets(
     out = np.zeros(begins.size, FEATURES)
     measure_times(facts.start_ns, flow, begins, stops, out)
     measure_bytes(facts.ip_bytes, kinds, facts.pauses, flow, begins, stops, out)
-    measure_answers(facts.packets, facts.answered, facts.refused, facts.half_open, flow, begins, stops, out)
+    measure_beat(facts.start_ns, kinds, flow, begins, stops, out)
+    measure_weight(
+        facts.row,
+        facts.start_ns,
+        facts.last_ns,
+        facts.packets,
+        facts.ip_bytes,
+        facts.pauses,
+        flow,
+        begins,
+        stops,
+        out,
+    )
+    measure_answers(facts.packets, facts.answered, facts.refused, facts.half_open, facts.mute, flow, begins, stops, out)
     measure_ports(facts.row, kinds, server_ports(), flow, outbound, begins, stops, out)
     with np.errstate(over="ignore"):
-        measure_peers(facts.row, new_seed(), flow, outbound, begins, stops, out)
+        measure_peers(facts.row, facts.ip_bytes, new_seed(), flow, outbound, begins, stops, out)
     return out
 
 

@@ -51,6 +51,7 @@ class FlowFacts:
     answered: Bools  # the responder sent something other than a refusal
     refused: Bools  # all that came back was an RST
     half_open: Bools  # the originator sent a SYN and never went on with the handshake
+    mute: Bools  # nothing was said: TCP without data from either end, else nothing came back
     opened: Bools  # its beginning was seen: not a TCP flow met mid-stream, not an ICMP error
 
 
@@ -82,7 +83,7 @@ def _is_icmp_error(proto, icmp):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def judge(row, packets, octets, orig_is_a, answered, refused, half_open, opened):  # type: ignore[no-untyped-def]
+def judge(row, packets, octets, orig_is_a, answered, refused, half_open, mute, opened):  # type: ignore[no-untyped-def]
     """Fill FlowFacts of these names from FLOW rows."""
     flags, proto, history, icmp = row["flags"], row["proto"], row["history"], row["icmp"]
     a_packets, b_packets, a_bytes, b_bytes = row["a_pkts"], row["b_pkts"], row["a_bytes"], row["b_bytes"]
@@ -95,21 +96,23 @@ def judge(row, packets, octets, orig_is_a, answered, refused, half_open, opened)
             answered[i] = (b_packets[i] if from_a else a_packets[i]) > 0
             opened[i] = not _is_icmp_error(proto[i], icmp[i])
             refused[i] = half_open[i] = False
+            mute[i] = not answered[i]
             continue
         letters = np.int64(history[i] & np.uint64(0xFFF))  # those of end a, then those of end b
         orig, resp = (letters & 63, letters >> 6) if from_a else (letters >> 6, letters & 63)
         answered[i] = resp & ANSWERS != 0
         refused[i] = resp & ANSWERS == 0 and resp & 1 << LETTER_RST != 0
         half_open[i] = orig & 1 << LETTER_SYN != 0 and orig & GOING_ON == 0
+        mute[i] = (orig | resp) & 1 << LETTER_DATA == 0
         opened[i] = orig & 1 << LETTER_SYN != 0 or resp & 1 << LETTER_SYNACK != 0
 
 
 def flow_facts(flows: Flows) -> FlowFacts:
     row = flows.row
     packets, octets = np.empty(row.size, np.int64), np.empty(row.size, np.int64)
-    marks = [np.empty(row.size, np.bool_) for _ in range(5)]
+    marks = [np.empty(row.size, np.bool_) for _ in range(6)]
     judge(row, packets, octets, *marks)
-    orig_is_a, answered, refused, half_open, opened = marks
+    orig_is_a, answered, refused, half_open, mute, opened = marks
     return FlowFacts(
         row=row,
         start_ns=flows.first_ns(),
@@ -121,6 +124,7 @@ def flow_facts(flows: Flows) -> FlowFacts:
         answered=answered,
         refused=refused,
         half_open=half_open,
+        mute=mute,
         opened=opened,
     )
 

@@ -36,7 +36,7 @@ def write_page(results: Found, docs: Path) -> None:
             parts.append(make(results[name]))
     if "stages" in results:
         parts.append(_stages(results["stages"]))
-    notes = docs / "benchmarks-notes.md"
+    notes = Path(__file__).parent / "notes.md"
     if notes.exists():
         parts.append(notes.read_text(encoding="utf-8"))
     (docs / "benchmarks.md").write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")

@@ -45,7 +45,6 @@ from peerburst.capture.conntrack import (
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from peerburst.capture.kernels import kernel, part
 from peerburst.capture.memory import give_back, grown, prefetch, roomy
-from peerburst.capture.source import BATCH
 from peerburst.capture.status import Status
 from peerburst.capture.tcptrack import (
     CUT_SHORT,
@@ -542,51 +541,50 @@ def _look_up(row, slots, hashed, packet, from_a):  # type: ignore[no-untyped-def
 
 
 @kernel
-def update(packets, row, halves, words, lines, sides, slots, segments, gauge, statuses, gaps, servers, work):  # type: ignore[no-untyped-def]
+def hash_packets(packets, seed, hashes):  # type: ignore[no-untyped-def]
+    """Fill `hashes` (int64) with each packet's hash and, in the lowest bit, whether end a sent it; -1: no flow's."""
+    for i in range(packets.size):
+        packet = packets[i]
+        if packet["status"] == DECODED:
+            from_a = _source_is_a(packet)
+            hashes[i] = _packet_hash(seed, packet, from_a) << 1 | from_a
+        else:
+            hashes[i] = -1
+
+
+@kernel
+def update(packets, hashes, row, halves, words, lines, sides, slots, segments, gauge, statuses, gaps, servers):  # type: ignore[no-untyped-def]
     """Add a batch of packets (PACKET) to the table.
 
-    `row`: FLOW, room for a flow per packet; `halves`: the same as FLOW_HALF; `words`: int64 per row; `lines`: LINE,
-    room for one per packet; `sides`: the same as SIDE; `slots`: int64, FREE or a hash and a number, a power of two of
-    them and more than the flows; `segments`: SEGMENT, room for two per packet; `gauge`: int64, counts by FLOWS,
-    SEGMENTS and LINES, the hash seed at SEED, instants at FIRST and LATEST; `statuses`: int64, packets by Status;
-    `gaps`: int64 per Phase, the gap in ns that ends a segment left in it; `servers`: uint8 per port; `work`: int64, two
-    columns, a line per packet.
+    `hashes`: of `hash_packets`; `row`: FLOW, room for a flow per packet; `halves`: the same as FLOW_HALF; `words`:
+    int64 per row; `lines`: LINE, room for one per packet; `sides`: the same as SIDE; `slots`: int64, FREE or a hash and
+    a number, a power of two of them and more than the flows; `segments`: SEGMENT, room for two per packet; `gauge`:
+    int64, counts by FLOWS, SEGMENTS and LINES, instants at FIRST and LATEST; `statuses`: int64, packets by Status;
+    `gaps`: int64 per Phase, the gap in ns that ends a segment left in it; `servers`: uint8 per port.
     """
     mask = slots.size - 1
-    seed = np.uint64(gauge[SEED])
     flows, closed, used = gauge[FLOWS], gauge[SEGMENTS], gauge[LINES]
     first, latest, decoded = gauge[FIRST], gauge[LATEST], packets.size
     for i in range(packets.size):
-        packet = packets[i]
-        first, latest = min(first, packet["ts"]), max(latest, packet["ts"])
-        if packet["status"] != DECODED:
-            statuses[packet["status"]] += 1
-            decoded -= 1
-            work[i, 0] = -1
-            continue
-        from_a = _source_is_a(packet)
-        work[i, 0] = _packet_hash(seed, packet, from_a)
-        work[i, 1] = from_a
-    gauge[FIRST], gauge[LATEST] = first, latest
-    statuses[DECODED] += decoded
-
-    for i in range(packets.size):
         # Ask for what the next packets will need. What has changed by then only costs them a wait.
         if i + SLOT_AHEAD < packets.size:
-            prefetch(slots, work[i + SLOT_AHEAD, 0] & mask)
-        if i + ROW_AHEAD < packets.size and slots[work[i + ROW_AHEAD, 0] & mask] >= 0:
-            number = slots[work[i + ROW_AHEAD, 0] & mask] & NUMBER_BITS
+            prefetch(slots, hashes[i + SLOT_AHEAD] >> 1 & mask)
+        if i + ROW_AHEAD < packets.size and slots[hashes[i + ROW_AHEAD] >> 1 & mask] >= 0:
+            number = slots[hashes[i + ROW_AHEAD] >> 1 & mask] & NUMBER_BITS
             prefetch(halves, 2 * number)
             prefetch(halves, 2 * number + 1)
             prefetch(words, number)
-        if i + LINE_AHEAD < packets.size and slots[work[i + LINE_AHEAD, 0] & mask] >= 0:
-            prefetch(lines, words[slots[work[i + LINE_AHEAD, 0] & mask] & NUMBER_BITS])
-        if work[i, 0] < 0:
+        if i + LINE_AHEAD < packets.size and slots[hashes[i + LINE_AHEAD] >> 1 & mask] >= 0:
+            prefetch(lines, words[slots[hashes[i + LINE_AHEAD] >> 1 & mask] & NUMBER_BITS])
+        packet, hashed, from_a = packets[i], hashes[i] >> 1, hashes[i] & 1 != 0
+        first, latest = min(first, packet["ts"]), max(latest, packet["ts"])
+        if hashed < 0:
+            statuses[packet["status"]] += 1
+            decoded -= 1
             continue
-        packet, from_a = packets[i], work[i, 1] != 0
         ts, is_tcp = packet["ts"], packet["proto"] == PROTO_TCP
         kind = np.int64(PACKET_KINDS[packet["flags"] & 63]) if is_tcp else 0
-        slot = _look_up(row, slots, work[i, 0], packet, from_a)
+        slot = _look_up(row, slots, hashed, packet, from_a)
         number = slots[slot] & NUMBER_BITS if slots[slot] >= 0 else NO_FLOW
         if number < 0 or (is_tcp and kind == IS_SYN and row[number]["flags"] & CLOSED != 0):
             if number >= 0:
@@ -604,7 +602,7 @@ def update(packets, row, halves, words, lines, sides, slots, segments, gauge, st
                     _carry(before, flow)
             number = flows
             flows += 1
-            slots[slot] = work[i, 0] << HASH_SHIFT | number
+            slots[slot] = hashed << HASH_SHIFT | number
         else:
             flow = row[number]
             # A packet dated before the flow's latest counts as of then: a flow's own time never goes back.
@@ -669,6 +667,8 @@ def update(packets, row, halves, words, lines, sides, slots, segments, gauge, st
             flow["phase"] = NONE
             flow["seen"] = 0
     gauge[FLOWS], gauge[SEGMENTS], gauge[LINES] = flows, closed, used
+    gauge[FIRST], gauge[LATEST] = first, latest
+    statuses[DECODED] += decoded
 
 
 @kernel
@@ -767,7 +767,6 @@ class FlowTable:
         self._gauge[FIRST], self._gauge[LATEST] = NEVER, -NEVER
         self._gaps = segment_gaps_ns() if gaps_ns is None else gaps_ns
         self._servers = server_ports()
-        self._work = np.zeros((BATCH, 2), np.int64)
         self.statuses = np.zeros(len(Status), np.int64)
         self.packets = 0
 
@@ -781,14 +780,22 @@ class FlowTable:
         """The instant of the latest packet of all, None of no packets."""
         return int(self._gauge[LATEST]) if self.packets else None
 
-    def add(self, packets: npt.NDArray[np.void]) -> None:
-        """Add PACKET rows, in the order they came."""
-        if packets.size > self._work.shape[0]:
-            self._work = np.zeros((packets.size, 2), np.int64)
+    def hashes(self, packets: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+        """What `add` has to know of PACKET rows beforehand. It may be asked from another thread."""
+        hashes = np.empty(packets.size, np.int64)
+        with np.errstate(over="ignore"):
+            hash_packets(packets, np.uint64(self._gauge[SEED]), hashes)
+        return hashes
+
+    def add(self, packets: npt.NDArray[np.void], hashes: npt.NDArray[np.int64] | None = None) -> None:
+        """Add PACKET rows, in the order they came; `hashes` are theirs, made here if they were not made before."""
+        if hashes is None:
+            hashes = self.hashes(packets)
         self._make_room(packets.size)
         with np.errstate(over="ignore"):
             update(
                 packets,
+                hashes,
                 self._row,
                 self._row.view(FLOW_HALF),
                 self._words,
@@ -800,7 +807,6 @@ class FlowTable:
                 self.statuses,
                 self._gaps,
                 self._servers,
-                self._work,
             )
         self.packets += packets.size
 

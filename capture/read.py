@@ -1,7 +1,7 @@
 """Reading captures into a flow table: the way of every saved packet."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,14 +81,19 @@ def read(
         announce_first_compile()
         return sources[-1]
 
+    def decoded() -> Iterator[tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]]:
+        for _source, packets in in_time_order(paths, open_source):
+            with stage("decode"):
+                hashes = table.hashes(packets)
+            yield packets, hashes
+
     interrupted = []
     began, total = time.monotonic(), sum(_size(path) for path in paths)
     try:
-        for _source, packets in ahead(in_time_order(paths, open_source), BATCHES_AHEAD):
-            wanted = packets if most_packets is None else packets[: most_packets - table.packets]
-            if wanted.size:
-                with stage("flows"):
-                    table.add(wanted)
+        for packets, hashes in ahead(decoded(), BATCHES_AHEAD):
+            wanted = packets.size if most_packets is None else most_packets - table.packets
+            with stage("flows"):
+                table.add(packets[:wanted], hashes[:wanted])
             if most_packets is not None and table.packets >= most_packets:
                 break
             if progress is not None:
