@@ -3,6 +3,7 @@
 # make test    the test suite
 # make check   style, types, import layers, and the test suite with and without the compiler
 # make accuracy  hold packets, flows and counts against tshark and a real Linux gateway; writes docs/accuracy.md
+# make evaluate  judge classes and kinds on captures with known answers; writes its part of docs/classes.md
 # make clean   remove everything that these have made
 #
 # Another Python: make PYTHON=python3.12 demo
@@ -27,7 +28,7 @@ FOR_USE := .venv/installed-for-use-$(FILES)
 FOR_WORK := .venv/installed-for-work-$(FILES)
 PASSED := .venv/tests-passed
 
-.PHONY: setup demo test check accuracy clean
+.PHONY: setup demo test check accuracy evaluate clean
 .DELETE_ON_ERROR:
 
 setup: $(FOR_WORK)
@@ -50,6 +51,10 @@ check: $(FOR_WORK)
 accuracy: $(FOR_WORK)
 	$(BIN)/python tests/gateway/accuracy.py tests/accuracy_report/results/gateway.json $(REPLAYED)
 	$(BIN)/python -m tests.accuracy_report
+
+# Needs the captures beside the project, those of pcaps/arena, and tshark for the bytes; takes some minutes.
+evaluate: $(FOR_WORK)
+	$(BIN)/python -m tests.evaluate
 
 clean:
 	rm -rf .venv build dist peerburst.egg-info demo-report

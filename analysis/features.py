@@ -14,6 +14,14 @@ MAIL_PORTS = (25, 465, 587)
 WEB_PORTS = (80, 443, 8080, 8443)
 # A player that is ahead of the film rests between segments; a stalled transfer may rest once or twice.
 PACED_PAUSES = 3
+# A codec sends 16 to 100 packets a second each way (60 to 10 ms of sound in each); a download's acknowledgements are a
+# few hundredths of its bytes, a picture sent the other way a tenth or more.
+TALK_SECONDS = 5.0
+TALK_PACKETS_PER_S = 20.0
+TALK_LEAST_SHARE = 0.08
+# A player without a lasting connection opens one for each segment of the film, and segments are equally long.
+CLOCKED_GAPS = 5
+CLOCKED_LEAST_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,11 @@ class Features:
     web: float  # to web ports
     service: float
     half_open: float  # TCP flows that their originator never carried beyond its SYN
+    mute: float  # nothing was said: TCP without data from either end, else unanswered
+    packet_bytes: float  # IP octets per packet, on average
+    top_peer_bytes: float  # share of the bytes that go to or from the one peer that has most
+    talk_bytes: float  # share of the bytes in steady UDP exchanges that both sides fill: voice, video
+    clocked: float  # share of heavy flows that begin as long after the one before as heavy flows usually do
 
 
 def _entropy(labels: npt.NDArray[np.int64]) -> float:
@@ -103,6 +116,31 @@ def _typically_together(starts_ns: npt.NDArray[np.int64]) -> float:
     before = np.searchsorted(starts_ns, starts_ns - 500_000_000, side="left")
     upto = np.searchsorted(starts_ns, starts_ns + 500_000_000, side="right")
     return float(np.median(upto - before))
+
+
+def _talks(flows: HostFlows, facts: FlowFacts) -> npt.NDArray[np.bool_]:
+    """Per flow, whether it is UDP that goes on steadily and that both sides fill."""
+    which = flows.flow
+    seconds = (facts.last_ns[which] - facts.start_ns[which]) / 1e9
+    rate = facts.packets[which] / np.maximum(seconds, 1e-9)
+    quieter = np.minimum(flows.sent_bytes, flows.received_bytes) / np.maximum(facts.ip_bytes[which], 1)
+    talks: npt.NDArray[np.bool_] = (
+        (flows.proto == PROTO_UDP)
+        & (seconds >= TALK_SECONDS)
+        & (rate >= TALK_PACKETS_PER_S)
+        & (quieter >= TALK_LEAST_SHARE)
+        & (facts.pauses[which] < PACED_PAUSES)
+    )
+    return talks
+
+
+def _clocked(starts_ns: npt.NDArray[np.int64]) -> float:
+    """Share of the gaps between starts that lie within a fifth of the median gap; 0 of few or of short gaps."""
+    gaps = np.diff(starts_ns)
+    if gaps.size < CLOCKED_GAPS:
+        return 0.0
+    usual = float(np.median(gaps))
+    return float(np.mean(np.abs(gaps - usual) <= usual / 5)) if usual >= CLOCKED_LEAST_NS else 0.0
 
 
 def measure(flows: HostFlows, facts: FlowFacts, kinds: npt.NDArray[np.uint8]) -> Features:
@@ -156,4 +194,9 @@ def measure(flows: HostFlows, facts: FlowFacts, kinds: npt.NDArray[np.uint8]) ->
         web=share_of(np.isin(port, WEB_PORTS)),
         service=share_of(is_service),
         half_open=share_of(facts.half_open[which]),
+        mute=share_of(facts.mute[which]),
+        packet_bytes=total / max(int(facts.packets[which].sum()), 1),
+        top_peer_bytes=float(np.bincount(peer, size).max() / max(total, 1)) if n else 0.0,
+        talk_bytes=float(size[_talks(flows, facts)].sum() / max(total, 1)),
+        clocked=_clocked(starts[kind == Kind.HEAVY]),
     )
