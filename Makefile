@@ -5,6 +5,7 @@
 # make accuracy  hold packets, flows and counts against tshark and a real Linux gateway; writes docs/accuracy.md
 # make arena   record the captures in pcaps/arena anew, with real programs in network namespaces (root; a quarter of an hour)
 # make bench   peerburst beside other flow meters; takes about half an hour, writes docs/benchmarks.md
+# make evaluate  judge classes and kinds on captures with known answers; writes its part of docs/classes.md
 # make clean   remove everything that these have made
 #
 # Another Python: make PYTHON=python3.12 demo
@@ -29,7 +30,7 @@ FOR_USE := .venv/installed-for-use-$(FILES)
 FOR_WORK := .venv/installed-for-work-$(FILES)
 PASSED := .venv/tests-passed
 
-.PHONY: setup demo test check accuracy arena bench clean
+.PHONY: setup demo test check accuracy arena bench evaluate clean
 .DELETE_ON_ERROR:
 
 setup: $(FOR_WORK)
@@ -60,6 +61,10 @@ arena: $(FOR_WORK)
 bench: $(FOR_WORK)
 	@$(PIP) install 'dpkt>=1.9' 'nfstream>=6.5'
 	$(BIN)/python bench/run.py
+
+# Needs the captures beside the project, those of pcaps/arena, and tshark for the bytes; takes some minutes.
+evaluate: $(FOR_WORK)
+	$(BIN)/python -m tests.evaluate
 
 clean:
 	rm -rf .venv build dist peerburst.egg-info demo-report

@@ -188,13 +188,14 @@ def latest_burst(look: Look, number: int) -> LiveBurst | None:
                 opened.take(np.arange(spells[-1].first, spells[-1].stop)), analysis.facts, analysis.kinds
             )
             last = int(starts[spells[-1].stop - 1])
+            provisional = look.now_ns - last < bursts.SAME_SPELL_NS  # more of it may come
             found = LiveBurst(
                 start_ns=int(starts[spells[-1].first]),
                 last_ns=last,
                 inbound=inbound,
-                provisional=look.now_ns - last < bursts.SAME_SPELL_NS,
+                provisional=provisional,
                 features=seen,
-                classification=classify(seen),
+                classification=classify(seen, provisional=provisional),
             )
     return found
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from peerburst.analysis import bursts, concurrency, entries, features, hostflows, kinds, programs
 from peerburst.analysis.addresses import Ends, Scope, classify_ends
-from peerburst.analysis.classify import LEAST_OUTCOMES, BurstClass, Classification, classify, label
+from peerburst.analysis.classify import BurstClass, Classification, classify, label, says_something
 from peerburst.analysis.concurrency import DEFAULT_LIMITS, Concurrency, Steps
 from peerburst.analysis.entries import Entries
 from peerburst.analysis.features import Features
@@ -280,7 +280,7 @@ class Analysis:
     @cached_property
     def host_features(self) -> dict[int, Features]:
         """By number, the features of the hosts that do enough to be classed: most have few flows without weight."""
-        enough = (self.index.counts() >= LEAST_OUTCOMES) | (self.totals.ip_bytes >= kinds.HEAVY_BYTES)
+        enough = says_something(self.index.counts(), self.totals.ip_bytes)
         numbers = np.flatnonzero(enough & (self.index.counts() > 0))
         begins, stops = self.index.first[numbers], self.index.first[numbers + 1]
         with stage("classes"):

@@ -431,6 +431,28 @@ def doctor() -> None:
         raise typer.Exit(COULD_NOT)
 
 
+@app.command()
+def dissect(
+    captures: Captures = None,
+    read: Read = None,
+    flow: Annotated[
+        str, typer.Option("--flow", metavar="ID", help="A row of `peerburst flows`, from 1, or a Community ID.")
+    ] = "1",
+    quiet: Quiet = False,
+) -> None:
+    """Ask Wireshark what it calls one flow.
+
+    Needs tshark and pyshark. Reads payload, which classes never do: a hint beside them.
+    """
+    analysis = _open(
+        captures, read, inner=False, count=None, local_net=None, include_lan=False, model=None, limit=None,
+        quiet=quiet, progress=When.auto,
+    )  # fmt: skip
+    from peerburst import dissect as wireshark
+
+    print("\n".join(wireshark.lines(wireshark.dissect(analysis, flow))))
+
+
 @gateways_app.command("list")
 def list_gateways() -> None:
     """List the models that come with peerburst."""
@@ -460,7 +482,7 @@ def _main(
         raise typer.Exit
 
 
-COMMANDS = ("analyze", "report", "flows", "timeline", "live", "synth", "doctor", "gateways")
+COMMANDS = ("analyze", "report", "flows", "timeline", "live", "synth", "dissect", "doctor", "gateways")
 OWN_OPTIONS = ("-h", "--help", "-V", "--version", "--install-completion", "--show-completion")
 
 

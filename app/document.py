@@ -89,6 +89,7 @@ def _burst(burst: Burst) -> dict[str, Any]:
             {"feature": evidence.feature, "value": evidence.value, "says": evidence.says}
             for evidence in burst.classification.evidence
         ],
+        "would_change": list(burst.classification.would_change),
     }
 
 

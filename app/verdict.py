@@ -76,9 +76,11 @@ def _all_bytes(burst: Burst) -> float:
 
 
 def evidence_sentence(burst: Burst) -> str:
-    """Why the burst has its class."""
+    """Why the burst has its class, and what would have changed it."""
     reasons = "; ".join(evidence.says for evidence in burst.classification.evidence)
-    return f"Because {reasons}." if reasons else "There is no evidence for any class."
+    changes = burst.classification.would_change
+    nearest = f" Nearest change: {changes[0]}." if changes else ""
+    return f"Because {reasons}.{nearest}" if reasons else "There is no evidence for any class."
 
 
 def packets_sentence(analysis: Analysis) -> str:

@@ -9,7 +9,7 @@ import pytest
 from conftest import COMPILED
 from making import HOST, Tape, local, remote
 from peerburst.analysis import features
-from peerburst.analysis.classify import RULES, BurstClass, Classification, classify
+from peerburst.analysis.classify import RULES, BurstClass, Classification, classify, says_something
 from peerburst.analysis.features import Features
 from peerburst.analysis.result import Analysis
 from peerburst.capture.synth import write_scenario
@@ -25,6 +25,7 @@ SYNC = Features(
     busiest_peer_share=0.02, ports_of_busiest_peer=1, target_share=0.02, udp=0.95, answered=0.7, refused=0.01,
     inbound=0.0, tiny=0.6, median_bytes=150.0, total_bytes=60_000, largest_bytes=4_000, top3_bytes=0.15, received=0.5,
     heavy_bytes=0.0, media_bytes=0.0, paced_bytes=0.0, mail=0.0, web=0.01, service=0.02, half_open=0.02,
+    mute=0.35, packet_bytes=120.0, top_peer_bytes=0.05, talk_bytes=0.0, clocked=0.0,
 )  # fmt: skip
 
 
@@ -34,37 +35,72 @@ def like(**changes: float) -> Features:
 
 CRAFTED = {
     "a login": (SYNC, "p2p-sync"),
-    "a login that mostly fails": (like(answered=0.15, tiny=0.9), "p2p-sync"),
+    "a login that mostly fails": (like(answered=0.15, tiny=0.9, mute=0.85), "p2p-sync"),
     "a login of TCP alone": (like(udp=0.0, one_local_port=0.0, tiny=0.1, median_bytes=900.0), "p2p-sync"),
-    "sharing files": (like(total_bytes=9_000_000, largest_bytes=5_000_000, top3_bytes=0.95), "p2p-bulk"),
+    "a login that keeps one port everywhere": (
+        like(ports=1, port_entropy=0.0, busiest_port=49737, busiest_port_share=1.0, tiny=0.0, median_bytes=18_000.0,
+             answered=1.0, total_bytes=950_000, largest_bytes=28_000, mute=0.0),
+        "p2p-sync",
+    ),
+    "keeping up with many friends at once": (like(talk_bytes=0.5, top_peer_bytes=0.15), "p2p-sync"),
+    "a login that a gateway lets nothing of through": (like(answered=0.0, mute=1.0), "unknown"),
+    "sharing files": (
+        like(total_bytes=9_000_000, largest_bytes=5_000_000, top3_bytes=0.95, packet_bytes=800.0),
+        "p2p-bulk",
+    ),
+    "sharing files, a little with everybody": (
+        like(total_bytes=2_900_000, largest_bytes=150_000, packet_bytes=580.0), "p2p-bulk"
+    ),
+    "asking many peers, getting no more than answers": (like(largest_bytes=900), "discovery"),
+    "a resolver of its own": (
+        like(service=1.0, unknown_ports=0.0, ports=1, port_entropy=0.0, busiest_port=53, busiest_port_share=1.0,
+             one_local_port=0.0, busiest_peer_share=0.1, flows_per_peer=5.0, answered=1.0, tiny=1.0, mute=0.0),
+        "discovery",
+    ),
     "one port of many hosts, nobody there": (
         like(ports=1, port_entropy=0.0, busiest_port=445, busiest_port_share=1.0, unknown_ports=0.0, answered=0.02,
-             udp=0.0, one_local_port=0.0, median_bytes=40.0),
+             mute=1.0, udp=0.0, one_local_port=0.0, median_bytes=40.0),
         "scan",
     ),
     "many ports of one host": (
         like(peers=1, flows_per_peer=120.0, busiest_peer_share=1.0, ports_of_busiest_peer=110, answered=0.03,
-             refused=0.9, udp=0.0, one_local_port=0.0, unknown_ports=0.1),
+             refused=0.9, mute=0.97, udp=0.0, one_local_port=0.0, unknown_ports=0.1),
         "scan",
     ),
-    "strangers in vain": (like(answered=0.01), "scan"),
+    "strangers in vain": (like(answered=0.01, mute=0.99, udp=0.0, one_local_port=0.0), "scan"),
+    "neighbours, a few of them there": (
+        like(answered=0.1, mute=0.95, udp=0.0, one_local_port=0.0, spread=0.01, ports=3, port_entropy=0.2,
+             busiest_port_share=0.5, unknown_ports=0.0),
+        "scan",
+    ),
     "a flood": (
         like(flows=5000, peers=1, ports=1, port_entropy=0.0, busiest_port=80, busiest_port_share=1.0, target_share=1.0,
-             busiest_peer_share=1.0, ports_of_busiest_peer=1, answered=0.0, per_second=500, tiny=1.0),
+             busiest_peer_share=1.0, ports_of_busiest_peer=1, answered=0.0, per_second=500, tiny=1.0, mute=1.0),
         "flood",
     ),
     "a flood that is answered": (
         like(flows=500, peers=1, ports=1, port_entropy=0.0, busiest_port=80, busiest_port_share=1.0, target_share=1.0,
-             busiest_peer_share=1.0, ports_of_busiest_peer=1, answered=1.0, per_second=500, half_open=1.0),
+             busiest_peer_share=1.0, ports_of_busiest_peer=1, answered=1.0, per_second=500, half_open=1.0,
+             mute=1.0),
         "flood",
+    ),
+    "a flood of whole connections": (
+        like(flows=2000, peers=1, ports=1, port_entropy=0.0, busiest_port=80, busiest_port_share=1.0, target_share=1.0,
+             busiest_peer_share=1.0, ports_of_busiest_peer=1, answered=1.0, per_second=200, mute=1.0, web=1.0,
+             unknown_ports=0.0),
+        "flood",
+    ),
+    "a flood over all ports of a victim": (
+        like(flows=5000, peers=4000, inbound=1.0, answered=0.0, mute=1.0, per_second=2000, spread=0.3), "flood"
     ),
     "many short visits to one server": (
         like(flows=500, peers=1, ports=1, port_entropy=0.0, busiest_port=80, busiest_port_share=1.0, target_share=1.0,
-             busiest_peer_share=1.0, ports_of_busiest_peer=1, answered=1.0, per_second=500, unknown_ports=0.0),
+             busiest_peer_share=1.0, ports_of_busiest_peer=1, answered=1.0, per_second=500, unknown_ports=0.0,
+             mute=0.0),
         "client-server",
     ),
     "mail to many": (like(mail=0.6, service=0.3, ports=2, port_entropy=0.2, unknown_ports=0.0, udp=0.3), "spam"),
-    "a call": (like(media_bytes=0.9, total_bytes=2_000_000), "call"),
+    "a call": (like(talk_bytes=0.9, top_peer_bytes=0.9, total_bytes=2_000_000), "call"),
     "a node that looks for others": (
         like(ports=1, port_entropy=0.0, busiest_port=30303, busiest_port_share=1.0, answered=0.8, unknown_ports=1.0),
         "discovery",
@@ -83,14 +119,35 @@ CRAFTED = {
     ),
     "a film over two connections": (
         like(flows=5, peers=3, flows_per_peer=1.7, ports=2, web=0.6, service=0.4, total_bytes=90_000_000, answered=1.0,
-             largest_bytes=80_000_000, top3_bytes=1.0, heavy_bytes=1.0, paced_bytes=1.0, received=0.98, udp=0.4,
+             largest_bytes=80_000_000, top3_bytes=1.0, heavy_bytes=1.0, top_peer_bytes=0.9, paced_bytes=1.0,
+             received=0.98, udp=0.4,
              unknown_ports=0.0, port_entropy=0.4),
         "streaming",
     ),
     "an image of a disk": (
         like(flows=2, peers=2, flows_per_peer=1.0, ports=2, web=0.5, service=0.5, total_bytes=90_000_000, answered=1.0,
-             largest_bytes=90_000_000, top3_bytes=1.0, heavy_bytes=1.0, received=0.98, udp=0.5, unknown_ports=0.0),
+             largest_bytes=90_000_000, top3_bytes=1.0, heavy_bytes=1.0, top_peer_bytes=1.0, received=0.98, udp=0.5,
+             unknown_ports=0.0),
         "bulk-transfer",
+    ),
+    "a film by the clock": (
+        like(flows=13, peers=1, flows_per_peer=13.0, seconds=41.0, ports=1, port_entropy=0.0, unknown_ports=0.0,
+             web=1.0,
+             service=0.0, one_local_port=0.0, total_bytes=9_600_000, largest_bytes=950_000, heavy_bytes=0.99, udp=0.0,
+             received=0.97, clocked=0.9, top_peer_bytes=1.0, answered=1.0, mute=0.0),
+        "streaming",
+    ),
+    "heavy things from many hosts at once": (
+        like(flows=24, peers=7, flows_per_peer=3.4, ports=2, port_entropy=0.2, unknown_ports=0.0, web=0.5, service=0.5,
+             one_local_port=0.0, total_bytes=7_600_000, largest_bytes=796_000, heavy_bytes=0.89, received=0.97,
+             top_peer_bytes=0.3, together=12.0, seconds=5.0, answered=1.0, udp=0.5),
+        "web",
+    ),
+    "a chat through several servers": (
+        like(flows=80, peers=17, flows_per_peer=4.7, ports=2, port_entropy=0.2, unknown_ports=0.0, web=0.7, service=0.3,
+             one_local_port=0.0, received=0.58, largest_bytes=70_000, together=2.0, busiest_peer_share=0.3, udp=0.3,
+             total_bytes=630_000),
+        "client-server",
     ),
     "a chat through one server": (
         like(flows=4, peers=2, flows_per_peer=2.0, ports=2, port_entropy=0.4, unknown_ports=0.0,
@@ -139,6 +196,85 @@ def test_the_evidence_is_in_words_and_numbers() -> None:
     assert says["median_bytes"] == "half of the connections carried 150 B or less"
     assert says["answered"] == "70 % of them were answered"
     assert says["one_local_port"] == "90 % left from one local UDP port"
+
+
+def test_what_would_have_changed_it_names_the_nearest_threshold() -> None:
+    changes = classify(like(peers=11)).would_change
+    assert changes[0] == "peers 11; below 10 it would be unknown"
+    assert changes[1] == "bytes of the largest connection 4 kB; below 3 kB it would be discovery"
+
+
+@pytest.mark.parametrize("case", CRAFTED)
+def test_what_would_have_changed_it_is_another_class(case: str) -> None:
+    seen, label = CRAFTED[case]
+    for change in classify(seen).would_change:
+        other = change.rpartition("it would be ")[2]
+        assert other != label
+        assert other in {one.value for one in BurstClass}
+
+
+def test_of_nothing_looked_at_nothing_would_change_it() -> None:
+    assert Classification(BurstClass.UNKNOWN, 0.0, ()).would_change == ()
+
+
+def test_a_provisional_class_says_so_and_is_less_sure() -> None:
+    early, whole = classify(like(seconds=8.2), provisional=True), classify(SYNC)
+    assert early.provisional
+    assert not whole.provisional
+    assert early.label is whole.label
+    assert early.confidence == pytest.approx(0.7 * whole.confidence, abs=0.01)
+    assert early.evidence[-1].says == "provisional: judged on its first 8 s"
+
+
+def test_a_host_of_little_has_nothing_to_say() -> None:
+    assert [says_something(14, 19_999), says_something(15, 0), says_something(1, 20_000)] == [False, True, True]
+
+
+# --- what the classes look at ----------------------------------------------------------------------------------------
+
+
+def seen_on(tape: Tape, folder: Path) -> Features:
+    analysis = tape.analysis(folder)
+    return features.measure(analysis.index.of(analysis.host_number(HOST)), analysis.facts, analysis.kinds)
+
+
+def test_nothing_was_said_in_a_handshake_alone(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.udp(0, local(6000), remote(0, 40_000), size=72)  # 100 octets, no answer
+    tape.exchange(1, local(6000), remote(1, 40_001))  # 48 and 48
+    tape.open(2, local(7000), remote(2, 80))  # SYN, SYN and ACK, ACK
+    tape.refused(3, local(7001), remote(3, 80))
+    tape.connection(4, local(7002), remote(4, 80))
+    found = seen_on(tape, tmp_path)
+    assert found.flows == 5
+    assert found.mute == pytest.approx(3 / 5)
+
+
+def test_bytes_of_one_peer_and_of_a_packet(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.udp(0, local(6000), remote(0, 40_000), size=72)  # 100 octets
+    tape.udp(1, local(6001), remote(0, 40_001), size=172)  # 200, the same peer
+    tape.udp(2, local(6000), remote(1, 40_000), size=72)
+    found = seen_on(tape, tmp_path)
+    assert (found.packet_bytes, found.top_peer_bytes) == (pytest.approx(400 / 3), 0.75)
+
+
+@pytest.mark.parametrize(("size_back", "talks"), [(160, 1), (40, 0)])
+def test_a_talk_is_steady_and_filled_by_both_sides(tmp_path: Path, size_back: int, talks: int) -> None:
+    tape = Tape()
+    for i in range(6 * 25):
+        tape.udp(i / 25, local(6000), remote(0, 40_000), size=size_back)
+        tape.udp(i / 25 + 0.01, remote(0, 40_000), local(6000), size=1100)
+    assert seen_on(tape, tmp_path).talk_bytes == talks
+
+
+def test_segments_of_a_film_come_by_the_clock(tmp_path: Path) -> None:
+    regular, irregular = Tape(), Tape()
+    for i in range(6):
+        regular.connection(4 * i, local(5000 + i), remote(0, 80), received=510_000)
+        irregular.connection(2 * i + i * i, local(5000 + i), remote(0, 80), received=510_000)
+    assert seen_on(regular, tmp_path).clocked == 1
+    assert seen_on(irregular, tmp_path).clocked < 0.5
 
 
 def test_what_is_at_its_least_or_worst_has_a_class() -> None:

@@ -1,0 +1,122 @@
+"""What Wireshark calls one flow: its protocols, asked of tshark through pyshark.
+
+This reads payload, which classes never do: a hint to stand beside them.
+"""
+
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+
+import pandas as pd
+
+from peerburst.analysis.result import Analysis
+from peerburst.capture.errors import CaptureError, SettingsError
+
+MOST_PACKETS = 200  # dissected of a flow; what it is shows in its first few
+# Layers that say how a packet travels, not what it is.
+CARRIERS = ("ETH", "SLL", "IP", "IPV6", "TCP", "UDP", "DATA", "NULL", "VLAN")
+
+
+@dataclass(frozen=True, slots=True)
+class Dissection:
+    """A flow in words, and how many of its first packets have each stack of layers, the most common first."""
+
+    flow: str
+    kind: str
+    packets: int
+    stacks: tuple[tuple[str, int], ...]
+
+    @property
+    def called(self) -> str | None:
+        """The protocol that most packets carry; None if Wireshark sees none above the transport."""
+        names: Counter[str] = Counter()
+        for stack, packets in self.stacks:
+            top = [layer for layer in stack.split(":") if layer.upper() not in CARRIERS]
+            if top:
+                names[top[-1]] += packets
+        return names.most_common(1)[0][0] if names else None
+
+
+def find_flow(analysis: Analysis, wanted: str) -> int:
+    """The index of a flow by its row in `peerburst flows`, counted from 1, or by its Community ID."""
+    rows = len(analysis.flows)
+    if wanted.isdigit():
+        if not 1 <= int(wanted) <= rows:
+            raise SettingsError(f"there is no flow {wanted}; the rows of `peerburst flows` go from 1 to {rows}")
+        return int(wanted) - 1
+    ids = analysis.community_ids()
+    if wanted not in ids:
+        raise SettingsError(f"no flow has the Community ID {wanted!r}; `peerburst flows` lists them")
+    return ids.index(wanted)
+
+
+def display_filter(flow: "pd.Series[str]") -> str:
+    """Wireshark's filter for the packets of a flow: its ends, and the time in which it lived."""
+    version = "ipv6" if ":" in flow["orig_h"] else "ip"
+    parts = [f"{version}.addr == {flow['orig_h']}", f"{version}.addr == {flow['resp_h']}"]
+    if flow["proto"] in ("tcp", "udp"):
+        parts += [f"{flow['proto']}.port == {flow['orig_p']}", f"{flow['proto']}.port == {flow['resp_p']}"]
+    else:
+        parts.append("icmpv6" if version == "ipv6" else "icmp" if flow["proto"] == "icmp" else version)
+    first = pd.Timestamp(flow["ts"])
+    last = first + pd.Timedelta(flow["duration"], unit="s")
+    # A millisecond on either side: durations are kept as floats, and captures are written to the microsecond.
+    begin, end = first.value - 1_000_000, last.value + 1_000_000
+    parts.append(f"frame.time_epoch >= {_seconds(begin)} && frame.time_epoch <= {_seconds(end)}")
+    return " && ".join(parts)
+
+
+def _seconds(ns: int) -> str:
+    return f"{ns // 1_000_000_000}.{ns % 1_000_000_000:09d}"
+
+
+def dissect(analysis: Analysis, wanted: str) -> Dissection:
+    """What tshark sees in a flow; raises SettingsError where pyshark or tshark is missing."""
+    flow = analysis.flows.iloc[find_flow(analysis, wanted)]
+    path = analysis.capture.paths[0]
+    if len(analysis.capture.paths) > 1 or path == "-":
+        raise SettingsError("dissecting reads a file again; name one capture, not several and not standard input")
+    stacks = _stacks(path, display_filter(flow))
+    ends = f"{flow['orig_h']}:{flow['orig_p']} -> {flow['resp_h']}:{flow['resp_p']}"
+    return Dissection(f"{flow['proto']} {ends}", str(flow["kind"]), sum(stacks.values()), tuple(stacks.most_common()))
+
+
+def missing_tshark() -> bool:
+    return shutil.which("tshark") is None
+
+
+def _stacks(path: str, chosen: str) -> Counter[str]:
+    try:
+        import pyshark
+        from pyshark.capture.capture import TSharkCrashException
+        from pyshark.tshark.tshark import TSharkNotFoundException
+    except ImportError:
+        raise SettingsError("dissecting needs pyshark; install it with: pip install 'peerburst[dissect]'") from None
+    try:
+        capture = pyshark.FileCapture(path, display_filter=chosen, keep_packets=False)
+    except TSharkNotFoundException:
+        raise SettingsError(
+            "dissecting needs tshark; install Wireshark's command line (Debian, Ubuntu: apt install tshark)"
+        ) from None
+    stacks: Counter[str] = Counter()
+    try:
+        for packet in capture:
+            stacks[":".join(layer.layer_name for layer in packet.layers)] += 1
+            if sum(stacks.values()) >= MOST_PACKETS:
+                break
+    except TSharkCrashException as error:
+        raise CaptureError(path, f"tshark could not read it: {error}") from None
+    finally:
+        capture.close()
+    return stacks
+
+
+def lines(found: Dissection) -> list[str]:
+    """For a terminal."""
+    if not found.packets:
+        return [f"{found.flow}: tshark finds no packet of it (a tunnel, or another clock?)"]
+    called = found.called
+    verdict = f"Wireshark calls it {called}" if called else "Wireshark names no protocol above its transport"
+    head = f"{found.flow} ({found.kind}): {verdict}, going by its first {found.packets} packets"
+    note = "This reads payload; peerburst's own classes do not."
+    return [head, *(f"{packets:6d}  {stack}" for stack, packets in found.stacks), note]

@@ -1,0 +1,191 @@
+"""The generated part of docs/classes.md."""
+
+from collections.abc import Sequence
+
+from .cases import Case
+from .early import Early, agreeing
+from .scores import UNKNOWN, Pair, Scores, Share, f1, is_costly
+from .weight import Seen, rows
+
+BEGIN = "<!-- evaluation: written by `make evaluate`; do not edit between here and the end mark -->"
+END = "<!-- end of evaluation -->"
+UNITS = ("host", "burst")
+
+Judged = Sequence[tuple[Case, Pair]]
+
+
+def replace(page: str, part: str) -> str:
+    """The page with its generated part replaced; raises ValueError where the marks are missing."""
+    head, _begin, rest = page.partition(BEGIN)
+    _old, end, tail = rest.partition(END)
+    if not end:
+        raise ValueError(f"the page has no lines {BEGIN!r} and {END!r}")
+    return f"{head}{BEGIN}\n\n{part.strip()}\n\n{END}{tail}"
+
+
+def percent(share: Share) -> str:
+    low, high = share.interval()
+    return f"{share.hits}/{share.of} ({low:.2f} to {high:.2f})"
+
+
+def matrix(scores: Scores) -> str:
+    """Labels down, answers across, with precision and recall."""
+    labels = scores.classes()
+    said = [*labels, *sorted({said for _truth, said in scores.counts} - {*labels, UNKNOWN}), UNKNOWN]
+    lines = [
+        "| labelled | " + " | ".join(said) + " | recall | precision |",
+        "|---" * (len(said) + 3) + "|",
+    ]
+    for truth in labels:
+        cells = [str(scores.counts[truth, answer] or "·") for answer in said]
+        recall, precision = percent(scores.recall(truth)), percent(scores.precision(truth))
+        lines.append(f"| {truth} | " + " | ".join(cells) + f" | {recall} | {precision} |")
+    return "\n".join(lines)
+
+
+def fixed(cases: Sequence[Case], unit: str) -> Scores:
+    return Scores.of([(case.label, case.found_class) for case in cases if case.unit == unit])
+
+
+def learnt(judged: Judged, unit: str) -> Scores:
+    return Scores.of([pair for case, pair in judged if case.unit == unit])
+
+
+def comparison(cases: Sequence[Case], learners: dict[str, Judged]) -> str:
+    lines = [
+        "| judged by | unit | captures' cases | right | macro-F1 | mean cost | costly errors |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for unit in UNITS:
+        every = {"the rules as shipped": fixed(cases, unit)}
+        every |= {name: learnt(judged, unit) for name, judged in learners.items()}
+        for name, scores in every.items():
+            lines.append(
+                f"| {name} | {unit} | {scores.total} | {percent(scores.right())} | {scores.macro_f1():.3f} |"
+                f" {scores.cost():.2f} | {scores.costly()} |"
+            )
+    return "\n".join(lines)
+
+
+def errors(cases: Sequence[Case]) -> str:
+    """Every wrong answer of the shipped rules, with its evidence; the costly ones first and marked."""
+    wrong = [case for case in cases if case.found_class not in case.truth]
+    wrong.sort(key=lambda case: (not is_costly(case.truth[0], case.found_class), case.capture, case.unit != "host"))
+    lines = []
+    for case in wrong:
+        mark = "**costly** " if is_costly(case.truth[0], case.found_class) else ""
+        says = "; ".join(evidence.says for evidence in case.found.evidence) or "too little to judge"
+        change = f" Nearest change: {case.found.would_change[0]}." if case.found.would_change else ""
+        lines.append(f"- {mark}{case.where}: {case.truth[0]} called {case.found_class}, because {says}.{change}")
+    return "\n".join(lines) or "None."
+
+
+def one_by_one(cases: Sequence[Case]) -> str:
+    lines = ["| capture | unit | right would be | found |", "|---|---|---|---|"]
+    for case in cases:
+        unit = case.unit if case.unit == "host" else f"burst at {case.start_s:.0f} s"
+        lines.append(f"| {case.capture} | {unit} | {' or '.join(case.truth)} | {case.found_class} |")
+    return "\n".join(lines)
+
+
+def sources(cases: Sequence[Case]) -> str:
+    lines = ["| source | realm | labelled | captures |", "|---|---|---|---|"]
+    for source, realm in sorted({(case.source, case.realm) for case in cases}, key=lambda one: (one[1], one[0])):
+        mine = [case for case in cases if (case.source, case.realm) == (source, realm)]
+        labels = ", ".join(sorted({case.truth[0] for case in mine}))
+        lines.append(f"| {source} | {realm} | {labels} | {', '.join(sorted({case.capture for case in mine}))} |")
+    return "\n".join(lines)
+
+
+def early_part(found: Sequence[Early]) -> str:
+    agree = Share(agreeing(found), len(found))
+    undecided = sum(early.then.label.value == UNKNOWN for early in found)
+    accused = [
+        early
+        for early in found
+        if is_costly(early.truth[0], early.then.label.value) and early.then.label.value not in early.truth
+    ]
+    differ = [early for early in found if early.then.label is not early.finally_.label]
+    lines = [
+        f"Of {len(found)} bursts, {percent(agree)} had their final class ten seconds after they began; {undecided} were"
+        f" still unknown; {len(accused)} costly errors among the provisional classes. Those that changed:",
+        "",
+        "| burst | labelled | connections by then | at 10 s | in the end |",
+        "|---|---|---|---|---|",
+    ]
+    for early in differ:
+        lines.append(
+            f"| {early.capture}, at {early.start_s:.0f} s | {' or '.join(early.truth)} | {early.flows} |"
+            f" {early.then.label.value} | {early.finally_.label.value} |"
+        )
+    return "\n".join(lines)
+
+
+def weight_part(seen: Seen) -> str:
+    lines = ["| kind | below 500 kB by tshark | 500 kB or more by tshark |", "|---|---|---|"]
+    lines += [f"| {kind} | {small:,} | {heavy:,} |" for kind, small, heavy in rows(seen)]
+    heavy, missed = seen["heavy", True], sum(seen[kind, True] for kind, _s, _h in rows(seen) if kind != "heavy")
+    wrong, media = seen["heavy", False], seen["media", True]
+    precision = heavy / max(heavy + wrong, 1)
+    strict, aside = f1(precision, heavy / max(heavy + missed, 1)), f1(precision, heavy / max(heavy + missed - media, 1))
+    lines += [
+        "",
+        f"Heavy against small: F1 {aside:.3f} with calls aside, which have a kind of their own however much they carry;"
+        f" {strict:.3f} if a call of 500 kB counts as heavy and missed.",
+    ]
+    return "\n".join(lines)
+
+
+def part(
+    *,
+    date: str,
+    judged_on: Sequence[Case],
+    learners: dict[str, Judged],
+    early: Sequence[Early],
+    weights: Seen | None,
+    made_up: Sequence[Case],
+    mixed: Sequence[Case],
+    nameless: Sequence[Case],
+) -> str:
+    """The whole generated part."""
+    realms = {realm: [case for case in judged_on if case.realm == realm] for realm in ("public", "arena")}
+    captures = {realm: len({case.capture for case in cases}) for realm, cases in realms.items()}
+    text = [
+        f"Measured {date} on {captures['public']} captures that others recorded and {captures['arena']} of real"
+        f" programs in the arena, {len({case.source for case in judged_on})} sources.",
+        "### Shipped, refitted, and a tree\n",
+        comparison(judged_on, learners),
+        "### By host\n",
+        matrix(fixed(judged_on, "host")),
+        "### By burst\n",
+        matrix(fixed(judged_on, "burst")),
+        "### Each realm apart\n",
+        "\n".join(
+            f"- {realm}: " + "; ".join(f"{unit}s {percent(fixed(cases, unit).right())} right" for unit in UNITS)
+            for realm, cases in realms.items()
+        ),
+        "### With every threshold found on other sources\n",
+        "By host:\n",
+        matrix(learnt(learners["thresholds refitted, one source left out"], "host")),
+        "By burst:\n",
+        matrix(learnt(learners["thresholds refitted, one source left out"], "burst")),
+        "### Every error of the shipped rules\n",
+        errors(judged_on),
+        "### Ten seconds after it began\n",
+        early_part(early),
+        "### Heavy against small flows\n",
+        weight_part(weights) if weights is not None else "Not measured: tshark was not there.",
+        "### Several programs at once\n",
+        one_by_one(mixed),
+        "### Captures that have no class of ours\n",
+        one_by_one(nameless),
+        "### Made-up scenarios, apart\n",
+        "\n".join(
+            f"- {unit}s: {percent(scores.right())} right, macro-F1 {scores.macro_f1():.3f}"
+            for unit, scores in ((unit, fixed(made_up, unit)) for unit in UNITS)
+        ),
+        errors(made_up),
+        "### Sources\n",
+        sources(judged_on),
+    ]
+    return "\n\n".join(block.strip("\n") for block in text)

@@ -1,0 +1,108 @@
+"""The arithmetic of the evaluation, on matrices small enough to work out by hand."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from evaluate import page
+from evaluate.cases import Case
+from evaluate.refit import PUBLISHED, candidates, fit_rules, judge_by_rules, leave_one_source_out
+from evaluate.scores import Scores, Share, cost, is_costly
+from peerburst.analysis.classify import classify
+from test_classify import CRAFTED, SYNC
+
+
+def case(name: str, source: str, label: str | None = None) -> Case:
+    seen, right = CRAFTED[name]
+    return Case("public", "burst", name, source, "192.168.1.10", 0.0, (label or right,), seen, classify(seen))
+
+
+def test_wilsons_interval() -> None:
+    # 8 of 10 at 95 %: 0.490 to 0.943 (Newcombe, Statistics in Medicine 1998, gives the formula)
+    low, high = Share(8, 10).interval()
+    assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+    assert Share(0, 0).interval() == (0, 1)
+
+
+def test_precision_recall_and_macro_f1() -> None:
+    scores = Scores.of([("web", "web"), ("web", "scan"), ("scan", "scan"), ("scan", "unknown")])
+    assert (scores.recall("web"), scores.precision("web")) == (Share(1, 2), Share(1, 1))
+    assert (scores.recall("scan"), scores.precision("scan")) == (Share(1, 2), Share(1, 2))
+    assert scores.macro_f1() == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert scores.right() == Share(2, 4)
+
+
+def test_accusing_a_sync_costs_most_and_saying_nothing_least() -> None:
+    assert cost("p2p-sync", "scan") > cost("scan", "p2p-sync") > cost("web", "flood") > cost("flood", "web")
+    assert 0 == cost("web", "web") < cost("web", "unknown") < cost("web", "streaming")
+    assert [is_costly(*pair) for pair in (("p2p-sync", "spam"), ("scan", "p2p-sync"), ("scan", "web"))] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_candidates_lie_between_the_values() -> None:
+    assert candidates(np.array([0.2, 0.4, 0.4])).tolist() == [pytest.approx(0.3)]
+    assert candidates(np.array([4.0, 400.0])).tolist() == [pytest.approx(40)]
+
+
+def test_refitting_tells_apart_what_it_was_given() -> None:
+    names = ("a flood of whole connections", "a page", "a call", "mail to many")
+    cases = [case(name, f"{name} {i}") for name in names for i in range(2)]
+    values = fit_rules(cases)
+    assert all(values[bound] == bound.value for bound in PUBLISHED)
+    assert judge_by_rules(values, cases) == [one.truth[0] for one in cases]
+
+
+def test_no_source_is_ever_on_both_sides() -> None:
+    cases = [case("a login", "tox"), case("a page", "firefox"), case("a page", "chromium"), case("a login", "tox")]
+
+    def watch(train: Sequence[Case], test: Sequence[Case]) -> list[str]:
+        assert not {one.source for one in train} & {one.source for one in test}
+        assert len(train) + len(test) == len(cases)
+        return ["web"] * len(test)
+
+    judged = leave_one_source_out(cases, watch)
+    assert sorted(pair for _case, pair in judged) == [("p2p-sync", "web")] * 2 + [("web", "web")] * 2
+
+
+def test_one_of_several_right_answers_is_right() -> None:
+    one = dataclasses.replace(case("a login", "x"), truth=("web", "p2p-sync"))
+    assert (one.label, one.found_class) == ("p2p-sync", "p2p-sync")
+    assert page.errors([one]) == "None."
+
+
+def test_an_error_is_listed_with_its_evidence_and_what_would_change_it() -> None:
+    wrong = case("a page", "x", label="p2p-sync")
+    text = page.errors([wrong, case("one port of many hosts, nobody there", "y", label="p2p-sync")])
+    assert text.startswith("- **costly** one port of many hosts")
+    assert "p2p-sync called web, because 70 % went to web ports" in text
+    assert "Nearest change:" in text
+
+
+def test_a_matrix_shows_labels_down_and_answers_across() -> None:
+    text = page.matrix(Scores.of([("web", "web"), ("web", "unknown"), ("scan", "scan")]))
+    assert "| labelled | web | scan | unknown | recall | precision |" in text
+    assert "| web | 1 | · | 1 | 1/2 (0.09 to 0.91) | 1/1 (0.21 to 1.00) |" in text
+
+
+def test_the_page_keeps_what_is_not_generated() -> None:
+    before = f"head\n{page.BEGIN}\nold\n{page.END}\ntail\n"
+    assert page.replace(before, "new") == f"head\n{page.BEGIN}\n\nnew\n\n{page.END}\ntail\n"
+    with pytest.raises(ValueError, match="no lines"):
+        page.replace("head", "new")
+
+
+def test_calls_are_counted_apart_from_heavy_flows() -> None:
+    seen = Counter({("heavy", True): 8, ("media", True): 2, ("probe", False): 90})
+    text = page.weight_part(seen)
+    assert "F1 1.000 with calls aside" in text
+    assert "0.889 if a call" in text  # recall 0.8, precision 1
+
+
+def test_the_crafted_login_is_what_the_cases_start_from() -> None:
+    assert case("a login", "x").features is SYNC
