@@ -59,7 +59,9 @@ class Classification:
 
     @property
     def would_change(self) -> tuple[str, ...]:
-        """What would have given another class, the nearest first: a feature, its value, the threshold, that class.
+        """What would have given another class: a feature, its value, the threshold, that class.
+
+        First what the class was decided on, then the rest; of each the nearest first.
 
         Worked out when asked for: it tries some sixty changes.
         """
@@ -577,8 +579,9 @@ def _distance(seen: float, wanted: float) -> float:
 def _nearest_changes(features: Features) -> tuple[str, ...]:
     rule = _rule(features, RULES)
     label = rule.label if rule is not None else BurstClass.UNKNOWN
-    bounds = dict.fromkeys(bound for rule in RULES for condition in rule.needs for bound in condition.bounds())
-    found: list[tuple[float, str, str]] = []
+    bounds = dict.fromkeys(bound for each in RULES for condition in each.needs for bound in condition.bounds())
+    decided = {bound.feature for condition in rule.needs for bound in condition.bounds()} if rule is not None else set()
+    found: list[tuple[bool, float, str, str]] = []
     for bound in bounds:
         seen = float(getattr(features, bound.feature))
         is_above = bound.holds(features) == bound.at_least
@@ -591,8 +594,8 @@ def _nearest_changes(features: Features) -> tuple[str, ...]:
                 f"{_WORDS[bound.feature]} {_number(bound.feature, seen)};"
                 f" {side} {_number(bound.feature, bound.value)} it would be {other.value}"
             )
-            found.append((_distance(seen, wanted), bound.feature, text))
+            found.append((bound.feature not in decided, _distance(seen, wanted), bound.feature, text))
     told: dict[str, str] = {}
-    for _far, feature, text in sorted(found):
+    for _aside, _far, feature, text in sorted(found):
         told.setdefault(feature, text)
     return tuple(told.values())[:NAMED]

@@ -63,7 +63,7 @@ def test_a_capture_alone_is_analysed(run: Runner, capture: str) -> None:
     assert out.startswith("71 packets in 1 min 46 s from 1 capture, 31 flows.")
     assert f"{HOST} held 30 connections at once, +1:45 after the first packet, as linux-connlimit counts them" in out
     assert "A limit of 200 would not have been crossed: 170 were left at the peak." in out
-    assert "30 connections in 5.8 s (p2p-sync" in out
+    assert "30 connections in 5.8 s (discovery" in out
     for model in DEFAULT_MODELS:
         assert model in out
     assert "\x1b" not in out
@@ -96,7 +96,7 @@ def test_json_is_one_object_of_numbers(run: Runner, capture: str) -> None:
     assert made["capture"]["files"] == [capture]
     assert made["capture"]["packets"] == 71
     assert made["hosts"][0]["models"]["linux-connlimit"]["peak"] == 30
-    assert made["bursts"][0]["class"] == "p2p-sync"
+    assert made["bursts"][0]["class"] == "discovery"
 
 
 def test_timeline_as_csv(run: Runner, capture: str) -> None:

@@ -92,7 +92,7 @@ KEYS = {
     "models": {"peak", "peak_at_s", "talking_at_peak", "lingering_at_peak", "crossed_at_s", "above_s"},
     "bursts": {
         *("host", "inbound", "start_s", "end_s", "new_flows", "peers", "ip_bytes", "share_of_connections"),
-        *("share_of_bytes", "prefix_spread", "ports", "answered", "class", "confidence", "evidence"),
+        *("share_of_bytes", "prefix_spread", "ports", "answered", "class", "confidence", "evidence", "would_change"),
     },
     "evidence": {"feature", "value", "says"},
 }
