@@ -37,7 +37,7 @@ def test_the_timeline_adds_up_to_the_count(analysis: Analysis) -> None:
     peak = analysis.peak(analysis.host_number(HOST), load("linux-connlimit"))
     assert (view.peak, view.peak_at_s) == (peak.peak, peak.peak_at_s) == (31, 60.0)
     assert int(view.counts.sum(axis=1).max()) == 31
-    assert [label for *_span, label, _flows in view.bursts] == ["p2p-sync"]
+    assert [label for *_span, label, _flows in view.bursts] == ["discovery"]
     assert view.limit == 20
     # Above 20: from the 21st at 54 s until those of before 54 s have been silent for 30 s.
     ((begin, end),) = view.above
