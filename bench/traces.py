@@ -35,7 +35,8 @@ class Trace:
 TRACES = {
     "1M-50k": Trace(1_000_000, 50_000),
     "10M-500k": Trace(10_000_000, 500_000, seconds=600.0),
-    "100M-500k": Trace(100_000_000, 500_000, seconds=6000.0),
+    "100M-500k": Trace(100_000_000, 500_000, seconds=600.0),
+    "100M-500k-slow": Trace(100_000_000, 500_000, seconds=6000.0),  # its flows fall silent ten times as often
     "synflood-5M": Trace(5_000_000, 5_000_000, udp=0.0, flood=True),
 }
 TRACES |= {
