@@ -198,9 +198,10 @@ def _long(found: Found) -> str:
     lines += [
         "",
         _fill(
-            "The maker of the packets shares the processors, so their seconds are what counts here. In the slow trace the"
-            " same flows last ten times as long and fall silent for more than five seconds ten times as often: each such"
-            " silence ends a segment of 40 octets, which is kept, for gateway models and talking are computed from them."
+            "The maker of the packets shares the processors, so their seconds are what counts here. In the slow trace"
+            " the same flows last ten times as long and fall silent for more than five seconds ten times as often: each"
+            " such silence ends a segment of 40 octets, which is kept, for gateway models and talking are computed from"
+            " them."
         ),
     ]
     return "\n".join(lines) + "\n"
