@@ -119,15 +119,18 @@ class LiveTable:
         """How many flows are in memory."""
         return flow_count(self._table) + int(self._held.number.size)
 
-    def add(self, packets: npt.NDArray[np.void]) -> None:
-        """Add PACKET rows in the order they came."""
+    def add(self, packets: npt.NDArray[np.void]) -> npt.NDArray[np.uint16]:
+        """Add PACKET rows in the order they came; answers the ports, of both ends, of the flows that they began."""
         if not packets.size:
-            return
-        self._now_ns = int(packets["ts"].max())
+            return np.zeros(0, np.uint16)
+        self._now_ns = int(packets["ts"][-1])
+        first = flow_count(self._table)
         for piece, begins_anew in self._pieces(packets):
             before = flow_count(self._table)
             self._table.add(piece)
             self._note_new(before, piece, begins_anew)
+        begun = rows_of(self._table, first)
+        return np.concatenate([begun["a_port"], begun["b_port"]])
 
     def _pieces(self, packets: npt.NDArray[np.void]) -> Iterator[tuple[npt.NDArray[np.void], bool]]:
         """Cut before each SYN on the 5-tuple of a retired, closed flow; such a piece says so."""

@@ -287,10 +287,10 @@ class LiveSession:
         self._tick(on_tick)
 
     def _add(self, packets: npt.NDArray[np.void]) -> None:
-        self._table.add(packets)
+        ports = self._table.add(packets)
         self._arrived_s = self._clock_s()
         if self._sockets is not None:
-            self._sockets.noticed(np.concatenate([packets["sport"], packets["dport"]]))
+            self._sockets.noticed(ports)
         if self._table.is_due():
             self._look(self._table.last_ns or 0)
             self._table.retire()

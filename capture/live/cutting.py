@@ -1,13 +1,19 @@
 """A running capture file cut into whole blocks, so that it can be kept, counted and divided where blocks end."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from peerburst.capture import pcapfile, pcapng
+from peerburst.capture.packets import FRAME
 
 OTHER_PACKETS = (pcapng.OLD_PACKET, pcapng.SIMPLE_PACKET)
 LONGEST_BLOCK = 1 << 24  # 16 MiB: longer is damage, or nothing a live capture writes
+ENHANCED_PACKET_HEAD = 28  # octets in front of the packet's own
+WALKED_AT_ONCE = 4096  # packets
 
 Describe = Callable[[bytes, str], bytes]
 
@@ -19,7 +25,7 @@ class Run:
     """
 
     octets: bytes
-    packet_ends: list[int]
+    packet_ends: Sequence[int]
     head: bytes
     is_head: bool = False
 
@@ -28,16 +34,23 @@ class Cutter:
     """Cuts a pcapng or classic pcap stream; beyond `most_packets` packets are left out, other blocks are not.
 
     `head`: the octets that must open any file that goes on from here. `describe` may change interface description
-    blocks, given with their byte order. Past damage, and in anything else than a plain capture (`is_capture` False),
-    octets pass as they come.
+    blocks, given with their byte order; with it the stream has to be from a capture tool, whose packets are all in
+    enhanced packet blocks, and is walked by a kernel: block by block here costs over a microsecond each. Unless
+    `wants_ends`, a run then may leave out where packets end. Past damage, and in anything else than a plain capture
+    (`is_capture` False), octets pass as they come.
     """
 
-    def __init__(self, most_packets: int | None = None, describe: Describe | None = None) -> None:
+    def __init__(
+        self, most_packets: int | None = None, describe: Describe | None = None, *, wants_ends: bool = True
+    ) -> None:
         self.head = b""
         self.packets = 0
         self.is_capture: bool | None = None  # None: too early to tell
         self._most_packets = most_packets
         self._describe = describe
+        self._wants_ends = wants_ends
+        self._section = pcapng.Section()
+        self._frames = np.empty(WALKED_AT_ONCE if describe is not None else 0, FRAME)
         self._rest = b""
         self._cut: Callable[[bytes], Iterator[Run]] = self._begin
 
@@ -111,9 +124,8 @@ class Cutter:
             self._rest = rest
 
     def _blocks(self, octets: bytes) -> Iterator[Run]:
-        at = begin = 0
-        ends: list[int] = []
-        size = len(octets)
+        begin, size = 0, len(octets)
+        at, ends = self._walked(octets) if self._section.described else (0, [])
         while at + pcapng.SMALLEST_BLOCK <= size:
             if octets[at : at + 4] == b"\x0a\x0d\x0d\x0a":  # the same either way round: its magic tells which
                 self._order = ">" if octets[at + 8 : at + 12] == b"\x1a\x2b\x3c\x4d" else "<"
@@ -142,7 +154,30 @@ class Cutter:
             yield Run(octets[begin:at], ends, self.head)
         yield from self._go_on(octets[at:])
 
+    def _walked(self, octets: bytes) -> tuple[int, list[int]]:
+        """How far the kernel gets, and where each packet up to there ends; the rest is for Python."""
+        window = np.frombuffer(bytearray(octets), np.uint8)  # the kernels' arrays may be written to
+        at, begins = 0, list[npt.NDArray[np.int64]]()
+        while True:
+            count, there, _verdict = pcapng.walk(
+                window, at, window.size, self._section.big_endian, self._section.rows(), 0, self._frames
+            )
+            if not count or (self._most_packets is not None and self.packets + count > self._most_packets):
+                break
+            begins.append(self._frames["start"][:count] - ENHANCED_PACKET_HEAD)
+            self.packets += count
+            at = int(there)
+        if not begins or not self._wants_ends:
+            return at, []
+        words = window[: window.size & ~3].view(self._order + "u4")
+        of = np.concatenate(begins)
+        return at, (of + words[(of >> 2) + 1]).tolist()
+
     def _head_block(self, kind: int, block: bytes) -> Run:
+        if self._describe is not None and kind == pcapng.SECTION_HEADER:
+            self._section.begin("live capture", block)
+        elif self._describe is not None:
+            self._section.describe("live capture", block)
         if kind == pcapng.SECTION_HEADER:
             self.head = b""
         elif self._describe is not None and len(block) >= 20:

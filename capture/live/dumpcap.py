@@ -24,6 +24,9 @@ USUAL_PLACES = (
 )
 PROBE_S = 10.0
 BEGIN_S = 10.0
+# The system hands packets over in blocks, after a quarter of a second at the latest (dumpcap's read timeout), and a
+# dumpcap that is told to end leaves the block at hand behind.
+LAST_BLOCK_S = 0.3
 ORDERLY_S = 3.0  # it empties its kernel buffer and writes its statistics in far less
 
 # Its last words: Packets received/dropped on interface 'lo': 6/0 (pcap:0/dumpcap:0/flushed:0/ps_ifdrop:0) (100.0%)
@@ -92,6 +95,7 @@ class DumpcapFeed:
         self.warnings: list[str] = []
         self.why_ended = ""
         self._drops = 0
+        self._interrupt_at: float | None = None
         self._kill_at: float | None = None
         self._is_over = False
         try:
@@ -135,7 +139,10 @@ class DumpcapFeed:
             return first
         if self._is_over:
             return b""
-        if self._kill_at is not None and time.monotonic() > self._kill_at:
+        now = time.monotonic()
+        if self._interrupt_at is not None and now >= self._interrupt_at:
+            self._interrupt()
+        if self._kill_at is not None and now > self._kill_at:
             self._process.kill()
         if not select.select([self._out], [], [], timeout_s)[0]:
             return None
@@ -146,10 +153,14 @@ class DumpcapFeed:
 
     def stop(self) -> None:
         if self._kill_at is None:
-            self._kill_at = time.monotonic() + ORDERLY_S
-            # A dumpcap of another user (setuid) may not be ours to signal; it then ends when its pipe does.
-            with contextlib.suppress(PermissionError):
-                self._process.send_signal(signal.SIGINT)
+            self._interrupt_at = time.monotonic() + LAST_BLOCK_S
+            self._kill_at = self._interrupt_at + ORDERLY_S
+
+    def _interrupt(self) -> None:
+        self._interrupt_at = None
+        # A dumpcap of another user (setuid) may not be ours to signal; it then ends when its pipe does.
+        with contextlib.suppress(PermissionError):
+            self._process.send_signal(signal.SIGINT)
 
     def _end(self) -> None:
         self._is_over = True

@@ -55,6 +55,11 @@ class Keeper:
     def is_keeping(self) -> bool:
         return not self._is_over
 
+    @property
+    def rotates(self) -> bool:
+        """Whether files end at a size: runs then have to say where packets end."""
+        return self._rotation.octets is not None
+
     def write(self, run: Run) -> None:
         """Keep a run, in a new file if it is time for one."""
         if self._is_over:

@@ -35,6 +35,10 @@ Packets = npt.NDArray[np.void]
 TICK_S = 0.2  # how often the threads look at the clock when nothing comes
 MOST_WAITING = 1 << 18  # packets (22 MB) between the reading and the taker: some seconds of a busy line
 LOOK_AT_INTERFACES_S = 2.0
+# dumpcap writes a few packets at a time. Each small read wakes three threads, so more is awaited for a moment: a pipe
+# of 1 MiB holds that of a million packets a second.
+LITTLE = 1 << 15  # octets
+GATHER_S = 0.005
 
 STOPPED = "stopped"
 
@@ -156,7 +160,8 @@ class LiveSource:
     def _make_cutter(self) -> Cutter | None:
         """None when octets can pass as they come."""
         if self.options is not None:
-            return Cutter(self._stops.packets, self._describe)
+            rotates = self._keep is not None and self._keep.rotates
+            return Cutter(self._stops.packets, self._describe, wants_ends=rotates)
         if self._keep is not None or self._stops.packets is not None:
             return Cutter(self._stops.packets)
         return None
@@ -181,6 +186,8 @@ class LiveSource:
             while (data := self._feed.read(TICK_S)) != b"":
                 if data:
                     self._handle(data, pipe)
+                    if len(data) < LITTLE:
+                        time.sleep(GATHER_S)
                 if self._keep is not None:
                     self._keep.tick()
                 self._look_at_the_clock()

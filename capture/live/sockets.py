@@ -272,8 +272,8 @@ class SocketPoller:
             nameless = [opened.socket.uid for opened in self._open.values() if not opened.sure]
             sockets = len(self._open)
         said = [*_nameless(nameless, sockets, is_root=_is_root())]
-        if self._owners is not None and (others := elsewhere()):
-            said.append(f"{others} processes run in other network namespaces (containers): their sockets are not seen.")
+        if self._owners is not None and elsewhere():  # how many changes all the time, and would be told anew each time
+            said.append("Processes in other network namespaces (containers) have sockets that are not seen.")
         if self._forgotten:
             said.append(f"The oldest {self._forgotten} closed sockets were forgotten, to bound memory.")
         said.extend(trouble for trouble in (self._table_trouble, self._file_trouble) if trouble)
