@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from replay import ReplaySource
+from replayed import ReplaySource
 
 from conftest import COMPILED
 from making import HOST, OTHER_HOST, Tape, local, remote
