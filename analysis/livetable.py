@@ -222,8 +222,13 @@ class LiveTable:
 
     def _remember_closed(self, going: npt.NDArray[np.void]) -> None:
         keys, closed = tuple_keys(self._seed, going), (going["flags"] & CLOSED) != 0
-        still = np.setdiff1d(self._closed_keys, keys[~closed])
-        self._closed_keys = np.union1d(still, keys[closed & (going["proto"] == PROTO_TCP)])
+        # There may be millions, of which few change: they are put in and taken out, not sorted anew.
+        other = np.unique(keys[~closed])
+        gone = np.searchsorted(self._closed_keys, other[self._was_closed(other)])
+        self._closed_keys = np.delete(self._closed_keys, gone)
+        more = np.unique(keys[closed & (going["proto"] == PROTO_TCP)])
+        more = more[~self._was_closed(more)]
+        self._closed_keys = np.insert(self._closed_keys, np.searchsorted(self._closed_keys, more), more)
 
     def _store(self, part: Part) -> bool:
         """Write flows to the next file; answers whether that went well. Where it did not they stay in memory."""

@@ -17,6 +17,7 @@ from peerburst.analysis.result import Analysis
 from peerburst.analysis.wording import counted, one_line, size
 from peerburst.capture.errors import CaptureError, SettingsError
 from peerburst.capture.kernels import announce_first_compile
+from peerburst.capture.live.choose import Choice, choose
 from peerburst.capture.live.interfaces import Interface, default_interface, list_interfaces
 from peerburst.capture.live.keeping import Keeper
 from peerburst.capture.live.livesource import (
@@ -92,9 +93,10 @@ def listen(wanted: Wanted) -> int:
     Thresholds(wanted.alerts)
     messenger = Messenger(wanted.on_alert)
     show = wanted.show or _usual_show()
+    choice = choose(wanted.options) if wanted.options is not None else None  # who may not capture need not wait
     announce_first_compile()
     warm.main()  # before the first packet: none should have to wait for a kernel
-    source = _open_source(wanted)
+    source = _open_source(wanted, choice)
     with source:
         sockets = _open_sockets(wanted)
         session = LiveSession(source, _live_settings(wanted, show), sockets=sockets, messenger=messenger)
@@ -126,11 +128,11 @@ def _live_settings(wanted: Wanted, show: Show) -> LiveSettings:
     )
 
 
-def _open_source(wanted: Wanted) -> LiveSource:
+def _open_source(wanted: Wanted, choice: Choice | None) -> LiveSource:
     keep = Keeper(wanted.write, wanted.rotation) if wanted.write is not None else None
     inner = wanted.settings.follow_tunnels
     if wanted.options is not None:
-        return capture_interfaces(wanted.options, keep=keep, stops=wanted.stops, follow_tunnels=inner)
+        return capture_interfaces(wanted.options, keep=keep, stops=wanted.stops, follow_tunnels=inner, choice=choice)
     if wanted.read == "-":
         return capture_standard_input(keep=keep, stops=wanted.stops, follow_tunnels=inner)
     return capture_growing_file(wanted.read or "", keep=keep, stops=wanted.stops, follow_tunnels=inner)

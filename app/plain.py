@@ -40,17 +40,20 @@ def line(view: LiveView) -> str:
 
 def alert_line(alert: AlertLine, limit: int) -> str:
     """An alert, in words that stand out without colour."""
-    return f"{clock(alert.at_s):>7} ALERT: {one_line(alert.host)} holds {number(alert.count)} (limit {number(limit)})"
+    where = ", over the limit of" if alert.count > limit else "; the limit is"
+    return f"{clock(alert.at_s):>7} ALERT: {one_line(alert.host)} holds {number(alert.count)}{where} {number(limit)}"
 
 
-def burst_line(burst: BurstLine) -> str:
-    """What the burst at hand is taken for."""
+def burst_line(burst: BurstLine, now_s: float) -> str:
+    """What the burst at hand is taken for, now that it goes on or is over."""
     verb = "was sent" if burst.inbound else "opened"
-    sure = f"{'so far ' if burst.provisional else ''}{share(burst.confidence, 1)} sure"
     reasons = "; ".join(burst.evidence)
+    what = f"{verb} {counted(burst.connections, 'connection')}"
+    began = clock(burst.started_s)
+    head = f"a burst since {began}: {what} so far" if burst.provisional else f"the burst of {began} is over: {what}"
     return (
-        f"{clock(burst.started_s):>7} burst: {verb} {counted(burst.connections, 'connection')},"
-        f" {burst.label} ({sure}): {burst.says}. Because {reasons or 'nothing speaks for any other class'}."
+        f"{clock(now_s):>7} {head}, {burst.label} ({share(burst.confidence, 1)} sure): {burst.says}."
+        f" Because {reasons or 'nothing speaks for any other class'}."
     )
 
 
@@ -74,7 +77,7 @@ class PlainLines:
         burst = view.burst
         if burst is not None and (told := (burst.started_s, burst.label, burst.provisional)) != self._burst:
             self._burst = told
-            self._say(burst_line(burst))
+            self._say(burst_line(burst, view.now_s))
         self._out.flush()
 
     def _new_alerts(self, view: LiveView) -> tuple[AlertLine, ...]:
@@ -82,7 +85,9 @@ class PlainLines:
         known = view.alerts.index(self._last_alert) + 1 if self._last_alert in view.alerts else 0
         if view.alerts:
             self._last_alert = view.alerts[-1]
-        return view.alerts[known:]
+        new = view.alerts[known:]
+        highest = {(alert.at_s, alert.host): alert for alert in new}  # one leap over two thresholds is told once
+        return tuple(highest.values())
 
     def _print(self, text: str) -> None:
         print(text, file=self._out)

@@ -29,6 +29,8 @@ from nat_gateway import NatGateway  # noqa: E402
 from private_nets import NEAR, Pair, inside, ip, missing  # noqa: E402
 from sender import Sent  # noqa: E402
 
+from peerburst.capture.read import read  # noqa: E402
+
 PYTHON = sys.executable
 FLAT_OUT = 10_000_000.0  # packets/s: more than any sender here reaches
 TRIAL_S = 4.0
@@ -37,7 +39,7 @@ OURS_SHARE = 0.9  # of the highest rate at which dumpcap alone loses nothing
 STEADY_PER_S = 100_000.0
 PROBES = 40
 CHURN_FLOWS, CHURN_HOURS, PACKETS_PER_FLOW = 3_600_000, 1.0, 6
-KILLS = 20
+KILLS, KILLED_AT_PER_S = 20, 20_000
 # A user who may do nothing but read: the Python that runs this may lie in root's own folder.
 ORDINARY = (
     "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_read_search",
@@ -271,50 +273,47 @@ def memory() -> Iterator[str]:
 
 
 def kills() -> Iterator[str]:
-    """kill -9 at random moments: what the file held, of what had been sent until half a second and two before."""
-    yield "## Killed twenty times"
+    """kill -9 at random moments under load: what the file holds of what had arrived."""
+    yield f"## Killed twenty times, at {KILLED_AT_PER_S:,} packets a second"
     yield ""
-    yield from table("file", "killed after", "sent by then", "kept", "missing: of the last", "side file says", "reads")
+    yield from table("file", "killed after", "arrived by then", "kept", "lost: the last", "side file says", "reads")
     with Pair("kills") as pair:
         for number in range(KILLS):
             yield _killed(pair, ".pcapng" if number % 2 == 0 else ".pcapng.zst")
 
 
 def _killed(pair: Pair, ending: str) -> str:
-    after_s = random.uniform(0.5, 5.0)
+    after_s = random.uniform(0.5, 3.5)
     with tempfile.TemporaryDirectory() as place:
         kept = Path(place, f"kept{ending}")
         with session(peerburst(pair, "-w", str(kept))) as running:
+            before = _arrived(pair)
             script = str(Path(__file__).with_name("sender.py"))
             sending = subprocess.Popen(
-                in_namespace(pair.far, PYTHON, script, "far0", "20000", str(after_s + 3)), stdout=subprocess.DEVNULL
+                in_namespace(pair.far, PYTHON, script, "far0", str(KILLED_AT_PER_S), str(after_s + 3)),
+                stdout=subprocess.DEVNULL,
             )
-            while not _received(pair):
+            while _arrived(pair) < before + 100:
                 time.sleep(0.005)
             time.sleep(after_s)
-            sent = _received(pair)
+            sent = _arrived(pair) - before
             running.process.kill()
             running.process.wait()
             sending.kill()
             sending.wait()
         note = json.loads(Path(f"{kept}.session.json").read_text())
-        shown = subprocess.run(
-            [PYTHON, "-m", "peerburst", str(kept), "--format", "json"], capture_output=True, text=True, check=False
-        )
-        capture = json.loads(shown.stdout)["capture"] if shown.returncode == 0 else {"packets": 0, "warnings": []}
-    missing_s = max(0, sent - capture["packets"]) / 20000
-    reads = "whole" if not capture["warnings"] else "; ".join(capture["warnings"]).replace(str(kept), "it")
-    return row(
-        ending, f"{after_s:.1f} s", f"{sent:,}", f"{capture['packets']:,}", f"{missing_s:.2f} s", note["state"], reads
-    )
+        capture = read([str(kept)])
+    lost_s = max(0, sent - capture.packets) / KILLED_AT_PER_S
+    reads = "; ".join(capture.warnings).replace(str(kept), "the file") or "whole"
+    return row(ending, f"{after_s:.1f} s", f"{sent:,}", f"{capture.packets:,}", f"{lost_s:.2f} s", note["state"], reads)
 
 
-def _received(pair: Pair) -> int:
-    """UDP packets of the sender that arrived at the near end since the namespace came up."""
+def _arrived(pair: Pair) -> int:
+    """Packets that arrived at the near end since it came up."""
     with inside(pair.near):
         text = Path("/proc/thread-self/net/dev").read_text()
     line = next(line for line in text.splitlines() if line.strip().startswith("near0:"))
-    return int(line.partition(":")[2].split()[1]) - _received.__dict__.get("before", 0)
+    return int(line.partition(":")[2].split()[1])
 
 
 def said_by(command: Sequence[str], during: Callable[[], object], seconds: float) -> tuple[int, str, str]:

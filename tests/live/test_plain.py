@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 import views
@@ -54,13 +55,27 @@ def test_an_alert_is_told_once_even_if_old_ones_have_gone() -> None:
         views.view(alerts=(first,)), views.view(alerts=(first, second)), views.view(alerts=(second, third)), bell=True
     )
     alerts = [text for text in told if "ALERT" in text]
-    assert alerts == [f"\a  +0:0{i} ALERT: 192.168.1.34 holds {160 + i} (limit 200)" for i in range(3)]
+    assert alerts == [f"\a  +0:0{i} ALERT: 192.168.1.34 holds {160 + i}; the limit is 200" for i in range(3)]
     assert not any("\a" in text for text in shown(views.view(alerts=(first,))))
+
+
+def test_a_leap_over_two_thresholds_is_one_alert() -> None:
+    leap = tuple(AlertLine(3.0, views.HOST, 256, threshold) for threshold in (160, 201))
+    alerts = [text for text in shown(views.view(alerts=leap)) if "ALERT" in text]
+    assert alerts == ["  +0:03 ALERT: 192.168.1.34 holds 256, over the limit of 200"]
+
+
+def test_the_end_of_a_burst_is_told() -> None:
+    going = views.view()
+    assert going.burst is not None
+    over = replace(going, burst=replace(going.burst, provisional=False))
+    text = " ".join(" ".join(shown(going, over, over)).split())
+    assert text.count(" is over: opened 160 connections, p2p-sync (82 % sure)") == 1
 
 
 def test_a_burst_is_told_when_its_class_changes_and_warnings_once() -> None:
     text = " ".join(" ".join(shown(*[views.view(warnings=("wlan0 went down",))] * 3)).split())
-    assert text.count("burst: opened 160 connections, p2p-sync (so far 82 % sure)") == 1
+    assert text.count("a burst since +0:40: opened 160 connections so far, p2p-sync (82 % sure)") == 1
     assert text.count("warning: wlan0 went down") == 1
     assert all(len(row) <= WIDTH for row in shown(views.view()))
 
