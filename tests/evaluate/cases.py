@@ -5,19 +5,18 @@ in the arena (`arena`), and scenarios played by `peerburst synth` (`made-up`).
 """
 
 import csv
-import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import zstandard
 
 from peerburst.analysis import features
 from peerburst.analysis.classify import BurstClass, Classification, classify, says_something
 from peerburst.analysis.features import Features
 from peerburst.analysis.result import Analysis, Burst
+from peerburst.capture import zstd
 from peerburst.opening import Settings, analyse
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -160,9 +159,7 @@ def made_up() -> Iterator[Case]:
     """Hosts and bursts of the scenarios, by the class of most of their flows or packets; of two, either is right."""
     for path in sorted(MADE_UP.glob("*.labels.csv.zst")):
         capture = path.with_name(path.name.removesuffix(".labels.csv.zst"))
-        with path.open("rb") as file:
-            text = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), encoding="utf-8")
-            rows = list(csv.DictReader(text))
+        rows = list(csv.DictReader(zstd.decompress(path.read_bytes()).decode().splitlines()))
         analysis = analyse([str(capture)], Settings())
         for number in analysis.ranked:
             host = analysis.host_names[number]
