@@ -3,6 +3,7 @@
 This reads payload, which classes never do: a hint to stand beside them.
 """
 
+import asyncio
 import shutil
 from collections import Counter
 from dataclasses import dataclass
@@ -92,6 +93,9 @@ def _stacks(path: str, chosen: str) -> Counter[str]:
         from pyshark.tshark.tshark import TSharkNotFoundException
     except ImportError:
         raise SettingsError("dissecting needs pyshark; install it with: pip install 'peerburst[dissect]'") from None
+    # pyshark takes the thread's event loop, and there is none once something else (the live screen) has run and gone.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     try:
         capture = pyshark.FileCapture(path, display_filter=chosen, keep_packets=False)
     except TSharkNotFoundException:

@@ -1,5 +1,6 @@
 """What Wireshark calls a flow: which packets are asked for, and what is made of the answer."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,11 @@ def test_wireshark_is_asked(tmp_path: Path) -> None:
     found = dissect.dissect(two_flows(tmp_path), "2")
     assert found.packets > 4
     assert dict(found.stacks)["eth:ip:tcp"] >= 3
+
+
+def test_it_is_asked_too_where_another_has_used_up_the_event_loop(tmp_path: Path) -> None:
+    pytest.importorskip("pyshark")
+    if dissect.missing_tshark():
+        pytest.skip("tshark is not here")
+    asyncio.run(asyncio.sleep(0))  # leaves the thread without one
+    assert dissect.dissect(two_flows(tmp_path), "2").packets
