@@ -27,7 +27,7 @@ def test_open_gives_tables(capture: Path) -> None:
     assert list(hosts.loc[HOST, ["flows", "peers", "class", "linux-connlimit", "rfc"]]) == [
         31,
         31,
-        "discovery",
+        "p2p-sync",
         30,
         31,
     ]
