@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ PROGRAM_OF = {WEB: "curl", BULK: "iperf3", SCANNED: "nmap", DNS: "host or curl"}
 class Evening:
     """What the session said, what its file says, and what the kernel said meanwhile."""
 
-    told: Mapping[str, object]
+    told: Mapping[str, Any]
     saved: Analysis
     listings: list[Listing]
 
@@ -89,14 +90,14 @@ def test_nothing_was_lost_and_the_programs_did_talk(evening: Evening) -> None:
 @pytest.mark.parametrize("model", DEFAULT_MODELS)
 def test_every_second_is_as_the_saved_file_says(evening: Evening, model: str) -> None:
     timeline = evening.saved.timeline(CLIENT, model)
-    assert evening.told["every_second"][model] == timeline["at"].tolist()  # type: ignore[index]
-    assert evening.told["peaks"][model] == timeline["max"].tolist()  # type: ignore[index]
+    assert evening.told["every_second"][model] == timeline["at"].tolist()
+    assert evening.told["peaks"][model] == timeline["max"].tolist()
     assert len(timeline) >= 40
     assert max(timeline["max"]) > (3 if model == "naive" else 100)  # naive: TCP alone
 
 
 def test_what_was_shown_while_it_ran_was_so(evening: Evening) -> None:
-    seconds, counts = evening.told["history"]  # type: ignore[misc]
+    seconds, counts = evening.told["history"]
     timeline = evening.saved.timeline(CLIENT, str(evening.told["model"]))["at"].tolist()
     assert len(seconds) >= 40
     known = [(int(second), count) for second, count in zip(seconds, counts, strict=True) if second < len(timeline)]
