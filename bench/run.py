@@ -32,7 +32,7 @@ RESULTS = DOCS / "benchmarks.json"
 TIMEOUT_S = 900.0
 PROGRAMS = {
     "tcpdump": ["tcpdump", "--version"],
-    "softflowd": ["softflowd", "-h"],
+    "softflowd": ["dpkg-query", "-W", "-f", "${Version}", "softflowd"],
     "nfpcapd": ["nfpcapd", "-V"],
     "argus": ["argus", "-h"],
     "tcptrace": ["tcptrace", "-v"],
@@ -236,7 +236,7 @@ def version(command: list[str]) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return "not installed"
     lines = (done.stdout + done.stderr).strip().splitlines()
-    return lines[0] if lines else "unknown"
+    return lines[0].rstrip(".") if lines else "unknown"
 
 
 def processor() -> str:

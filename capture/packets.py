@@ -26,6 +26,7 @@ from peerburst.capture.link import (
     ENCIPHERED,
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
+    ETHERTYPE_VLAN,
     LINKTYPE_ETHERNET,
     UNKNOWN,
     network_header,
@@ -72,6 +73,7 @@ UNKNOWN_LINK = int(Status.UNKNOWN_LINK)
 ENCRYPTED = int(Status.ENCRYPTED)
 
 ETHERNET_HEADER = 14
+VLAN_TAG = 4
 NOT_YET = 0  # no EtherType
 
 TCP_SHORTEST = 20
@@ -278,9 +280,13 @@ def decode(octets, frames, count, row):  # type: ignore[no-untyped-def]
         packet["ts"] = frame["ts"]
         packet["offload"] = 0
         start, stop, link = frame["start"], frame["stop"], frame["link"]
-        # What nearly every packet is, without the detour through all link types: Ethernet with IP right behind it.
+        # What nearly every packet is, without the detour through all link types: Ethernet with IP right behind it, or
+        # behind one VLAN tag.
         at = start + ETHERNET_HEADER
         ethertype = be16(octets, at - 2) if link == LINKTYPE_ETHERNET and at <= stop else NOT_YET
+        if ethertype == ETHERTYPE_VLAN and at + VLAN_TAG <= stop:
+            at += VLAN_TAG
+            ethertype = be16(octets, at - 2)
         if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
             ethertype, at = network_header(octets, start, stop, link)
             if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
