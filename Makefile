@@ -51,7 +51,7 @@ check: $(FOR_WORK)
 
 # Needs root, tshark and the captures beside the project; takes ten minutes.
 accuracy: $(FOR_WORK)
-	$(BIN)/python tests/gateway/accuracy.py tests/accuracy_report/results/gateway.json $(REPLAYED)
+	PYTHONPATH=tests $(BIN)/python tests/gateway/accuracy.py tests/accuracy_report/results/gateway.json $(REPLAYED)
 	$(BIN)/python -m tests.accuracy_report
 
 # Says which programs it lacks; tests/arena/__init__.py lists them all.

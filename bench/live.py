@@ -23,12 +23,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT / "tests" / "live"))  # the private networks are those of the tests
+# The private networks are those of the tests.
+sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests" / "live")]
 
 from nat_gateway import NatGateway  # noqa: E402
-from private_nets import NEAR, Pair, inside, ip, missing  # noqa: E402
+from private_nets import NEAR, Pair, ip  # noqa: E402
 from sender import Sent  # noqa: E402
 
+from netns import inside, missing  # noqa: E402
 from peerburst.capture.read import read  # noqa: E402
 
 PYTHON = sys.executable

@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from peerburst.capture import pcapngblocks
 from peerburst.capture.errors import CaptureError, SettingsError
 
 LINKTYPE_ETHERNET = 1
@@ -23,12 +24,6 @@ LINKTYPE_ETHERNET = 1
 # Magic numbers of the classic format: the resolution of the timestamps is told by nothing else.
 MICROSECOND_MAGIC = 0xA1B2C3D4
 NANOSECOND_MAGIC = 0xA1B23C4D
-
-SECTION_HEADER, INTERFACE_DESCRIPTION, ENHANCED_PACKET = 0x0A0D0D0A, 1, 6
-BYTE_ORDER_MAGIC = 0x1A2B3C4D
-OPTION_END, OPTION_COMMENT, OPTION_TSRESOL = 0, 1, 9
-NANOSECONDS = 9  # if_tsresol: 10 to the power of minus 9
-UNKNOWN_SECTION_LENGTH = 0xFFFF_FFFF_FFFF_FFFF
 
 BILLION = 1_000_000_000
 
@@ -64,8 +59,8 @@ class PacketWriter:
         self._container = container
         self._snaplen = snaplen
         if container is Container.PCAPNG:
-            file.write(_section_header(comment))
-            file.write(_interface_description(link_type, snaplen))
+            file.write(pcapngblocks.section_header(comment))
+            file.write(pcapngblocks.interface_description("", link_type, snaplen))
         else:
             magic = MICROSECOND_MAGIC if container is Container.PCAP else NANOSECOND_MAGIC
             file.write(struct.pack("<IHHiIII", magic, 2, 4, 0, 0, snaplen, link_type))
@@ -75,7 +70,7 @@ class PacketWriter:
         length = len(octets) if wire_length is None else wire_length
         kept = octets[: self._snaplen]
         if self._container is Container.PCAPNG:
-            self._file.write(_enhanced_packet(time_ns, kept, length))
+            self._file.write(pcapngblocks.enhanced_packet(0, time_ns, kept, length))
             return
         seconds, rest = divmod(time_ns, BILLION)
         fraction = rest // 1000 if self._container is Container.PCAP else rest
@@ -158,34 +153,3 @@ def _sentence(error: OSError) -> str:
     if isinstance(error, IsADirectoryError):
         return "this is a folder; give the name of a file"
     return f"cannot be written ({error.strerror or error}); write elsewhere"
-
-
-def _block(kind: int, body: bytes) -> bytes:
-    """One pcapng block: its total length stands at both ends."""
-    length = struct.pack("<I", len(body) + 12)
-    return struct.pack("<I", kind) + length + body + length
-
-
-def _option(code: int, octets: bytes) -> bytes:
-    return struct.pack("<HH", code, len(octets)) + _to_32_bits(octets)
-
-
-def _to_32_bits(octets: bytes) -> bytes:
-    return octets + bytes(-len(octets) % 4)
-
-
-def _section_header(comment: str) -> bytes:
-    options = b""
-    if comment:
-        options = _option(OPTION_COMMENT, comment.encode()) + _option(OPTION_END, b"")
-    return _block(SECTION_HEADER, struct.pack("<IHHQ", BYTE_ORDER_MAGIC, 1, 0, UNKNOWN_SECTION_LENGTH) + options)
-
-
-def _interface_description(link_type: int, snaplen: int) -> bytes:
-    options = _option(OPTION_TSRESOL, bytes([NANOSECONDS])) + _option(OPTION_END, b"")
-    return _block(INTERFACE_DESCRIPTION, struct.pack("<HHI", link_type, 0, snaplen) + options)
-
-
-def _enhanced_packet(time_ns: int, kept: bytes, length: int) -> bytes:
-    head = struct.pack("<IIIII", 0, time_ns >> 32, time_ns & 0xFFFF_FFFF, len(kept), length)
-    return _block(ENHANCED_PACKET, head + _to_32_bits(kept))

@@ -10,7 +10,7 @@ from peerburst.capture import pcapfile, pcapng
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.packets import FRAME, PACKET, decode
 from peerburst.capture.rarelink import RARE
-from peerburst.capture.streams import CutShort, Octets, open_stream
+from peerburst.capture.streams import CutShort, Octets, Readable, open_stream
 from peerburst.capture.timing import stage
 
 WINDOW = 1 << 22  # octets held at a time
@@ -31,9 +31,10 @@ class PacketSource:
     """Reads one capture, in order, a batch of packets at a time.
 
     Raises CaptureError if it is no capture we read. Damage further on ends the reading with a sentence in `warnings`.
+    `stream`: its octets, if they are at hand already; the path is then their name alone.
     """
 
-    def __init__(self, path: str, *, follow_tunnels: bool = False) -> None:
+    def __init__(self, path: str, *, follow_tunnels: bool = False, stream: Readable | None = None) -> None:
         self.path = path
         self.warnings: list[str] = []
         self.addresses: list[str] = []
@@ -43,7 +44,7 @@ class PacketSource:
         self._frames = np.empty(BATCH, FRAME)
         self._spare = np.zeros(1, PACKET)
         self._last_ns = 0
-        self._octets = Octets(open_stream(path), WINDOW)
+        self._octets = Octets(open_stream(path, stream), WINDOW)
         self._section = pcapng.Section()
         self._met_rare_link = False  # looked at once per interface: a file may have a million of them
         self._pcap_header: npt.NDArray[np.int64] | None = None

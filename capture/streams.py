@@ -178,9 +178,12 @@ def _open_raw(path: str) -> Readable:
         raise CaptureError(path, f"cannot be opened: {reason}") from error
 
 
-def open_stream(path: str) -> Readable:
-    """Open a file, or standard input for `-`, and decompress it if its first octets say so."""
-    raw = _open_raw(path)
+def open_stream(path: str, raw: Readable | None = None) -> Readable:
+    """Open a file, or standard input for `-`, and decompress it if its first octets say so.
+
+    `raw`: what to read instead, if it is open already; the path is then its name alone.
+    """
+    raw = _open_raw(path) if raw is None else raw
     buffer, held = bytearray(LONGEST_MAGIC), 0
     try:
         while held < LONGEST_MAGIC and (more := raw.readinto(memoryview(buffer)[held:])):

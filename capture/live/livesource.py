@@ -6,6 +6,7 @@ bounded: a slow taker makes the pipes fill and the system drop packets, which it
 """
 
 import contextlib
+import io
 import os
 import select
 import struct
@@ -17,10 +18,11 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from peerburst.capture import pcapngblocks
 from peerburst.capture.errors import CaptureError, SettingsError
 from peerburst.capture.flowtable import FlowTable
 from peerburst.capture.kernels import announce_first_compile, mark_compiled
-from peerburst.capture.live import blocks, interfaces
+from peerburst.capture.live import interfaces
 from peerburst.capture.live.choose import Choice, choose, open_feed
 from peerburst.capture.live.cutting import Cutter
 from peerburst.capture.live.dumpcap import widen
@@ -172,7 +174,8 @@ class LiveSource:
         names = [
             name for name in self.options.interfaces if struct.pack(order + "HH", 2, len(name)) + name.encode() in block
         ]
-        return blocks.with_addresses(block, order, interfaces.addresses_of((max(names, key=len),)) if names else ())
+        addresses = interfaces.addresses_of((max(names, key=len),)) if names else ()
+        return pcapngblocks.with_addresses(block, order, addresses)
 
     def _end(self, reason: str) -> None:
         """Let the feed end; the first reason is the one that is told."""
@@ -228,7 +231,7 @@ class LiveSource:
         left = memoryview(octets)
         while left and self._reading.is_alive():
             if select.select([], [pipe], [], TICK_S)[1]:
-                with contextlib.suppress(BlockingIOError):
+                with contextlib.suppress(BlockingIOError, BrokenPipeError):
                     left = left[os.write(pipe, left) :]
 
     def _look_at_the_clock(self) -> None:
@@ -255,12 +258,10 @@ class LiveSource:
         """The second thread: packets out of the pipe."""
         name = self._feed.name
         try:
-            source = PacketSource(f"/dev/fd/{pipe}", follow_tunnels=follow_tunnels)
-            os.close(pipe)  # the source has opened it once more
-            source.path = name
-            self._source = source
-            for packets in source.batches():
-                self._waiting.put(packets)
+            with os.fdopen(pipe, "rb", buffering=0) as octets:
+                self._source = PacketSource(name, follow_tunnels=follow_tunnels, stream=octets)
+                for packets in self._source.batches():
+                    self._waiting.put(packets)
         except CaptureError as error:
             if self._feed.why_ended or error.reason != "is empty":  # stopped before anything came is no error
                 self._failure = self._failure or CaptureError(name, error.reason)
@@ -360,14 +361,12 @@ def _check(keep: Keeper | None, stops: StopConditions | None) -> None:
 def warm_up() -> None:
     """Load the kernels, or compile them, so that no packet has to wait for them."""
     announce_first_compile()
-    ours, theirs = os.pipe()
-    with os.fdopen(theirs, "wb") as file:
-        file.write(blocks.section_header() + blocks.interface_description("", 1, 0))
-        file.write(blocks.enhanced_packet(0, 1, bytes(14), 14))
-    try:
-        table = FlowTable()
-        for packets in PacketSource(f"/dev/fd/{ours}").batches():
-            table.add(packets)
-    finally:
-        os.close(ours)
+    octets = (
+        pcapngblocks.section_header()
+        + pcapngblocks.interface_description("", 1, 0)
+        + pcapngblocks.enhanced_packet(0, 1, bytes(14), 14)
+    )
+    table = FlowTable()
+    for packets in PacketSource("warming up", stream=io.BytesIO(octets)).batches():
+        table.add(packets)
     mark_compiled()

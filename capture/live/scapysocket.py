@@ -12,8 +12,9 @@ import socket
 import struct
 import time
 
+from peerburst.capture import pcapngblocks
 from peerburst.capture.errors import CaptureError
-from peerburst.capture.live import blocks, interfaces
+from peerburst.capture.live import interfaces
 from peerburst.capture.live.options import CaptureOptions
 
 # linux/if_packet.h and asm-generic/socket.h
@@ -118,11 +119,11 @@ class _Listener:
             elif level == socket.SOL_SOCKET and kind == SCM_TIMESTAMPNS:
                 seconds, rest = TIMESPEC.unpack(data)
                 time_ns = seconds * 1_000_000_000 + rest
-        return blocks.enhanced_packet(self.number, time_ns or time.time_ns(), octets, length)
+        return pcapngblocks.enhanced_packet(self.number, time_ns or time.time_ns(), octets, length)
 
     def statistics(self) -> bytes:
         self.told = self.drops
-        return blocks.interface_statistics(self.number, time.time_ns(), self.received, self.drops)
+        return pcapngblocks.interface_statistics(self.number, time.time_ns(), self.received, self.drops)
 
 
 class ScapyFeed:
@@ -142,8 +143,9 @@ class ScapyFeed:
                 one.close()
             raise
         self._open = list(self._listeners)
-        self._head = blocks.section_header() + b"".join(
-            blocks.interface_description(one.name, one.link_type, options.octets_per_packet) for one in self._listeners
+        self._head = pcapngblocks.section_header() + b"".join(
+            pcapngblocks.interface_description(one.name, one.link_type, options.octets_per_packet)
+            for one in self._listeners
         )
         self._count_at = 0.0
         self._stop_at: float | None = None

@@ -1,30 +1,12 @@
 """Network namespaces by name: making them, entering them, running programs in them."""
 
 import contextlib
-import ctypes
 import os
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-CLONE_NEWNET = 0x40000000
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def _enter(descriptor: int, name: str) -> None:
-    if _LIBC.setns(descriptor, CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {name}")
-
-
-@contextlib.contextmanager
-def inside(namespace: str) -> Iterator[None]:
-    """This thread in a named network namespace; sockets and threads made there stay there."""
-    with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{namespace}") as there:
-        _enter(there.fileno(), namespace)
-        try:
-            yield
-        finally:
-            _enter(home.fileno(), "it came from")
+from tests.netns import enter, inside
 
 
 def run(*command: str, given: str | None = None) -> str:
@@ -99,4 +81,4 @@ def enter_for_good(namespace: str) -> None:
     """This thread in a named namespace until it enters another: for those who do so all the time."""
     if namespace not in _ENTERED:
         _ENTERED[namespace] = os.open(f"/run/netns/{namespace}", os.O_RDONLY | os.O_CLOEXEC)
-    _enter(_ENTERED[namespace], namespace)
+    enter(_ENTERED[namespace], namespace)

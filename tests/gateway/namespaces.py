@@ -4,16 +4,15 @@ Frames sent into `lan` or `wan` are forwarded, tracked and swallowed on the othe
 is in the gateway's table but what a capture put there.
 """
 
-import contextlib
-import ctypes
 import os
-import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-CLONE_NEWNET = 0x40000000
+import netns
+from netns import inside
+
 NETLINK_NETFILTER = 12
 SO_RCVBUFFORCE = 33
 RECEIVE_BUFFER = 1 << 25  # octets
@@ -57,15 +56,11 @@ EXPECTED_SYSCTLS = {
 
 def missing() -> str | None:
     """What this machine lacks to play gateway, or None."""
-    if not hasattr(socket, "AF_PACKET") or os.geteuid() != 0:
-        return "needs root on Linux"
-    absent = [tool for tool in ("ip", "nft") if shutil.which(tool) is None]
-    if absent:
-        return f"needs {', '.join(absent)}"
+    lacking = netns.missing("nft")
+    if lacking is not None:
+        return lacking
     probe = f"peerburst-{os.getpid()}-probe"
-    tried = subprocess.run(["ip", "netns", "add", probe], capture_output=True, check=False)
-    if tried.returncode:
-        return "may not make network namespaces"
+    subprocess.run(["ip", "netns", "add", probe], capture_output=True, check=True)
     rules = "add table inet probe; add chain inet probe f { type filter hook forward priority 0; }; "
     rules += "add rule inet probe f ct state new counter"
     ruled = subprocess.run(
@@ -73,23 +68,6 @@ def missing() -> str | None:
     )
     subprocess.run(["ip", "netns", "delete", probe], capture_output=True, check=False)
     return "needs nftables with connection tracking in the kernel" if ruled.returncode else None
-
-
-@contextlib.contextmanager
-def inside(namespace: str) -> Iterator[None]:
-    """This thread in a named network namespace; sockets made there stay there."""
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def enter(descriptor: int) -> None:
-        if libc.setns(descriptor, CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {namespace}")
-
-    with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{namespace}") as there:
-        enter(there.fileno())
-        try:
-            yield
-        finally:
-            enter(home.fileno())
 
 
 def _ip(*words: str) -> None:

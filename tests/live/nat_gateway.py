@@ -15,7 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from private_nets import inside, ip
+from private_nets import ip
+
+from netns import inside
 
 CLIENT, LAN = "10.20.1.37", "10.20.1.1"
 WAN, WORLD = "203.0.113.1", "203.0.113.2"

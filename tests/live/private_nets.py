@@ -1,51 +1,17 @@
 """Two network namespaces joined by a veth pair, with traffic of known size between them."""
 
-import contextlib
-import ctypes
 import os
-import shutil
 import socket
 import struct
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 
-CLONE_NEWNET = 0x40000000
+from netns import inside
+
 NEAR, FAR = "10.77.0.1", "10.77.0.2"
 NEAR_MAC, FAR_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 NEAR_V6, FAR_V6 = "fd77::1", "fd77::2"
-
-
-def missing(*tools: str) -> str | None:
-    """What this machine lacks to make private networks and run the tools, or None."""
-    if not hasattr(socket, "AF_PACKET") or os.geteuid() != 0:
-        return "needs root on Linux"
-    absent = [tool for tool in ("ip", *tools) if shutil.which(tool) is None]
-    if absent:
-        return f"needs {', '.join(absent)}"
-    name = f"peerburst-{os.getpid()}-look"
-    if subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode:
-        return "may not make network namespaces"
-    subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
-    return None
-
-
-@contextlib.contextmanager
-def inside(namespace: str) -> Iterator[None]:
-    """This thread in a named network namespace; sockets, threads and processes made there stay there."""
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def enter(descriptor: int) -> None:
-        if libc.setns(descriptor, CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {namespace}")
-
-    with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{namespace}") as there:
-        enter(there.fileno())
-        try:
-            yield
-        finally:
-            enter(home.fileno())
 
 
 def ip(*words: str) -> None:

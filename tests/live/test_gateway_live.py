@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 from nat_gateway import BULK, CLIENT, DNS, SCANNED, WEB, Listing, NatGateway
-from private_nets import missing
 
 from conftest import COMPILED
+from netns import missing
 from peerburst.analysis.gateways import DEFAULT_MODELS
 from peerburst.analysis.result import Analysis
 from peerburst.opening import Settings, analyse

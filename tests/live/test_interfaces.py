@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from private_nets import FAR, NEAR, NEAR_V6, Pair, inside, ip, missing
+from private_nets import FAR, NEAR, NEAR_V6, Pair, ip
 
+from netns import inside, missing
 from peerburst.capture.live import doctor, dumpcap, interfaces, scapysocket
 from peerburst.capture.live.interfaces import Interface
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from private_nets import missing
 
+from netns import missing
+from peerburst.capture import pcapngblocks
 from peerburst.capture.errors import CaptureError, SettingsError
-from peerburst.capture.live import blocks, livesource
+from peerburst.capture.live import livesource
 from peerburst.capture.live.cutting import Cutter
 from peerburst.capture.live.keeping import Keeper
 from peerburst.capture.live.livesource import LiveSource
@@ -28,8 +29,8 @@ from peerburst.capture.live.options import (
 from peerburst.capture.live.piped import PipeFeed
 from peerburst.capture.source import PacketSource
 
-HEAD = blocks.section_header() + blocks.interface_description("one", 1, 96)
-SECOND = blocks.interface_description("two", 1, 96)
+HEAD = pcapngblocks.section_header() + pcapngblocks.interface_description("one", 1, 96)
+SECOND = pcapngblocks.interface_description("two", 1, 96)
 BLOCK = 32 + 60  # octets of a packet of ours in the file
 
 
@@ -38,11 +39,15 @@ def packet(number: int, interface: int = 0) -> bytes:
     ethernet = bytes(12) + b"\x08\x00"
     ipv4 = struct.pack(">BBHHHBBH", 0x45, 0, 46, number & 0xFFFF, 0, 64, 17, 0) + bytes([10, 0, 0, 1, 10, 0, 0, 2])
     udp = struct.pack(">HHHH", 4000, 5000, 26, 0) + bytes(18)
-    return blocks.enhanced_packet(interface, number * 1_000_000_000, ethernet + ipv4 + udp, 60)
+    return pcapngblocks.enhanced_packet(interface, number * 1_000_000_000, ethernet + ipv4 + udp, 60)
 
 
 def capture(count: int) -> bytes:
-    return HEAD + b"".join(packet(number) for number in range(1, count + 1)) + blocks.interface_statistics(0, 1, 9, 4)
+    return (
+        HEAD
+        + b"".join(packet(number) for number in range(1, count + 1))
+        + pcapngblocks.interface_statistics(0, 1, 9, 4)
+    )
 
 
 class StubFeed:
@@ -79,7 +84,7 @@ def taken(source: LiveSource) -> list[int]:
 
 @pytest.mark.parametrize("size", [1, 7, 92, 1000, 10**6])
 def test_blocks_are_whole_however_the_octets_come(size: int) -> None:
-    octets = HEAD + packet(1) + packet(2) + SECOND + packet(3, 1) + blocks.interface_statistics(0, 1, 9, 4)
+    octets = HEAD + packet(1) + packet(2) + SECOND + packet(3, 1) + pcapngblocks.interface_statistics(0, 1, 9, 4)
     cutter = Cutter()
     runs = [run for piece in in_pieces(octets, size) for run in cutter.feed(piece)]
     assert b"".join(run.octets for run in runs) == octets

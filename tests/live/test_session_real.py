@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from private_nets import FAR, NEAR, Pair, inside, ip, missing
+from private_nets import FAR, NEAR, Pair, ip
 
 from conftest import COMPILED
+from netns import inside, missing
 from peerburst.capture.live import dumpcap, scapysocket
 from peerburst.document import document
 from peerburst.opening import Settings, analyse

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from private_nets import FAR_V6, NEAR, NEAR_V6, Pair, inside, ip, missing
+from private_nets import FAR_V6, NEAR, NEAR_V6, Pair, ip
 
+from netns import inside, missing
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.live import dumpcap, livesource, scapysocket
 from peerburst.capture.live.choose import Choice, Tool, choose

@@ -1,7 +1,6 @@
-"""The pcapng blocks that a live capture of our own writes, and addresses added to others' interface descriptions.
+"""The pcapng blocks that we write, and addresses added to others' interface descriptions.
 
-Layout: draft-ietf-opsawg-pcapng. `pcapwrite` writes one interface; a live capture has several, which come with names,
-addresses and counts of what was lost.
+Layout: draft-ietf-opsawg-pcapng. Always little-endian, times in nanoseconds.
 """
 
 import ipaddress
@@ -21,6 +20,7 @@ from peerburst.capture.pcapng import (
     SECTION_HEADER,
 )
 
+OPTION_COMMENT = 1
 IF_NAME = 2
 ISB_IFRECV = 4
 NANOSECONDS = 9
@@ -28,13 +28,14 @@ UNKNOWN_LENGTH = (1 << 64) - 1
 ANY_MASK = b"\xff\xff\xff\xff"  # if_IPv4addr wants a mask, which nobody reads
 
 
-def section_header() -> bytes:
-    return _block(SECTION_HEADER, struct.pack("<IHHQ", BYTE_ORDER_MAGIC, 1, 0, UNKNOWN_LENGTH))
+def section_header(comment: str = "") -> bytes:
+    options = _option("<", OPTION_COMMENT, comment.encode()) + _option("<", OPTION_END, b"") if comment else b""
+    return _block(SECTION_HEADER, struct.pack("<IHHQ", BYTE_ORDER_MAGIC, 1, 0, UNKNOWN_LENGTH) + options)
 
 
 def interface_description(name: str, link_type: int, snaplen: int) -> bytes:
-    """One interface whose packets are stamped in nanoseconds."""
-    options = _option("<", IF_NAME, name.encode()) + _option("<", IF_TSRESOL, bytes([NANOSECONDS]))
+    """One interface; an empty name is left out."""
+    options = (_option("<", IF_NAME, name.encode()) if name else b"") + _option("<", IF_TSRESOL, bytes([NANOSECONDS]))
     return _block(INTERFACE, struct.pack("<HHI", link_type, 0, snaplen) + options + _option("<", OPTION_END, b""))
 
 
