@@ -60,7 +60,7 @@ class Case:
     @property
     def is_mixed(self) -> bool:
         """Several programs ran at once: more than one answer is right."""
-        return len(self.truth) > 1 and self.realm == "arena"
+        return len(self.truth) > 1 and self.realm in ("arena", "given")
 
     @property
     def has_class(self) -> bool:
@@ -105,6 +105,31 @@ def public() -> list[Labelled]:
     return [
         Labelled("public", CORPUS / row["file"], row["host"], SAME_PROGRAM.get(name, name), (row["class"],))
         for name, row in zip(names, rows, strict=True)
+    ]
+
+
+def in_folder(folder: Path) -> list[Labelled]:
+    """The captures of any folder with a labels.csv: `file,host,class`, and `source` where that is more than one file.
+
+    A host may have several rows, one for each class that would be right. Raises ValueError where the table is not so.
+    """
+    path = folder / "labels.csv"
+    found: dict[tuple[str, str], list[dict[str, str]]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if not {"file", "host", "class"} <= set(rows.fieldnames or ()):
+            raise ValueError(f"{path} has no columns file, host and class")
+        for row in rows:
+            found.setdefault((row["file"], row["host"]), []).append(row)
+    return [
+        Labelled(
+            "given",
+            folder / file,
+            host,
+            rows[0].get("source") or Path(file).name.split(".")[0],
+            tuple(dict.fromkeys(row["class"] for row in rows)),
+        )
+        for (file, host), rows in found.items()
     ]
 
 

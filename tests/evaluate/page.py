@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from .cases import Case
+from .cases import CLASSES, Case
 from .early import Early, agreeing
+from .met import Meeting
 from .scores import UNKNOWN, Pair, Scores, Share, f1, is_costly
 from .weight import Seen, rows
 
@@ -88,6 +89,61 @@ def one_by_one(cases: Sequence[Case]) -> str:
     return "\n".join(lines)
 
 
+def of_given(cases: Sequence[Case]) -> str:
+    """Matrices and errors of captures that are no part of the page; of several classes any is right."""
+    with_class = [case for case in cases if case.has_class]
+    lines: list[str] = []
+    for unit in UNITS:
+        scores = fixed(with_class, unit)
+        lines += [
+            f"By {unit}: {percent(scores.right())} right, macro-F1 {scores.macro_f1():.3f}, {scores.costly()} costly",
+            "",
+            matrix(scores),
+            "",
+        ]
+    lines += ["Errors:", "", errors(with_class)]
+    nameless = [case for case in cases if not case.has_class]
+    if nameless:
+        lines += ["", "Without a class of ours:", "", one_by_one(nameless)]
+    return "\n".join(lines)
+
+
+def first_met(found: Sequence[Meeting]) -> str:
+    """What was right at first sight, by unit, and every error."""
+    judged = [meeting for meeting in found if set(meeting.truth) <= set(CLASSES)]
+    if not judged:
+        return "None yet."
+    lines = ["| captures | unit | first met | right | macro-F1 | costly errors |", "|---|---|---|---|---|---|"]
+    for name, some in (
+        ("all", judged),
+        ("of programs not met before in any capture", [meeting for meeting in judged if meeting.new_source == "yes"]),
+    ):
+        for unit in UNITS:
+            mine = [meeting for meeting in some if meeting.unit == unit]
+            scores = Scores.of([(one.found if one.is_right else one.truth[0], one.found) for one in mine])
+            captures = len({one.capture for one in mine})
+            lines.append(
+                f"| {name} | {unit} | {len(mine)} in {captures} captures | {percent(scores.right())} |"
+                f" {scores.macro_f1():.3f} | {scores.costly()} |"
+            )
+    lines += ["", "By the rules of:", "", "| date | rules | hosts right | bursts right |", "|---|---|---|---|"]
+    for date, rules in dict.fromkeys((one.date, one.rules) for one in judged):
+        mine = [one for one in judged if (one.date, one.rules) == (date, rules)]
+        shares = [
+            Share(sum(one.is_right for one in mine if one.unit == unit), sum(one.unit == unit for one in mine))
+            for unit in UNITS
+        ]
+        lines.append(f"| {date} | {rules} | {percent(shares[0])} | {percent(shares[1])} |")
+    lines += ["", "Every error among them:", ""]
+    wrong = [one for one in judged if not one.is_right]
+    wrong.sort(key=lambda one: not is_costly(one.truth[0], one.found))
+    for one in wrong:
+        mark = "**costly** " if is_costly(one.truth[0], one.found) else ""
+        says = one.evidence or "too little to judge"
+        lines.append(f"- {mark}{one.where}: {' or '.join(one.truth)} called {one.found}, because {says}.")
+    return "\n".join(lines if wrong else [*lines, "None."])
+
+
 def sources(cases: Sequence[Case]) -> str:
     lines = ["| source | realm | labelled | captures |", "|---|---|---|---|"]
     for source, realm in sorted({(case.source, case.realm) for case in cases}, key=lambda one: (one[1], one[0])):
@@ -141,6 +197,7 @@ def part(
     date: str,
     judged_on: Sequence[Case],
     learners: dict[str, Judged],
+    met: Sequence[Meeting],
     early: Sequence[Early],
     weights: Seen | None,
     made_up: Sequence[Case],
@@ -155,6 +212,8 @@ def part(
         f" programs in the arena, {len({case.source for case in judged_on})} sources.",
         "### Shipped, refitted, and a tree\n",
         comparison(judged_on, learners),
+        "### Captures first met after the rules were set\n",
+        first_met(met),
         "### By host\n",
         matrix(fixed(judged_on, "host")),
         "### By burst\n",
