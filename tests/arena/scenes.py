@@ -1,6 +1,6 @@
 """All scenes, in the order in which they are played: the long ones first."""
 
-from tests.arena import abuse, bulk, call, chat, mesh, mixed, names, torrent, tox, web
+from tests.arena import abuse, bulk, call, chat, mesh, mixed, names, scanning, torrent, tox, web
 
 SCENES = (
     *tox.SCENES,
@@ -13,4 +13,5 @@ SCENES = (
     *bulk.SCENES,
     *names.SCENES,
     *abuse.SCENES,
+    *scanning.SCENES,
 )

@@ -142,3 +142,8 @@ def version(*command: str, line: int = 0) -> str:
             if word.lstrip("v")[:1].isdigit():
                 return word.lstrip("v").rstrip(").")
     return "unknown"
+
+
+def packaged(package: str) -> str:
+    """The version of a Debian package."""
+    return version("dpkg-query", "-W", package)
