@@ -37,9 +37,14 @@ CLOCKED_LEAST_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Shares are of the flows unless named otherwise; NaN never: an empty set has zeros."""
+    """What a set does besides asking services (names, time, ping); of one that only does that, what it asks.
+
+    `flows`, `total_bytes`, `service` and `service_peers` are of the whole set, all else of those connections. Shares
+    are of them unless named otherwise; NaN never: an empty set has zeros.
+    """
 
     flows: int
+    connections: int  # that are no questions to services; all, where there is nothing else
     peers: int  # distinct remote addresses
     seconds: float  # from the first flow's start to the last one's
     per_second: int  # most new flows in any one second
@@ -70,12 +75,14 @@ class Features:
     paced_bytes: float  # share of the bytes that heavy flows carry which pause again and again
     mail: float  # to mail transfer or submission ports
     web: float  # to web ports
-    service: float
+    service: float  # share of the flows that are questions to services
+    service_peers: int  # whom they ask
     half_open: float  # TCP flows that their originator never carried beyond its SYN
     mute: float  # nothing was said: TCP without data from either end, else unanswered
     packet_bytes: float  # IP octets per packet, on average
     top_peer_bytes: float  # share of the bytes that go to or from the one peer that has most
-    talk_bytes: float  # share of the bytes in steady UDP exchanges that both sides fill: voice, video
+    talk_bytes: float  # share of the bytes in steady UDP exchanges, with one peer, that both fill: voice, video
+    heavy_rate: float  # bytes a second that heavy flows carry while they last
     clocked: float  # share of heavy flows that begin as long after the one before as heavy flows usually do
 
 
@@ -104,6 +111,38 @@ def _runs(ordered, n):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def part_services(kind, flow, outbound, begins, stops, parted, parted_outbound, middles):  # type: ignore[no-untyped-def]
+    """Copy each set to `parted`, its questions to services last; they begin at `middles`. `kind` is by flow."""
+    for g in range(begins.size):
+        at = begins[g]
+        for asks in (False, True):
+            middles[g] = at if asks else middles[g]
+            for i in range(begins[g], stops[g]):
+                if (kind[flow[i]] == SERVICE) == asks:
+                    parted[at], parted_outbound[at] = flow[i], outbound[i]
+                    at += 1
+
+
+@kernel
+def measure_services(table, size, seed, flow, outbound, begins, middles, stops, out):  # type: ignore[no-untyped-def]
+    """Each set as a whole, and whom its questions ask; `table` (FLOW) and `size` (octets) are by flow."""
+    most = most_flows(middles, stops)
+    high, low = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    slots, code, chief = np.empty(slots_for(most), np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
+    for g in range(begins.size):
+        begin, middle, stop = begins[g], middles[g], stops[g]
+        total = 0
+        for i in range(begin, stop):
+            total += size[flow[i]]
+        gather_remotes(table, flow, outbound, middle, stop, high, low)
+        row = out[g]
+        row["flows"] = stop - begin
+        row["total_bytes"] = total
+        row["service"] = (stop - middle) / max(stop - begin, 1)
+        row["service_peers"] = number_peers(high, low, stop - middle, seed, slots, code, chief)
+
+
+@kernel
 def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-def]
     """How close together the flows of each set began. They are in the order they began; `start` (ns) is by flow."""
     together = np.empty(most_flows(begins, stops), np.int64)
@@ -124,7 +163,7 @@ def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-d
             most = max(most, second - i)
             together[i - begin] = high - low
         row = out[g]
-        row["flows"] = n
+        row["connections"] = n
         row["per_second"] = most
         if n:
             sort_run(together, 0, n, spare)
@@ -139,7 +178,7 @@ def measure_bytes(size, kind, pauses, flow, begins, stops, out):  # type: ignore
     spare = np.empty(sizes.size, np.int64)
     for g in range(begins.size):
         n = stops[g] - begins[g]
-        total, heavy, media, paced, services = 0, 0, 0, 0, 0
+        total, heavy, media, paced = 0, 0, 0, 0
         for i in range(n):
             f = flow[begins[g] + i]
             sizes[i] = size[f]
@@ -147,7 +186,6 @@ def measure_bytes(size, kind, pauses, flow, begins, stops, out):  # type: ignore
             heavy += size[f] if kind[f] == HEAVY else 0
             media += size[f] if kind[f] == MEDIA else 0
             paced += size[f] if kind[f] == HEAVY and pauses[f] >= PACED_PAUSES else 0
-            services += kind[f] == SERVICE
         if not n:
             continue
         sort_run(sizes, 0, n, spare)
@@ -156,13 +194,11 @@ def measure_bytes(size, kind, pauses, flow, begins, stops, out):  # type: ignore
             largest3 += sizes[i]
         row, whole = out[g], max(total, 1)
         row["median_bytes"] = _median(sizes, n)
-        row["total_bytes"] = total
         row["largest_bytes"] = sizes[n - 1]
         row["top3_bytes"] = largest3 / whole
         row["heavy_bytes"] = heavy / whole
         row["media_bytes"] = media / whole
         row["paced_bytes"] = paced / whole
-        row["service"] = services * (1.0 / n)
 
 
 @kernel
@@ -199,17 +235,25 @@ def _talks(flow, packets, seconds, pauses):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def measure_weight(table, start, last, packets, size, pauses, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """How full the packets of each set are, and how many bytes are talk; `table` (FLOW) to `pauses` are by flow."""
+def measure_weight(table, start, last, packets, size, kind, pauses, flow, begins, stops, talk, out):  # type: ignore[no-untyped-def]
+    """How full the packets of each set are, and how fast its heavy flows; `table` (FLOW) to `pauses` are by flow.
+
+    Fills `talk`, beside `flow`, with the octets of those that are talk.
+    """
     for g in range(begins.size):
-        total, count, talk = 0, 0, 0
+        total, count, heavy, heavy_ns = 0, 0, 0, 0
         for i in range(begins[g], stops[g]):
             f = flow[i]
+            lasted = last[f] - start[f]
             total += size[f]
             count += packets[f]
-            talk += size[f] if _talks(table[f], packets[f], (last[f] - start[f]) / 1e9, pauses[f]) else 0
+            if kind[f] == HEAVY:
+                heavy += size[f]
+                heavy_ns += lasted
+            talk[i] = size[f] if _talks(table[f], packets[f], lasted / 1e9, pauses[f]) else 0
         out[g]["packet_bytes"] = total / max(count, 1)
-        out[g]["talk_bytes"] = talk / max(total, 1)
+        # Over a second at least: what came in an instant has no rate.
+        out[g]["heavy_rate"] = heavy / max(heavy_ns / 1e9, 1.0)
 
 
 @kernel
@@ -327,9 +371,21 @@ def _most_bytes(size, flow, begin, code, n, peers, octets):  # type: ignore[no-u
     return total, most
 
 
+@part
+def _most_talk(talk, begin, code, n, peers, octets):  # type: ignore[no-untyped-def]
+    """The octets of talk with the peer that has most of it."""
+    for k in range(peers):
+        octets[k] = 0
+    most = 0
+    for i in range(n):
+        octets[code[i]] += talk[begin + i]
+        most = max(most, octets[code[i]])
+    return most
+
+
 @kernel
-def measure_peers(table, size, seed, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
-    """With whom the flows of each set were; `table` (FLOW) and `size` (octets) are by flow."""
+def measure_peers(table, size, talk, seed, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
+    """With whom the flows of each set were; `table` (FLOW) and `size` (octets) are by flow, `talk` beside `flow`."""
     a_port, b_port, flags = table["a_port"], table["b_port"], table["flags"]
     most = most_flows(begins, stops)
     high, low = np.empty(most, np.uint64), np.empty(most, np.uint64)
@@ -342,6 +398,7 @@ def measure_peers(table, size, seed, flow, outbound, begins, stops, out):  # typ
         peers = number_peers(high, low, n, seed, slots, code, chief)
         busiest, busiest_flows = _busiest_peer(code, n, chief, peers, high, low, values)
         total, top = _most_bytes(size, flow, begin, code, n, peers, values)
+        talked = _most_talk(talk, begin, code, n, peers, values)
         for k in range(peers):
             values[k] = _prefix(high[chief[k]], low[chief[k]])
         sort_run(values, 0, peers, spare)
@@ -363,6 +420,7 @@ def measure_peers(table, size, seed, flow, outbound, begins, stops, out):  # typ
         row["spread"] = prefixes / max(peers, 1)
         row["busiest_peer_share"] = busiest_flows * share
         row["top_peer_bytes"] = top / max(total, 1)
+        row["talk_bytes"] = talked / max(total, 1)
         row["ports_of_busiest_peer"] = ports
         row["target_share"] = _runs(targets, n)[1] * share
 
@@ -380,25 +438,21 @@ def measure_sets(
     `outbound` tells beside `flow` which the host opened; `facts` and `kinds` are of the whole table.
     """
     out = np.zeros(begins.size, FEATURES)
-    measure_times(facts.start_ns, flow, begins, stops, out)
-    measure_bytes(facts.ip_bytes, kinds, facts.pauses, flow, begins, stops, out)
-    measure_beat(facts.start_ns, kinds, flow, begins, stops, out)
-    measure_weight(
-        facts.row,
-        facts.start_ns,
-        facts.last_ns,
-        facts.packets,
-        facts.ip_bytes,
-        facts.pauses,
-        flow,
-        begins,
-        stops,
-        out,
-    )
-    measure_answers(facts.packets, facts.answered, facts.refused, facts.half_open, facts.mute, flow, begins, stops, out)
-    measure_ports(facts.row, kinds, server_ports(), flow, outbound, begins, stops, out)
+    parted, parted_outbound, middles = np.empty_like(flow), np.empty_like(outbound), np.empty_like(begins)
+    part_services(kinds, flow, outbound, begins, stops, parted, parted_outbound, middles)
+    table, size, talk, seed = facts.row, facts.ip_bytes, np.empty(flow.size, np.int64), new_seed()
     with np.errstate(over="ignore"):
-        measure_peers(facts.row, facts.ip_bytes, new_seed(), flow, outbound, begins, stops, out)
+        measure_services(table, size, seed, parted, parted_outbound, begins, middles, stops, out)
+    own = (parted, begins, np.where(middles > begins, middles, stops))
+    measure_times(facts.start_ns, *own, out)
+    measure_bytes(size, kinds, facts.pauses, *own, out)
+    measure_beat(facts.start_ns, kinds, *own, out)
+    measure_weight(table, facts.start_ns, facts.last_ns, facts.packets, size, kinds, facts.pauses, *own, talk, out)
+    measure_answers(facts.packets, facts.answered, facts.refused, facts.half_open, facts.mute, *own, out)
+    ends = (parted, parted_outbound, *own[1:])
+    measure_ports(table, kinds, server_ports(), *ends, out)
+    with np.errstate(over="ignore"):
+        measure_peers(table, size, talk, seed, *ends, out)
     return out
 
 

@@ -20,16 +20,19 @@ ATTACKS = {BurstClass.SCAN, BurstClass.FLOOD, BurstClass.SPAM}
 P2P = {BurstClass.P2P_SYNC, BurstClass.P2P_BULK}
 
 SYNC = Features(
-    flows=120, peers=110, seconds=40.0, per_second=9, together=4.0, flows_per_peer=1.1, spread=0.95, ports=105,
-    port_entropy=0.98, busiest_port=40000, busiest_port_share=0.02, unknown_ports=0.97, one_local_port=0.9,
+    flows=122, connections=120, peers=110, seconds=40.0, per_second=9, together=4.0, flows_per_peer=1.1, spread=0.95,
+    ports=105, port_entropy=0.98, busiest_port=40000, busiest_port_share=0.02, unknown_ports=0.97, one_local_port=0.9,
     busiest_peer_share=0.02, ports_of_busiest_peer=1, target_share=0.02, udp=0.95, answered=0.7, refused=0.01,
-    inbound=0.0, tiny=0.6, median_bytes=150.0, total_bytes=60_000, largest_bytes=4_000, top3_bytes=0.15, received=0.5,
-    heavy_bytes=0.0, media_bytes=0.0, paced_bytes=0.0, mail=0.0, web=0.01, service=0.02, half_open=0.02,
-    mute=0.35, packet_bytes=120.0, top_peer_bytes=0.05, talk_bytes=0.0, clocked=0.0,
+    inbound=0.0, tiny=0.6, median_bytes=150.0, total_bytes=60_000, largest_bytes=8_000, top3_bytes=0.15, received=0.5,
+    heavy_bytes=0.0, media_bytes=0.0, paced_bytes=0.0, mail=0.0, web=0.01, service=0.02, service_peers=1,
+    half_open=0.02, mute=0.35, packet_bytes=120.0, top_peer_bytes=0.05, talk_bytes=0.0,
+    heavy_rate=200_000.0, clocked=0.0,
 )  # fmt: skip
 
 
 def like(**changes: float) -> Features:
+    if "flows" in changes:
+        changes.setdefault("connections", changes["flows"])
     return dataclasses.replace(SYNC, **changes)  # type: ignore[arg-type]
 
 
@@ -42,7 +45,7 @@ CRAFTED = {
              answered=1.0, total_bytes=950_000, largest_bytes=28_000, mute=0.0),
         "p2p-sync",
     ),
-    "keeping up with many friends at once": (like(talk_bytes=0.5, top_peer_bytes=0.15), "p2p-sync"),
+    "keeping up with many friends at once": (like(talk_bytes=0.2, top_peer_bytes=0.2), "p2p-sync"),
     "a login that a gateway lets nothing of through": (like(answered=0.0, mute=1.0), "unknown"),
     "sharing files": (
         like(total_bytes=9_000_000, largest_bytes=5_000_000, top3_bytes=0.95, packet_bytes=800.0),
@@ -102,7 +105,8 @@ CRAFTED = {
     "mail to many": (like(mail=0.6, service=0.3, ports=2, port_entropy=0.2, unknown_ports=0.0, udp=0.3), "spam"),
     "a call": (like(talk_bytes=0.9, top_peer_bytes=0.9, total_bytes=2_000_000), "call"),
     "a node that looks for others": (
-        like(ports=1, port_entropy=0.0, busiest_port=30303, busiest_port_share=1.0, answered=0.8, unknown_ports=1.0),
+        like(ports=1, port_entropy=0.0, busiest_port=30303, busiest_port_share=1.0, answered=0.8, unknown_ports=1.0,
+             largest_bytes=4_000),
         "discovery",
     ),
     "a page": (
@@ -201,7 +205,7 @@ def test_the_evidence_is_in_words_and_numbers() -> None:
 def test_what_would_have_changed_it_names_the_nearest_threshold() -> None:
     changes = classify(like(peers=11)).would_change
     assert changes[0] == "peers 11; below 10 it would be unknown"
-    assert changes[1] == "bytes of the largest connection 4 kB; below 3 kB it would be discovery"
+    assert changes[1] == "bytes of the largest connection 8 kB; below 6 kB it would be discovery"
 
 
 @pytest.mark.parametrize("case", CRAFTED)
@@ -227,7 +231,7 @@ def test_a_provisional_class_says_so_and_is_less_sure() -> None:
 
 
 def test_a_host_of_little_has_nothing_to_say() -> None:
-    assert [says_something(14, 19_999), says_something(15, 0), says_something(1, 20_000)] == [False, True, True]
+    assert [says_something(9, 19_999), says_something(10, 0), says_something(1, 20_000)] == [False, True, True]
 
 
 # --- what the classes look at ----------------------------------------------------------------------------------------
