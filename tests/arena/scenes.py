@@ -1,6 +1,6 @@
 """All scenes, in the order in which they are played: the long ones first."""
 
-from tests.arena import abuse, bulk, call, chat, mesh, mixed, names, scanning, torrent, tox, web
+from tests.arena import abuse, bulk, call, chat, flooding, mesh, mixed, names, scanning, spamming, torrent, tox, web
 
 SCENES = (
     *tox.SCENES,
@@ -14,4 +14,6 @@ SCENES = (
     *names.SCENES,
     *abuse.SCENES,
     *scanning.SCENES,
+    *flooding.SCENES,
+    *spamming.SCENES,
 )

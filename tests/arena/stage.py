@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import signal
 import subprocess
 import sys
@@ -142,6 +143,19 @@ def version(*command: str, line: int = 0) -> str:
             if word.lstrip("v")[:1].isdigit():
                 return word.lstrip("v").rstrip(").")
     return "unknown"
+
+
+NODE_MODULES = "/usr/lib/node_modules"  # where `npm install -g` puts things
+
+
+def npm_version(package: str) -> str:
+    """The version of an npm package that is installed for all."""
+    return str(json.loads(Path(NODE_MODULES, package, "package.json").read_text())["version"])
+
+
+def module_version(module: str) -> str:
+    """The version of a Python package."""
+    return version(sys.executable, "-c", f"import importlib.metadata as m; print(m.version({module!r}))")
 
 
 def packaged(package: str) -> str:
