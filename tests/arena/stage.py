@@ -161,3 +161,18 @@ def module_version(module: str) -> str:
 def packaged(package: str) -> str:
     """The version of a Debian package."""
     return version("dpkg-query", "-W", package)
+
+
+def node_program(*packages: str) -> tuple[str, ...]:
+    """What a scene needs that is played by Node.js with these npm packages."""
+    return ("node", *(f"{NODE_MODULES}/{package}" for package in packages))
+
+
+def node_player(stage: Stage, name: str) -> str:
+    """A copy of a player beside a link to what npm has installed: modules are looked for there and nowhere else."""
+    beside = stage.folder / "node_modules"
+    if not beside.exists():
+        beside.symlink_to(NODE_MODULES)
+    player = stage.folder / name
+    player.write_bytes((Path(__file__).parent / "players" / name).read_bytes())
+    return str(player)
