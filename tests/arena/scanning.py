@@ -7,7 +7,7 @@ from random import Random
 
 from tests.arena.abuse import OFFERED, SILENT_TARGET, TARGET
 from tests.arena.addresses import DARK, DARK_ADDRESSES, PEER_ADDRESSES, SEED, SERVER_ADDRESSES
-from tests.arena.stage import Cast, Scene, Stage, packaged, version
+from tests.arena.stage import Cast, Scene, Stage, module_version, packaged, version
 from tests.arena.topology import Door
 
 PYTHON = sys.executable
@@ -18,7 +18,7 @@ def _cast(program: str, package: str | None = None, source: str | None = None) -
 
 
 ASYNCIO = Cast("scan", "asyncio connect scan", "asyncio-scan", lambda: version(PYTHON, "--version"))
-SCAPY = Cast("scan", "scapy sr", "scapy", lambda: version(PYTHON, "-c", "import scapy; print(scapy.__version__)"))
+SCAPY = Cast("scan", "scapy sr", "scapy", lambda: module_version("scapy"))
 
 
 def target(stage: Stage, number: int = TARGET, door: Door = Door.OPEN) -> str:
@@ -56,8 +56,9 @@ def _zmap(stage: Stage, *options: str) -> None:
     blocked = stage.folder / "blocked"
     blocked.write_text("10.0.0.0/8\n127.0.0.0/8\n224.0.0.0/3\n")
     with stage.recorded():
-        output = ("-o", str(stage.folder / "found"), "-b", str(blocked), "-i", "eth0", "-v", "0", "-c", "4")
-        stage.run("zmap", *output, *options, for_s=40)
+        line = ("-i", "eth0", "-G", stage.topology.gateway_mac())
+        output = ("-o", str(stage.folder / "found"), "-b", str(blocked), "-v", "0", "-c", "4")
+        stage.run("zmap", *line, *output, *options, for_s=40)
 
 
 def _knock(stage: Stage, *, silent: bool, ports: str, wait_s: str) -> None:
@@ -95,7 +96,7 @@ def _braa(stage: Stage) -> None:
 
 
 def _svmap(stage: Stage) -> None:
-    _play(stage, "svmap", "-t", "20", "--randomize", DARK, for_s=45)
+    _play(stage, "svmap", "-t", "0.05", DARK, for_s=45)
 
 
 def _scene(name: str, cast: Cast, what: str, needs: tuple[str, ...], play: Callable[[Stage], None]) -> Scene:

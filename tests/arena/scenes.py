@@ -1,6 +1,21 @@
 """All scenes, in the order in which they are played: the long ones first."""
 
-from tests.arena import abuse, bulk, call, chat, mesh, mixed, names, scanning, torrent, tox, web
+from tests.arena import (
+    abuse,
+    bulk,
+    call,
+    chat,
+    flooding,
+    lookups,
+    mesh,
+    mixed,
+    names,
+    scanning,
+    spamming,
+    torrent,
+    tox,
+    web,
+)
 
 SCENES = (
     *tox.SCENES,
@@ -12,6 +27,9 @@ SCENES = (
     *web.SCENES,
     *bulk.SCENES,
     *names.SCENES,
+    *lookups.SCENES,
     *abuse.SCENES,
     *scanning.SCENES,
+    *flooding.SCENES,
+    *spamming.SCENES,
 )

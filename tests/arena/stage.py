@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import json
 import signal
 import subprocess
 import sys
@@ -144,6 +145,34 @@ def version(*command: str, line: int = 0) -> str:
     return "unknown"
 
 
+NODE_MODULES = "/usr/lib/node_modules"  # where `npm install -g` puts things
+
+
+def npm_version(package: str) -> str:
+    """The version of an npm package that is installed for all."""
+    return str(json.loads(Path(NODE_MODULES, package, "package.json").read_text())["version"])
+
+
+def module_version(module: str) -> str:
+    """The version of a Python package."""
+    return version(sys.executable, "-c", f"import importlib.metadata as m; print(m.version({module!r}))")
+
+
 def packaged(package: str) -> str:
     """The version of a Debian package."""
     return version("dpkg-query", "-W", package)
+
+
+def node_program(*packages: str) -> tuple[str, ...]:
+    """What a scene needs that is played by Node.js with these npm packages."""
+    return ("node", *(f"{NODE_MODULES}/{package}" for package in packages))
+
+
+def node_player(stage: Stage, name: str) -> str:
+    """A copy of a player beside a link to what npm has installed: modules are looked for there and nowhere else."""
+    beside = stage.folder / "node_modules"
+    if not beside.exists():
+        beside.symlink_to(NODE_MODULES)
+    player = stage.folder / name
+    player.write_bytes((Path(__file__).parent / "players" / name).read_bytes())
+    return str(player)
