@@ -7,6 +7,7 @@ The history of these files proves the order: a capture's lines are committed wit
 
 import csv
 import datetime
+import hashlib
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -28,6 +29,7 @@ class Meeting:
     date: str
     rules: str  # the commit
     capture: str
+    sha256: str  # its first twelve digits
     source: str
     new_source: str  # "yes": no capture of this program's family had been met before
     unit: str
@@ -57,9 +59,20 @@ def meetings() -> list[Meeting]:
         return [Meeting(**row) for row in csv.DictReader(file)]
 
 
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
 def unmet(captures: Sequence[Labelled]) -> list[Labelled]:
-    known = set(SET_ON.read_text().split()) | {meeting.capture for meeting in meetings()}
-    return [labelled for labelled in captures if labelled.name not in known]
+    """Those never met, and those recorded anew since they were."""
+    set_on, met = set(SET_ON.read_text().split()), {meeting.sha256 for meeting in meetings()}
+    return [one for one in captures if one.name not in set_on and digest(one.path) not in met]
+
+
+def still_there(found: Sequence[Meeting], captures: Sequence[Labelled]) -> tuple[list[Meeting], list[Meeting]]:
+    """(those whose recording is among the captures, those whose recording was withdrawn)."""
+    digests = {digest(labelled.path) for labelled in captures}
+    return [one for one in found if one.sha256 in digests], [one for one in found if one.sha256 not in digests]
 
 
 def rules_commit() -> str:
@@ -73,15 +86,16 @@ def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def write_down(cases: Iterable[Case], known_sources: set[str], rules: str) -> list[Meeting]:
-    """Append what is said of these cases of captures that were not met before."""
+def write_down(met: Iterable[tuple[Labelled, Iterable[Case]]], known_sources: set[str], rules: str) -> list[Meeting]:
+    """Append what is said of captures that were not met before."""
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     new = [
         Meeting(
-            date, rules, case.capture, case.source, "no" if case.source in known_sources else "yes", case.unit,
+            date, rules, case.capture, digest(labelled.path), case.source, "no" if case.source in known_sources else "yes", case.unit,
             f"{case.start_s:.0f}", "|".join(case.truth), case.found_class,
             "; ".join(evidence.says for evidence in case.found.evidence),
         )
+        for labelled, cases in met
         for case in cases
     ]  # fmt: skip
     is_first = not LEDGER.is_file()

@@ -108,8 +108,8 @@ def of_given(cases: Sequence[Case]) -> str:
     return "\n".join(lines)
 
 
-def first_met(found: Sequence[Meeting]) -> str:
-    """What was right at first sight, by unit, and every error."""
+def first_met(found: Sequence[Meeting], withdrawn: Sequence[Meeting]) -> str:
+    """What was right at first sight, by unit, and every error; `withdrawn` recordings do not count and are named."""
     judged = [meeting for meeting in found if set(meeting.truth) <= set(CLASSES)]
     if not judged:
         return "None yet."
@@ -141,7 +141,12 @@ def first_met(found: Sequence[Meeting]) -> str:
         mark = "**costly** " if is_costly(one.truth[0], one.found) else ""
         says = one.evidence or "too little to judge"
         lines.append(f"- {mark}{one.where}: {' or '.join(one.truth)} called {one.found}, because {says}.")
-    return "\n".join(lines if wrong else [*lines, "None."])
+    if not wrong:
+        lines.append("None.")
+    if withdrawn:
+        names = ", ".join(dict.fromkeys(f"{one.capture} ({one.found})" for one in withdrawn if one.unit == "host"))
+        lines += ["", f"Recorded anew since, so not counted as they were first: {names}."]
+    return "\n".join(lines)
 
 
 def sources(cases: Sequence[Case]) -> str:
@@ -197,7 +202,7 @@ def part(
     date: str,
     judged_on: Sequence[Case],
     learners: dict[str, Judged],
-    met: Sequence[Meeting],
+    met: tuple[Sequence[Meeting], Sequence[Meeting]],
     early: Sequence[Early],
     weights: Seen | None,
     made_up: Sequence[Case],
@@ -213,7 +218,7 @@ def part(
         "### Shipped, refitted, and a tree\n",
         comparison(judged_on, learners),
         "### Captures first met after the rules were set\n",
-        first_met(met),
+        first_met(*met),
         "### By host\n",
         matrix(fixed(judged_on, "host")),
         "### By burst\n",
