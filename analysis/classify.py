@@ -150,7 +150,7 @@ def _unanswered(f: Features) -> str:
 
 
 def _mute(f: Features) -> str:
-    return f"in {share(f.mute, 1)} nothing was said: no answer, or a handshake without a word after it"
+    return f"in {share(f.mute, 1)} the other end said nothing: no answer, or a handshake without a word after it"
 
 
 def _ports(f: Features) -> str:
@@ -166,6 +166,10 @@ def _not_one_socket(f: Features) -> str:
 
 
 def _one_target(f: Features) -> str:
+    if f.target_share < 0.5:
+        return (
+            f"{share(f.busiest_peer_share, 1)} went to one address, {f.packet_bytes:.0f} octets in a packet on average"
+        )
     return f"{share(f.target_share, 1)} went to one address and port ({f.busiest_port})"
 
 
@@ -249,14 +253,19 @@ _TO_WEB_PORTS = _of(_web_ports, least("web", 0.5))
 _FAST = _of(_heavy_rate, least("heavy_rate", 18_000))
 
 RULES = (
-    # A flood hits one address and port, fast, and nothing is ever said: the target may well answer each SYN, or even
-    # accept each connection.
+    # A flood hits one address and port, fast, and no word ever comes back: the target may well answer each SYN, accept
+    # each connection, even wait for a request that never ends. Or all ports of an address, with more in each packet
+    # than a scan has a use for.
     Rule(
         BurstClass.FLOOD,
         (
-            _of(_one_target, least("target_share", 0.8), least("connections", 100)),
+            _either(
+                _one_target,
+                (least("target_share", 0.8),),
+                (least("busiest_peer_share", 0.8), least("packet_bytes", 200)),
+            ),
             _of(_mute, least("mute", 0.8)),
-            _of(_rate, least("per_second", 50)),
+            _of(_rate, least("per_second", 10), least("connections", 100)),
         ),
         (_of(_tiny, least("tiny", 0.8)),),
     ),
@@ -514,7 +523,7 @@ _WORDS = {
     "mail": "share to mail ports",
     "web": "share to web ports",
     "service": "share to names, time and address services",
-    "mute": "share in which nothing was said",
+    "mute": "share in which the other end said nothing",
 }
 
 

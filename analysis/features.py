@@ -78,7 +78,7 @@ class Features:
     service: float  # share of the flows that are questions to services
     service_peers: int  # whom they ask
     half_open: float  # TCP flows that their originator never carried beyond its SYN
-    mute: float  # nothing was said: TCP without data from either end, else unanswered
+    mute: float  # the responder said nothing: TCP without data from it, else unanswered
     packet_bytes: float  # IP octets per packet, on average
     top_peer_bytes: float  # share of the bytes that go to or from the one peer that has most
     talk_bytes: float  # share of the bytes in steady UDP exchanges, with one peer, that both fill: voice, video

@@ -51,7 +51,7 @@ class FlowFacts:
     answered: Bools  # the responder sent something other than a refusal
     refused: Bools  # all that came back was an RST
     half_open: Bools  # the originator sent a SYN and never went on with the handshake
-    mute: Bools  # nothing was said: TCP without data from either end, else nothing came back
+    mute: Bools  # the responder said nothing: TCP without data from it, else nothing came back
     opened: Bools  # its beginning was seen: not a TCP flow met mid-stream, not an ICMP error
 
 
@@ -103,7 +103,7 @@ def judge(row, packets, octets, orig_is_a, answered, refused, half_open, mute, o
         answered[i] = resp & ANSWERS != 0
         refused[i] = resp & ANSWERS == 0 and resp & 1 << LETTER_RST != 0
         half_open[i] = orig & 1 << LETTER_SYN != 0 and orig & GOING_ON == 0
-        mute[i] = (orig | resp) & 1 << LETTER_DATA == 0
+        mute[i] = resp & 1 << LETTER_DATA == 0
         opened[i] = orig & 1 << LETTER_SYN != 0 or resp & 1 << LETTER_SYNACK != 0
 
 

@@ -93,6 +93,17 @@ CRAFTED = {
              unknown_ports=0.0),
         "flood",
     ),
+    "a flood of datagrams over the ports of one host": (
+        like(flows=2000, peers=1, ports=1900, ports_of_busiest_peer=1900, busiest_peer_share=1.0, target_share=0.01,
+             answered=0.0, per_second=200, tiny=1.0, mute=1.0, packet_bytes=530.0, one_local_port=0.3),
+        "flood",
+    ),
+    "requests that never end": (
+        like(flows=200, peers=1, ports=1, port_entropy=0.0, busiest_port=80, busiest_port_share=1.0, target_share=1.0,
+             busiest_peer_share=1.0, ports_of_busiest_peer=1, answered=1.0, per_second=14, mute=1.0, web=1.0,
+             unknown_ports=0.0),
+        "flood",
+    ),
     "a flood over all ports of a victim": (
         like(flows=5000, peers=4000, inbound=1.0, answered=0.0, mute=1.0, per_second=2000, spread=0.3), "flood"
     ),
@@ -242,16 +253,17 @@ def seen_on(tape: Tape, folder: Path) -> Features:
     return features.measure(analysis.index.of(analysis.host_number(HOST)), analysis.facts, analysis.kinds)
 
 
-def test_nothing_was_said_in_a_handshake_alone(tmp_path: Path) -> None:
+def test_mute_is_a_responder_that_says_nothing(tmp_path: Path) -> None:
     tape = Tape()
-    tape.udp(0, local(6000), remote(0, 40_000), size=72)  # 100 octets, no answer
-    tape.exchange(1, local(6000), remote(1, 40_001))  # 48 and 48
+    tape.udp(0, local(6000), remote(0, 40_000), size=72)  # no answer
+    tape.exchange(1, local(6000), remote(1, 40_001))
     tape.open(2, local(7000), remote(2, 80))  # SYN, SYN and ACK, ACK
     tape.refused(3, local(7001), remote(3, 80))
     tape.connection(4, local(7002), remote(4, 80))
+    tape.connection(6, local(7003), remote(5, 80), received=0)  # a request, and nothing but acknowledgements
     found = seen_on(tape, tmp_path)
-    assert found.flows == 5
-    assert found.mute == pytest.approx(3 / 5)
+    assert found.flows == 6
+    assert found.mute == pytest.approx(4 / 6)
 
 
 def test_bytes_of_one_peer_and_of_a_packet(tmp_path: Path) -> None:

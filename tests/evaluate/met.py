@@ -91,13 +91,21 @@ def write_down(met: Iterable[tuple[Labelled, Iterable[Case]]], known_sources: se
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     new = [
         Meeting(
-            date, rules, case.capture, digest(labelled.path), case.source, "no" if case.source in known_sources else "yes", case.unit,
-            f"{case.start_s:.0f}", "|".join(case.truth), case.found_class,
-            "; ".join(evidence.says for evidence in case.found.evidence),
+            date=date,
+            rules=rules,
+            capture=case.capture,
+            sha256=digest(labelled.path),
+            source=case.source,
+            new_source="no" if case.source in known_sources else "yes",
+            unit=case.unit,
+            start_s=f"{case.start_s:.0f}",
+            labelled="|".join(case.truth),
+            found=case.found_class,
+            evidence="; ".join(evidence.says for evidence in case.found.evidence),
         )
         for labelled, cases in met
         for case in cases
-    ]  # fmt: skip
+    ]
     is_first = not LEDGER.is_file()
     with LEDGER.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
