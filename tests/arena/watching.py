@@ -80,7 +80,22 @@ def _radio(stage: Stage) -> None:
     sound = ("-vn", "-c:a", "libmp3lame", "-b:a", "128k", "-f", "mp3", "-content_type", "audio/mpeg", "-listen", "1")
     place = _on_air(stage, 8000, *sound, "http://{}/radio")
     with stage.recorded():
-        stage.run("mpg123", "-q", "--no-control", "-o", "dummy", "-T", f"http://{place}/radio", for_s=60)
+        stage.run("mpg123", "-v", "--no-control", "-o", "dummy", f"http://{place}/radio", for_s=60)
+
+
+def _live(stage: Stage) -> None:
+    """A list of segments that goes on while one watches, of which only the latest are there."""
+    address = stage.services.film("whole")
+    www = stage.services.folder / "www"
+    live = www / f"live{stage.number}"
+    live.mkdir()
+    source = ("-re", "-stream_loop", "-1", "-i", str(www / "whole" / "index.mp4"), "-c", "copy")
+    form = ("-f", "hls", "-hls_time", "4", "-hls_list_size", "6", "-hls_flags", "delete_segments")
+    stage.server("ffmpeg", "-v", "error", *source, *form, str(live / "index.m3u8"))
+    time.sleep(20)
+    player = ("-p", "mpv", "-a", "--really-quiet --vo=null --ao=null")
+    with stage.recorded():
+        stage.run(str(STREAMLINK_TOOL), *player, f"http://{address}/{live.name}/index.m3u8", "best", for_s=45)
 
 
 def _firefox(stage: Stage) -> None:
@@ -175,25 +190,10 @@ SCENES = (
     Scene(
         "stream-streamlink",
         STREAMLINK,
-        "a film of 0.6 Mbit/s in segments of 6 s, handed to a player",
+        "a live broadcast of 0.6 Mbit/s in segments of 4 s, handed to a player",
         (str(STREAMLINK_TOOL), "mpv", *_WEB),
         60,
-        lambda s: _watch(
-            s,
-            "clip",
-            (
-                str(STREAMLINK_TOOL),
-                "--ringbuffer-size",
-                "1M",
-                "-p",
-                "mpv",
-                "-a",
-                "--really-quiet --vo=null --ao=null --cache=no",
-                "http://{}/clip/index.m3u8",
-                "best",
-            ),
-            55,
-        ),
+        _live,
     ),
     Scene("stream-rtmpdump", RTMPDUMP, "a broadcast of 0.6 Mbit/s by RTMP", ("rtmpdump", *_WEB), 50, _rtmp),
     Scene("stream-mpg123", MPG123, "a minute of radio, 128 kbit/s", ("mpg123", *_WEB), 65, _radio),
