@@ -14,6 +14,7 @@ from tests.arena import (
     spamming,
     torrent,
     tox,
+    watching,
     web,
 )
 
@@ -26,6 +27,7 @@ SCENES = (
     *call.SCENES,
     *web.SCENES,
     *bulk.SCENES,
+    *watching.SCENES,
     *names.SCENES,
     *lookups.SCENES,
     *abuse.SCENES,

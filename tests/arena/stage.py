@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,3 +177,11 @@ def node_player(stage: Stage, name: str) -> str:
     player = stage.folder / name
     player.write_bytes((Path(__file__).parent / "players" / name).read_bytes())
     return str(player)
+
+
+def as_nobody(stage: Stage, *command: str) -> tuple[str, ...]:
+    """The command, run by a user without rights, who has a home in the scene's folder: some programs refuse root."""
+    home = stage.folder / "home"
+    home.mkdir(exist_ok=True)
+    shutil.chown(home, "nobody")
+    return ("runuser", "-u", "nobody", "--", "env", f"HOME={home}", *command)
