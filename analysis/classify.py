@@ -228,6 +228,12 @@ def _heavy_rate(f: Features) -> str:
     return f"{size(f.heavy_rate)} a second while they lasted"
 
 
+def _paced(f: Features) -> str:
+    if f.paced_bytes < 0.5:
+        return f"{share(f.film, 1)} went to ports of streaming servers"
+    return f"{share(f.paced_bytes, 1)} of the bytes came in connections that rest and go on, or by the clock"
+
+
 def _together(f: Features) -> str:
     return f"{f.together:.0f} opened together as a rule, from {counted(f.peers, 'host')}; {size(f.total_bytes)} in all"
 
@@ -364,16 +370,17 @@ RULES = (
             ),
         ),
     ),
-    # A player fetches a segment, rests, and fetches the next (DASH, ISO/IEC 23009-1); a download never rests.
+    # A player fetches a segment, rests, and fetches the next (DASH, ISO/IEC 23009-1), where a download never rests; or
+    # the film comes by the clock, one way (RTP), or from a port that serves nothing else.
     Rule(
         BurstClass.STREAMING,
         (
             _FETCHED,
-            _of(
-                lambda f: f"{share(f.paced_bytes, 1)} of the bytes came in connections that rest and go on",
-                least("paced_bytes", 0.5),
+            _either(
+                _paced,
+                (least("paced_bytes", 0.5), least("top_peer_bytes", 0.5), least("heavy_rate", 18_000)),
+                (least("film", 0.5),),
             ),
-            _FAST,
         ),
         (_TO_WEB_PORTS,),
     ),
@@ -517,7 +524,8 @@ _WORDS = {
     "received": "share of bytes received",
     "heavy_bytes": "byte share of heavy connections",
     "talk_bytes": "byte share of steady UDP exchanges that both sides fill",
-    "paced_bytes": "byte share of connections that rest and go on",
+    "paced_bytes": "byte share of connections that rest and go on, or come by the clock",
+    "film": "share to ports of streaming servers",
     "top_peer_bytes": "byte share of one peer",
     "clocked": "share of heavy connections at equal distances",
     "mail": "share to mail ports",

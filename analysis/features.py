@@ -23,13 +23,22 @@ from peerburst.capture.kernels import kernel, part
 
 MAIL_PORTS = (25, 465, 587)
 WEB_PORTS = (80, 443, 8080, 8443)
-# A player that is ahead of the film rests between segments; a stalled transfer may rest once or twice.
-PACED_PAUSES = 3
+FILM_PORTS = (554, 1755, 1935, 8554)  # IANA: rtsp, ms-streaming, macromedia-fcs (RTMP), rtsp-alt
+# A player that is ahead of the film rests between segments, of 2 to 10 s as a rule; a stalled transfer rests now and
+# then, and whoever reads rests longer.
+PACED_RESTS = 3
+PACED_LONGEST_S = 20.0  # from one rest to the next, on average
+# A film by RTP: as steady as a call, and nothing goes back but a report now and then. An acknowledged transfer (QUIC)
+# has at least one packet back for ten or twenty.
+CAST_MOST_BACK = 0.02  # of the packets
 # A codec sends 16 to 100 packets a second each way (60 to 10 ms of sound in each); a download's acknowledgements are a
 # few hundredths of its bytes, a picture sent the other way a tenth or more.
 TALK_SECONDS = 5.0
 TALK_PACKETS_PER_S = 20.0
 TALK_LEAST_SHARE = 0.08
+TALK_SHORTEST_S = (
+    5.0  # from one rest to the next, on average: who talks does not fall silent for a second again and again
+)
 # A player without a lasting connection opens one for each segment of the film, and segments are equally long.
 CLOCKED_GAPS = 5
 CLOCKED_LEAST_NS = 1_000_000_000
@@ -72,9 +81,10 @@ class Features:
     received: float  # share of the bytes that came in
     heavy_bytes: float  # share of the bytes that heavy flows carry
     media_bytes: float
-    paced_bytes: float  # share of the bytes that heavy flows carry which pause again and again
+    paced_bytes: float  # share of the bytes in heavy flows that rest again and again, or in steady UDP one way
     mail: float  # to mail transfer or submission ports
     web: float  # to web ports
+    film: float  # to streaming servers' ports
     service: float  # share of the flows that are questions to services
     service_peers: int  # whom they ask
     half_open: float  # TCP flows that their originator never carried beyond its SYN
@@ -172,20 +182,19 @@ def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-d
 
 
 @kernel
-def measure_bytes(size, kind, pauses, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """How the bytes spread over the flows of each set; `size` (octets), `kind` and `pauses` are by flow."""
+def measure_bytes(size, kind, flow, begins, stops, out):  # type: ignore[no-untyped-def]
+    """How the bytes spread over the flows of each set; `size` (octets) and `kind` are by flow."""
     sizes = np.empty(most_flows(begins, stops), np.int64)
     spare = np.empty(sizes.size, np.int64)
     for g in range(begins.size):
         n = stops[g] - begins[g]
-        total, heavy, media, paced = 0, 0, 0, 0
+        total, heavy, media = 0, 0, 0
         for i in range(n):
             f = flow[begins[g] + i]
             sizes[i] = size[f]
             total += size[f]
             heavy += size[f] if kind[f] == HEAVY else 0
             media += size[f] if kind[f] == MEDIA else 0
-            paced += size[f] if kind[f] == HEAVY and pauses[f] >= PACED_PAUSES else 0
         if not n:
             continue
         sort_run(sizes, 0, n, spare)
@@ -198,7 +207,6 @@ def measure_bytes(size, kind, pauses, flow, begins, stops, out):  # type: ignore
         row["top3_bytes"] = largest3 / whole
         row["heavy_bytes"] = heavy / whole
         row["media_bytes"] = media / whole
-        row["paced_bytes"] = paced / whole
 
 
 @kernel
@@ -225,35 +233,55 @@ def measure_beat(start, kind, flow, begins, stops, out):  # type: ignore[no-unty
 
 
 @part
-def _talks(flow, packets, seconds, pauses):  # type: ignore[no-untyped-def]
-    """Whether a flow (FLOW) is UDP that goes on steadily and that both sides fill."""
-    if flow["proto"] != PROTO_UDP or seconds < TALK_SECONDS or pauses >= PACED_PAUSES:
-        return False
+def _is_steady(flow, packets, seconds):  # type: ignore[no-untyped-def]
+    """Whether a flow (FLOW) is UDP with as many packets as voice or picture have."""
+    return flow["proto"] == PROTO_UDP and seconds >= TALK_SECONDS and packets / seconds >= TALK_PACKETS_PER_S
+
+
+@part
+def _talks(flow, seconds, rests):  # type: ignore[no-untyped-def]
+    """Whether a steady flow (FLOW) goes on all the while and both sides fill it."""
     quieter = np.float64(min(flow["a_bytes"], flow["b_bytes"]))
     whole = np.float64(max(flow["a_bytes"] + flow["b_bytes"], np.uint64(1)))
-    return packets / seconds >= TALK_PACKETS_PER_S and quieter / whole >= TALK_LEAST_SHARE
+    return rests * TALK_SHORTEST_S <= seconds and quieter / whole >= TALK_LEAST_SHARE
+
+
+@part
+def _is_cast(flow, packets):  # type: ignore[no-untyped-def]
+    """Whether a steady flow (FLOW) goes one way, and somebody is there."""
+    back = np.int64(min(flow["a_pkts"], flow["b_pkts"]))
+    return 0 < back <= CAST_MOST_BACK * packets
 
 
 @kernel
-def measure_weight(table, start, last, packets, size, kind, pauses, flow, begins, stops, talk, out):  # type: ignore[no-untyped-def]
-    """How full the packets of each set are, and how fast its heavy flows; `table` (FLOW) to `pauses` are by flow.
+def measure_weight(table, start, last, packets, size, kind, rests, flow, begins, stops, talk, out):  # type: ignore[no-untyped-def]
+    """How full the packets of each set are, how fast and how paced what is heavy.
 
-    Fills `talk`, beside `flow`, with the octets of those that are talk.
+    `table` (FLOW) to `rests` are by flow. Fills `talk`, beside `flow`, with the octets of those that are talk.
     """
     for g in range(begins.size):
-        total, count, heavy, heavy_ns = 0, 0, 0, 0
+        total, count, heavy, heavy_ns, paced = 0, 0, 0, 0, 0
         for i in range(begins[g], stops[g]):
             f = flow[i]
-            lasted = last[f] - start[f]
+            seconds = (last[f] - start[f]) / 1e9
             total += size[f]
             count += packets[f]
             if kind[f] == HEAVY:
                 heavy += size[f]
-                heavy_ns += lasted
-            talk[i] = size[f] if _talks(table[f], packets[f], lasted / 1e9, pauses[f]) else 0
-        out[g]["packet_bytes"] = total / max(count, 1)
+                heavy_ns += last[f] - start[f]
+                if rests[f] >= PACED_RESTS and rests[f] * PACED_LONGEST_S >= seconds:
+                    paced += size[f]
+            talk[i] = 0
+            if _is_steady(table[f], packets[f], seconds):
+                if _talks(table[f], seconds, rests[f]):
+                    talk[i] = size[f]
+                elif _is_cast(table[f], packets[f]):
+                    paced += size[f]
+        row = out[g]
+        row["packet_bytes"] = total / max(count, 1)
+        row["paced_bytes"] = paced / max(total, 1)
         # Over a second at least: what came in an instant has no rate.
-        out[g]["heavy_rate"] = heavy / max(heavy_ns / 1e9, 1.0)
+        row["heavy_rate"] = heavy / max(heavy_ns / 1e9, 1.0)
 
 
 @kernel
@@ -284,7 +312,7 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
     seen, seen_local = np.zeros(PORTS, np.int64), np.zeros(PORTS, np.int64)
     for g in range(begins.size):
         n = stops[g] - begins[g]
-        udp, inbound, unknown, mail, web, from_one_port = 0, 0, 0, 0, 0, 0
+        udp, inbound, unknown, mail, web, film, from_one_port = 0, 0, 0, 0, 0, 0, 0
         received, total = np.uint64(0), np.uint64(0)
         ports, busiest, repeats = 0, 0, 0.0
         for i in range(begins[g], stops[g]):
@@ -299,6 +327,7 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
             unknown += (is_tcp or is_udp) and servers[port] == 0
             mail += is_tcp and port in MAIL_PORTS
             web += port in WEB_PORTS
+            film += port in FILM_PORTS
             received += b_bytes[f] if local_is_a else a_bytes[f]
             total += a_bytes[f] + b_bytes[f]
             if is_udp and outbound[i] and kind[f] != SERVICE:
@@ -327,6 +356,7 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
         row["unknown_ports"] = unknown * share
         row["mail"] = mail * share
         row["web"] = web * share
+        row["film"] = film * share
         row["one_local_port"] = from_one_port * share
         row["received"] = np.float64(received) / np.float64(max(total, np.uint64(1)))
         row["ports"] = ports
@@ -445,9 +475,9 @@ def measure_sets(
         measure_services(table, size, seed, parted, parted_outbound, begins, middles, stops, out)
     own = (parted, begins, np.where(middles > begins, middles, stops))
     measure_times(facts.start_ns, *own, out)
-    measure_bytes(size, kinds, facts.pauses, *own, out)
+    measure_bytes(size, kinds, *own, out)
     measure_beat(facts.start_ns, kinds, *own, out)
-    measure_weight(table, facts.start_ns, facts.last_ns, facts.packets, size, kinds, facts.pauses, *own, talk, out)
+    measure_weight(table, facts.start_ns, facts.last_ns, facts.packets, size, kinds, facts.rests, *own, talk, out)
     measure_answers(facts.packets, facts.answered, facts.refused, facts.half_open, facts.mute, *own, out)
     ends = (parted, parted_outbound, *own[1:])
     measure_ports(table, kinds, server_ports(), *ends, out)

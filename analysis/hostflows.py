@@ -16,7 +16,6 @@ from peerburst.capture.flowtable import (
     LETTER_SYN,
     LETTER_SYNACK,
     ORIG_IS_A,
-    TALKING_NS,
     Flows,
 )
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
@@ -47,30 +46,12 @@ class FlowFacts:
     orig_is_a: Bools
     packets: Ints
     ip_bytes: Ints
-    pauses: npt.NDArray[np.int32]  # silences of more than TALKING_NS
+    rests: Ints  # silences of REST_NS or more; ICMP: none
     answered: Bools  # the responder sent something other than a refusal
     refused: Bools  # all that came back was an RST
     half_open: Bools  # the originator sent a SYN and never went on with the handshake
     mute: Bools  # the responder said nothing: TCP without data from it, else nothing came back
     opened: Bools  # its beginning was seen: not a TCP flow met mid-stream, not an ICMP error
-
-
-@kernel
-def count_pauses(first, start, last, pauses):  # type: ignore[no-untyped-def]
-    """Count how often each flow fell silent for more than TALKING_NS and went on; any such silence ends a segment.
-
-    `first`: where each flow's segments begin, one more than flows; `start` and `last` are by segment.
-    """
-    for flow in range(pauses.size):
-        pauses[flow] = 0
-        for i in range(first[flow] + 1, first[flow + 1]):
-            pauses[flow] += start[i] - last[i - 1] > TALKING_NS
-
-
-def _pauses(flows: Flows) -> npt.NDArray[np.int32]:
-    pauses = np.empty(flows.row.size, np.int32)
-    count_pauses(flows.first_segment, flows.segments["start"], flows.segments["last"], pauses)
-    return pauses
 
 
 @part
@@ -83,15 +64,16 @@ def _is_icmp_error(proto, icmp):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def judge(row, packets, octets, orig_is_a, answered, refused, half_open, mute, opened):  # type: ignore[no-untyped-def]
+def judge(row, packets, octets, rests, orig_is_a, answered, refused, half_open, mute, opened):  # type: ignore[no-untyped-def]
     """Fill FlowFacts of these names from FLOW rows."""
-    flags, proto, history, icmp = row["flags"], row["proto"], row["history"], row["icmp"]
+    flags, proto, history, icmp = row["flags"], row["proto"], row["history"], row["icmp_or_rests"]
     a_packets, b_packets, a_bytes, b_bytes = row["a_pkts"], row["b_pkts"], row["a_bytes"], row["b_bytes"]
     for i in range(flags.size):
         from_a = flags[i] & ORIG_IS_A != 0
         orig_is_a[i] = from_a
         packets[i] = np.int64(a_packets[i]) + np.int64(b_packets[i])
         octets[i] = np.int64(a_bytes[i]) + np.int64(b_bytes[i])
+        rests[i] = 0 if proto[i] == PROTO_ICMP or proto[i] == PROTO_ICMPV6 else np.int64(icmp[i])
         if proto[i] != PROTO_TCP:
             answered[i] = (b_packets[i] if from_a else a_packets[i]) > 0
             opened[i] = not _is_icmp_error(proto[i], icmp[i])
@@ -109,9 +91,9 @@ def judge(row, packets, octets, orig_is_a, answered, refused, half_open, mute, o
 
 def flow_facts(flows: Flows) -> FlowFacts:
     row = flows.row
-    packets, octets = np.empty(row.size, np.int64), np.empty(row.size, np.int64)
+    packets, octets, rests = (np.empty(row.size, np.int64) for _ in range(3))
     marks = [np.empty(row.size, np.bool_) for _ in range(6)]
-    judge(row, packets, octets, *marks)
+    judge(row, packets, octets, rests, *marks)
     orig_is_a, answered, refused, half_open, mute, opened = marks
     return FlowFacts(
         row=row,
@@ -120,7 +102,7 @@ def flow_facts(flows: Flows) -> FlowFacts:
         orig_is_a=orig_is_a,
         packets=packets,
         ip_bytes=octets,
-        pauses=_pauses(flows),
+        rests=rests,
         answered=answered,
         refused=refused,
         half_open=half_open,

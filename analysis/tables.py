@@ -210,7 +210,7 @@ def community_ids(flows: Flows, table: pd.DataFrame) -> list[str | None]:
         "icmp6": communityid.FlowTuple.make_icmp6,
     }
     calculator = communityid.CommunityID()
-    icmp = flows.row["icmp"].tolist()
+    icmp = flows.row["icmp_or_rests"].tolist()
     columns = ("proto", "orig_h", "resp_h", "orig_p", "resp_p")
     ids: list[str | None] = []
     for i, (proto, source, target, sport, dport) in enumerate(zip(*(table[c].tolist() for c in columns), strict=True)):

@@ -24,7 +24,7 @@ SYNC = Features(
     ports=105, port_entropy=0.98, busiest_port=40000, busiest_port_share=0.02, unknown_ports=0.97, one_local_port=0.9,
     busiest_peer_share=0.02, ports_of_busiest_peer=1, target_share=0.02, udp=0.95, answered=0.7, refused=0.01,
     inbound=0.0, tiny=0.6, median_bytes=150.0, total_bytes=60_000, largest_bytes=8_000, top3_bytes=0.15, received=0.5,
-    heavy_bytes=0.0, media_bytes=0.0, paced_bytes=0.0, mail=0.0, web=0.01, service=0.02, service_peers=1,
+    heavy_bytes=0.0, media_bytes=0.0, paced_bytes=0.0, mail=0.0, web=0.01, film=0.0, service=0.02, service_peers=1,
     half_open=0.02, mute=0.35, packet_bytes=120.0, top_peer_bytes=0.05, talk_bytes=0.0,
     heavy_rate=200_000.0, clocked=0.0,
 )  # fmt: skip
@@ -291,6 +291,51 @@ def test_segments_of_a_film_come_by_the_clock(tmp_path: Path) -> None:
         irregular.connection(2 * i + i * i, local(5000 + i), remote(0, 80), received=510_000)
     assert seen_on(regular, tmp_path).clocked == 1
     assert seen_on(irregular, tmp_path).clocked < 0.5
+
+
+def film(tape: Tape, segments: int, every_s: float, octets: int = 200_000) -> None:
+    """One connection that carries a segment every so many seconds."""
+    tape.open(0, local(5000), remote(0, 80))
+    for i in range(segments):
+        tape.carry(0.5 + i * every_s, remote(0, 80), local(5000), octets)
+
+
+@pytest.mark.parametrize(
+    ("segments", "every_s", "paced"),
+    [
+        (10, 2.0, 1),  # segments of two seconds
+        (10, 0.9, 0),  # it never rests for a second
+        (3, 4.0, 0),  # two rests may be losses
+        (6, 30.0, 0),  # somebody who reads
+    ],
+)
+def test_a_film_rests_between_its_segments(tmp_path: Path, segments: int, every_s: float, paced: int) -> None:
+    tape = Tape()
+    film(tape, segments, every_s)
+    assert seen_on(tape, tmp_path).paced_bytes == paced
+
+
+@pytest.mark.parametrize(("reports", "paced"), [(3, 1), (0, 0), (150, 0)])
+def test_a_film_by_rtp_goes_one_way_and_somebody_is_there(tmp_path: Path, reports: int, paced: int) -> None:
+    tape = Tape()
+    tape.udp(0, local(6000), remote(0, 40_000), size=20)
+    for i in range(6 * 50):
+        tape.udp(0.01 + i / 50, remote(0, 40_000), local(6000), size=1300)
+    for i in range(1, reports):
+        tape.udp(6 * i / reports, local(6000), remote(0, 40_000), size=20)
+    if not reports:
+        tape.frames.pop(0)
+    assert seen_on(tape, tmp_path).paced_bytes == paced
+
+
+def test_who_falls_silent_again_and_again_does_not_talk(tmp_path: Path) -> None:
+    tape = Tape()
+    for burst in range(4):
+        for i in range(60):
+            at_s = 2.1 * burst + i / 60
+            tape.udp(at_s, local(6000), remote(0, 40_000), size=160)
+            tape.udp(at_s + 0.005, remote(0, 40_000), local(6000), size=160)
+    assert seen_on(tape, tmp_path).talk_bytes == 0
 
 
 def test_what_is_at_its_least_or_worst_has_a_class() -> None:
