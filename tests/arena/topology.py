@@ -37,6 +37,7 @@ table ip nat {
 }
 table ip filter {
   chain forward { type filter hook forward priority filter; ct state invalid drop; iifname "wan" ct state new drop; }
+  chain input { type filter hook input priority filter; iifname "wan" ct state new drop; }
 }
 """
 FIREWALL = """

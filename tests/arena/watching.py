@@ -76,11 +76,30 @@ def _rtmp(stage: Stage) -> None:
         stage.run("rtmpdump", "-q", "-v", "-r", f"rtmp://{place}/live/one", "-o", "/dev/null", for_s=45)
 
 
+ICECAST = """<icecast>
+  <limits><clients>20</clients><sources>2</sources><burst-size>65536</burst-size></limits>
+  <authentication><source-password>arena</source-password><admin-password>arena</admin-password></authentication>
+  <hostname>radio.example</hostname>
+  <listen-socket><port>{port}</port><bind-address>{address}</bind-address></listen-socket>
+  <paths><logdir>{folder}</logdir><webroot>/usr/share/icecast2/web</webroot>
+    <adminroot>/usr/share/icecast2/admin</adminroot></paths>
+</icecast>
+"""
+
+
 def _radio(stage: Stage) -> None:
-    sound = ("-vn", "-c:a", "libmp3lame", "-b:a", "128k", "-f", "mp3", "-content_type", "audio/mpeg", "-listen", "1")
-    place = _on_air(stage, 8000, *sound, "http://{}/radio")
+    address, port = SERVER_ADDRESSES[RADIO], 8000 + stage.number
+    command = as_nobody(stage, "icecast2", "-c", str(stage.folder / "icecast.xml"))
+    settings = ICECAST.format(address=address, port=port, folder=stage.folder / "home")
+    (stage.folder / "icecast.xml").write_text(settings)
+    stage.server(*command)
+    time.sleep(2)
+    sound = ("-re", "-f", "lavfi", "-i", "aevalsrc=0.4*random(0)*sin(300*t):s=44100", "-c:a", "libmp3lame")
+    form = ("-b:a", "128k", "-f", "mp3", "-content_type", "audio/mpeg")
+    stage.server("ffmpeg", "-v", "error", *sound, *form, f"icecast://source:arena@{address}:{port}/radio")
+    time.sleep(8)
     with stage.recorded():
-        stage.run("mpg123", "-v", "--no-control", "-o", "dummy", f"http://{place}/radio", for_s=60)
+        stage.run("mpg123", "-q", "--no-control", "-o", "dummy", f"http://{address}:{port}/radio", for_s=60)
 
 
 def _live(stage: Stage) -> None:
@@ -196,7 +215,7 @@ SCENES = (
         _live,
     ),
     Scene("stream-rtmpdump", RTMPDUMP, "a broadcast of 0.6 Mbit/s by RTMP", ("rtmpdump", *_WEB), 50, _rtmp),
-    Scene("stream-mpg123", MPG123, "a minute of radio, 128 kbit/s", ("mpg123", *_WEB), 65, _radio),
+    Scene("stream-mpg123", MPG123, "a minute of radio, 128 kbit/s", ("mpg123", "icecast2", "ffmpeg"), 65, _radio),
     Scene(
         "stream-firefox-hls",
         FIREFOX,
