@@ -11,6 +11,7 @@ from .weight import Seen, rows
 BEGIN = "<!-- evaluation: written by `make evaluate`; do not edit between here and the end mark -->"
 END = "<!-- end of evaluation -->"
 UNITS = ("host", "burst")
+REFITTED = "thresholds refitted, one source left out"
 
 Judged = Sequence[tuple[Case, Pair]]
 
@@ -79,6 +80,15 @@ def errors(cases: Sequence[Case]) -> str:
         change = f" Nearest change: {case.found.would_change[0]}." if case.found.would_change else ""
         lines.append(f"- {mark}{case.where}: {case.truth[0]} called {case.found_class}, because {says}.{change}")
     return "\n".join(lines) or "None."
+
+
+def learnt_errors(judged: Judged) -> str:
+    wrong = [(case, truth, said) for case, (truth, said) in judged if truth != said]
+    wrong.sort(key=lambda one: (not is_costly(one[1], one[2]), one[0].capture, one[0].unit != "host"))
+    return "\n".join(
+        f"- {'**costly** ' if is_costly(truth, said) else ''}{case.where}: {truth} called {said}"
+        for case, truth, said in wrong
+    )
 
 
 def one_by_one(cases: Sequence[Case]) -> str:
@@ -228,11 +238,13 @@ def part(
             f"- {realm}: " + "; ".join(f"{unit}s {percent(fixed(cases, unit).right())} right" for unit in UNITS)
             for realm, cases in realms.items()
         ),
-        "### With every threshold found on other sources\n",
+        "### With every threshold that is not published found on other sources\n",
         "By host:\n",
-        matrix(learnt(learners["thresholds refitted, one source left out"], "host")),
+        matrix(learnt(learners[REFITTED], "host")),
         "By burst:\n",
-        matrix(learnt(learners["thresholds refitted, one source left out"], "burst")),
+        matrix(learnt(learners[REFITTED], "burst")),
+        "Every error among them:\n",
+        learnt_errors(learners[REFITTED]),
         "### Every error of the shipped rules\n",
         errors(judged_on),
         "### Ten seconds after it began\n",
