@@ -11,7 +11,7 @@ import pandas as pd
 
 from peerburst.analysis.addresses import Ends, Scope, pair_codes, to_text
 from peerburst.analysis.hostflows import FlowFacts, sent_letter
-from peerburst.analysis.kinds import KIND_NAMES
+from peerburst.analysis.kinds import HEAVY_BYTES, KIND_NAMES
 from peerburst.capture.flowtable import (
     FIRST_IS_A,
     HISTORY_LETTERS,
@@ -185,6 +185,7 @@ def flows_table(
             "local_resp": np.where(orig_is_a, local_b, local_a),
             "scope": _category(ends.scope, [scope.name.lower() for scope in Scope]),
             "kind": _category(kinds, KIND_NAMES),
+            "heavy": facts.ip_bytes >= HEAVY_BYTES,
             "established": _instants(np.where(is_tcp, row["established"], NEVER)),
             "closing": _instants(row["closing"]),
             "closed": _instants(row["closed"]),

@@ -118,11 +118,12 @@ def test_the_page_keeps_what_is_not_generated() -> None:
         page.replace("head", "new")
 
 
-def test_calls_are_counted_apart_from_heavy_flows() -> None:
-    seen = Counter({("heavy", True): 8, ("media", True): 2, ("probe", False): 90})
+def test_a_heavy_call_is_heavy_and_keeps_its_kind() -> None:
+    seen = Counter({("heavy", True, True): 8, ("media", True, True): 2, ("probe", False, False): 90})
     text = page.weight_part(seen)
-    assert "F1 1.000 with calls aside" in text
-    assert "0.889 if a call" in text  # recall 0.8, precision 1
+    assert "| media | 0 | 2 |" in text
+    assert "flow table: F1 1.000" in text
+    assert "would be 0.889" in text  # recall 0.8, precision 1
 
 
 def test_the_crafted_login_is_what_the_cases_start_from() -> None:

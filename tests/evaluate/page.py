@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from .cases import CLASSES, Case
 from .early import Early, agreeing
 from .met import Meeting
-from .scores import UNKNOWN, Pair, Scores, Share, f1, is_costly
-from .weight import Seen, rows
+from .scores import UNKNOWN, Pair, Scores, Share, is_costly
+from .weight import Seen, agreement, agreement_of_kinds, rows
 
 BEGIN = "<!-- evaluation: written by `make evaluate`; do not edit between here and the end mark -->"
 END = "<!-- end of evaluation -->"
@@ -195,14 +195,11 @@ def early_part(found: Sequence[Early]) -> str:
 def weight_part(seen: Seen) -> str:
     lines = ["| kind | below 500 kB by tshark | 500 kB or more by tshark |", "|---|---|---|"]
     lines += [f"| {kind} | {small:,} | {heavy:,} |" for kind, small, heavy in rows(seen)]
-    heavy, missed = seen["heavy", True], sum(seen[kind, True] for kind, _s, _h in rows(seen) if kind != "heavy")
-    wrong, media = seen["heavy", False], seen["media", True]
-    precision = heavy / max(heavy + wrong, 1)
-    strict, aside = f1(precision, heavy / max(heavy + missed, 1)), f1(precision, heavy / max(heavy + missed - media, 1))
     lines += [
         "",
-        f"Heavy against small: F1 {aside:.3f} with calls aside, which have a kind of their own however much they carry;"
-        f" {strict:.3f} if a call of 500 kB counts as heavy and missed.",
+        f"Heavy against small, by the column `heavy` of the flow table: F1 {agreement(seen):.3f}. A call that carries"
+        f" 500 kB is heavy and keeps its kind; if only the kind `heavy` counted, F1 would be"
+        f" {agreement_of_kinds(seen):.3f}.",
     ]
     return "\n".join(lines)
 
