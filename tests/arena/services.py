@@ -18,7 +18,7 @@ from tests.arena.topology import Topology
 WEB_SERVERS = range(60, 120)  # as servers/names.py sends anybody to who looks a name up
 MAIL_SERVERS = range(120, 150)
 OBJECT_SIZES = (400, 900, 1800, 3500, 7000, 12_000, 20_000, 35_000, 60_000, 110_000, 250_000)
-FILE_OCTETS = 60_000_000
+FILE_OCTETS = {"large": 60_000_000, "medium": 5_000_000}
 SEGMENT_S = 4
 
 NGINX = """
@@ -124,8 +124,9 @@ class Services:
         noise = Random(SEED).randbytes(max(OBJECT_SIZES))
         for size in OBJECT_SIZES:
             (www / "o" / str(size)).write_bytes(noise[:size])
-        with (www / "file" / "large").open("wb") as file:
-            file.truncate(FILE_OCTETS)
+        for name, octets in FILE_OCTETS.items():
+            with (www / "file" / name).open("wb") as file:
+                file.truncate(octets)
         for site, page in PAGES.items():
             for scheme in ("http", "https"):
                 write_site(www / f"{site}-{scheme}", site, page, scheme)
