@@ -182,6 +182,8 @@ def _one_port(f: Features) -> str:
 
 
 def _weight(f: Features) -> str:
+    if f.heavy_bytes < 0.5:
+        return _full_packets(f)
     return f"{size(f.total_bytes)} in all, {share(f.top3_bytes, 1)} of it in three connections"
 
 
@@ -243,7 +245,7 @@ FEW_FLOWS = 10  # as many as the smallest burst has
 LEAST_OUTCOMES = 15  # fewer outcomes accuse nobody (TRW misjudges a login after 4: docs/classes.md)
 
 _MANY_PEERS = _of(_peers, least("peers", 10))
-_FEW_PER_PEER = _of(_per_peer, below("flows_per_peer", 3))
+_FEW_PER_PEER = _of(_per_peer, below("flows_per_peer", 5))
 # Each peer has a port of its own choosing, unless the program keeps one port everywhere.
 _OWN_PORTS = _of(_ports, least("port_entropy", 0.45))
 _UNKNOWN_PORTS = _of(_unknown_ports, least("unknown_ports", 0.4))
@@ -256,7 +258,6 @@ _FETCHED_NOTHING = _of(_largest, below("largest_bytes", 6000))
 _SMALL = _of(_few_bytes, below("median_bytes", 64_000))
 _FETCHED = _of(_received, least("received", 0.75), least("total_bytes", 1_000_000))
 _TO_WEB_PORTS = _of(_web_ports, least("web", 0.5))
-_FAST = _of(_heavy_rate, least("heavy_rate", 18_000))
 
 RULES = (
     # A flood hits one address and port, fast, and no word ever comes back: the target may well answer each SYN, accept
@@ -396,15 +397,20 @@ RULES = (
         ),
         (_TO_WEB_PORTS, _of(_one_peer, least("top_peer_bytes", 0.6))),
     ),
+    # Download managers fetch one file over several connections, so one peer it is all the same; a tree of small files
+    # comes in full packets, though no connection carries weight. A chat that goes on for hours carries weight as well,
+    # but never fast.
     Rule(
         BurstClass.BULK_TRANSFER,
         (
-            _of(_weight, least("heavy_bytes", 0.7), least("total_bytes", 1_000_000)),
-            # Download managers fetch one file over several connections, so one peer it is all the same.
-            _of(_one_peer, least("top_peer_bytes", 0.6)),
-            # A chat that goes on for hours carries weight as well, but never fast.
-            _FAST,
+            _of(_one_peer, least("top_peer_bytes", 0.6), least("total_bytes", 1_000_000)),
+            _either(
+                _weight,
+                (least("heavy_bytes", 0.7), least("heavy_rate", 18_000)),
+                (least("packet_bytes", 650), below("web", 0.5)),
+            ),
         ),
+        (_of(_heavy_rate, least("heavy_rate", 18_000)),),
     ),
     # A page opens several connections at once, and something in it has weight; or it comes from several hosts.
     Rule(

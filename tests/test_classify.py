@@ -145,6 +145,18 @@ CRAFTED = {
              unknown_ports=0.0),
         "bulk-transfer",
     ),
+    "a tree of small files": (
+        like(flows=44, peers=1, flows_per_peer=44.0, ports=40, web=0.0, service=0.0, total_bytes=5_400_000,
+             answered=1.0, mute=0.0, largest_bytes=136_000, heavy_bytes=0.0, heavy_rate=0.0, top_peer_bytes=1.0,
+             packet_bytes=744.0, received=0.96, udp=0.0, busiest_peer_share=1.0),
+        "bulk-transfer",
+    ),
+    "a chat that has gone on for hours": (
+        like(flows=15, peers=2, flows_per_peer=7.5, ports=1, port_entropy=0.0, web=1.0, service=0.0, answered=1.0,
+             mute=0.0, total_bytes=1_100_000, largest_bytes=671_000, heavy_bytes=0.9, heavy_rate=10_000.0,
+             top_peer_bytes=0.9, packet_bytes=613.0, received=0.9, udp=0.0, together=2.0, unknown_ports=0.0),
+        "client-server",
+    ),
     "a film by the clock": (
         like(flows=13, peers=1, flows_per_peer=13.0, seconds=41.0, ports=1, port_entropy=0.0, unknown_ports=0.0,
              web=1.0,
