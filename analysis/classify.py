@@ -306,10 +306,10 @@ RULES = (
         BurstClass.SCAN,
         (
             _of(_peers, least("peers", 26), below("inbound", 0.5)),
-            _of(_mute, least("mute", 0.9), below("answered", 0.4)),
+            _of(_mute, least("mute", 0.8), below("answered", 0.4)),
             _either(
                 _one_port,
-                (least("busiest_port_share", 0.8), below("one_local_port", 0.5)),
+                (least("busiest_port_share", 0.8), least("mute", 0.9), below("one_local_port", 0.5)),
                 (least("busiest_port_share", 0.8), below("answered", 0.05)),
                 (below("spread", 0.1), below("one_local_port", 0.5)),
                 (below("answered", 0.05), least("connections", 100), below("one_local_port", 0.5)),

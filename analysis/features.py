@@ -24,9 +24,9 @@ from peerburst.capture.kernels import kernel, part
 MAIL_PORTS = (25, 465, 587)
 WEB_PORTS = (80, 443, 8080, 8443)
 FILM_PORTS = (554, 1755, 1935, 8554)  # IANA: rtsp, ms-streaming, macromedia-fcs (RTMP), rtsp-alt
-# A player that is ahead of the film rests between segments, of 2 to 10 s as a rule; a stalled transfer rests now and
-# then, and whoever reads rests longer.
-PACED_RESTS = 3
+# A player that is ahead of the film rests between segments, of 2 to 10 s as a rule; a transfer hardly ever stalls for a
+# second, and whoever reads rests longer.
+PACED_RESTS = 2
 PACED_LONGEST_S = 20.0  # from one rest to the next, on average
 # A film by RTP: as steady as a call, and nothing goes back but a report now and then. An acknowledged transfer (QUIC)
 # has at least one packet back for ten or twenty.
@@ -39,8 +39,10 @@ TALK_LEAST_SHARE = 0.08
 TALK_SHORTEST_S = (
     5.0  # from one rest to the next, on average: who talks does not fall silent for a second again and again
 )
-# A player without a lasting connection opens one for each segment of the film, and segments are equally long.
-CLOCKED_GAPS = 5
+# A player without a lasting connection opens one for each segment of the film, and segments are equally long. So are
+# files fetched one after another, each as soon as the one before is there.
+CLOCKED_GAPS = 3
+AS_SOON_AS = 0.1  # of the usual gap
 CLOCKED_LEAST_NS = 1_000_000_000
 
 
@@ -210,25 +212,29 @@ def measure_bytes(size, kind, flow, begins, stops, out):  # type: ignore[no-unty
 
 
 @kernel
-def measure_beat(start, kind, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """How regularly the heavy flows of each set begin; `start` (ns) and `kind` are by flow."""
-    gaps = np.empty(most_flows(begins, stops), np.int64)
-    spare = np.empty(gaps.size, np.int64)
+def measure_beat(start, last, kind, flow, begins, stops, out):  # type: ignore[no-untyped-def]
+    """How regularly the heavy flows of each set begin; `start`, `last` (ns) and `kind` are by flow."""
+    most = most_flows(begins, stops)
+    gaps, ordered = np.empty(most, np.int64), np.empty(most, np.int64)
+    spare, idle = np.empty(most, np.int64), np.empty(most, np.int64)
     for g in range(begins.size):
-        n, before = 0, np.int64(-1)
+        n, before = 0, -1
         for i in range(begins[g], stops[g]):
-            if kind[flow[i]] == HEAVY:
+            f = flow[i]
+            if kind[f] == HEAVY:
                 if before >= 0:
-                    gaps[n] = start[flow[i]] - before
+                    gaps[n] = ordered[n] = start[f] - start[before]
+                    idle[n] = start[f] - last[before]
                     n += 1
-                before = start[flow[i]]
+                before = f
         if n < CLOCKED_GAPS:
             continue
-        sort_run(gaps, 0, n, spare)
-        usual, alike = _median(gaps, n), 0
+        sort_run(ordered, 0, n, spare)
+        usual, alike = _median(ordered, n), 0
         if usual >= CLOCKED_LEAST_NS:
             for i in range(n):
-                alike += abs(gaps[i] - usual) <= usual / 5
+                waited = idle[i] < 0 or idle[i] >= AS_SOON_AS * usual
+                alike += waited and abs(gaps[i] - usual) <= usual / 5
         out[g]["clocked"] = alike / n
 
 
@@ -327,7 +333,8 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
             unknown += (is_tcp or is_udp) and servers[port] == 0
             mail += is_tcp and port in MAIL_PORTS
             web += port in WEB_PORTS
-            film += port in FILM_PORTS
+            # Of a connection met in its middle nobody knows which end began it.
+            film += port in FILM_PORTS or np.int64(a_port[f] if orig_is_a else b_port[f]) in FILM_PORTS
             received += b_bytes[f] if local_is_a else a_bytes[f]
             total += a_bytes[f] + b_bytes[f]
             if is_udp and outbound[i] and kind[f] != SERVICE:
@@ -476,7 +483,7 @@ def measure_sets(
     own = (parted, begins, np.where(middles > begins, middles, stops))
     measure_times(facts.start_ns, *own, out)
     measure_bytes(size, kinds, *own, out)
-    measure_beat(facts.start_ns, kinds, *own, out)
+    measure_beat(facts.start_ns, facts.last_ns, kinds, *own, out)
     measure_weight(table, facts.start_ns, facts.last_ns, facts.packets, size, kinds, facts.rests, *own, talk, out)
     measure_answers(facts.packets, facts.answered, facts.refused, facts.half_open, facts.mute, *own, out)
     ends = (parted, parted_outbound, *own[1:])
