@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         judged_on=judged_on,
         learners=learners,
-        met=met.still_there(met.meetings(), captures),
+        met=met.meetings(),
         early=beginnings,
         weights=weight.total(weights) if weights else None,
         made_up=[case for case in made_up() if case.has_class],
@@ -93,6 +93,7 @@ def meet(captures: Sequence[Labelled]) -> int:
     """Judge the captures that were never met before, and write down what was said of them."""
     new = met.unmet(captures)
     known = {labelled.source for labelled in captures if labelled not in new}
+    known |= {meeting.source for meeting in met.meetings()}
     judged_each = [(labelled, judged([labelled])) for labelled in new]
     for meeting in met.write_down(judged_each, known, met.rules_commit()):
         said = "right" if meeting.is_right else f"WRONG, {meeting.labelled}"

@@ -69,12 +69,6 @@ def unmet(captures: Sequence[Labelled]) -> list[Labelled]:
     return [one for one in captures if one.name not in set_on and digest(one.path) not in met]
 
 
-def still_there(found: Sequence[Meeting], captures: Sequence[Labelled]) -> tuple[list[Meeting], list[Meeting]]:
-    """(those whose recording is among the captures, those whose recording was withdrawn)."""
-    digests = {digest(labelled.path) for labelled in captures}
-    return [one for one in found if one.sha256 in digests], [one for one in found if one.sha256 not in digests]
-
-
 def rules_commit() -> str:
     """The commit of the rules in use; raises RuntimeError while they differ from it."""
     if _git("status", "--porcelain", "--", *DECIDES):

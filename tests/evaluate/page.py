@@ -118,8 +118,8 @@ def of_given(cases: Sequence[Case]) -> str:
     return "\n".join(lines)
 
 
-def first_met(found: Sequence[Meeting], withdrawn: Sequence[Meeting]) -> str:
-    """What was right at first sight, by unit, and every error; `withdrawn` recordings do not count and are named."""
+def first_met(found: Sequence[Meeting]) -> str:
+    """What was right at first sight, by unit, and every error. A recording made anew counts each time."""
     judged = [meeting for meeting in found if set(meeting.truth) <= set(CLASSES)]
     if not judged:
         return "None yet."
@@ -131,7 +131,7 @@ def first_met(found: Sequence[Meeting], withdrawn: Sequence[Meeting]) -> str:
         for unit in UNITS:
             mine = [meeting for meeting in some if meeting.unit == unit]
             scores = Scores.of([(one.found if one.is_right else one.truth[0], one.found) for one in mine])
-            captures = len({one.capture for one in mine})
+            captures = len({one.sha256 for one in mine})
             lines.append(
                 f"| {name} | {unit} | {len(mine)} in {captures} captures | {percent(scores.right())} |"
                 f" {scores.macro_f1():.3f} | {scores.costly()} |"
@@ -153,9 +153,6 @@ def first_met(found: Sequence[Meeting], withdrawn: Sequence[Meeting]) -> str:
         lines.append(f"- {mark}{one.where}: {' or '.join(one.truth)} called {one.found}, because {says}.")
     if not wrong:
         lines.append("None.")
-    if withdrawn:
-        names = ", ".join(dict.fromkeys(f"{one.capture} ({one.found})" for one in withdrawn if one.unit == "host"))
-        lines += ["", f"Recorded anew since, so not counted as they were first: {names}."]
     return "\n".join(lines)
 
 
@@ -209,7 +206,7 @@ def part(
     date: str,
     judged_on: Sequence[Case],
     learners: dict[str, Judged],
-    met: tuple[Sequence[Meeting], Sequence[Meeting]],
+    met: Sequence[Meeting],
     early: Sequence[Early],
     weights: Seen | None,
     made_up: Sequence[Case],
@@ -225,7 +222,7 @@ def part(
         "### Shipped, refitted, and a tree\n",
         comparison(judged_on, learners),
         "### Captures first met after the rules were set\n",
-        first_met(*met),
+        first_met(met),
         "### By host\n",
         matrix(fixed(judged_on, "host")),
         "### By burst\n",
