@@ -271,7 +271,7 @@ RULES = (
                 (least("target_share", 0.8),),
                 (least("busiest_peer_share", 0.8), least("packet_bytes", 200)),
             ),
-            _of(_mute, least("mute", 0.8)),
+            _of(_mute, least("mute", 0.85)),
             _of(_rate, least("per_second", 10), least("connections", 100)),
         ),
         (_of(_tiny, least("tiny", 0.8)),),
@@ -407,7 +407,7 @@ RULES = (
             _either(
                 _weight,
                 (least("heavy_bytes", 0.7), least("heavy_rate", 18_000)),
-                (least("packet_bytes", 650), below("web", 0.5)),
+                (least("packet_bytes", 380), below("web", 0.5)),
             ),
         ),
         (_of(_heavy_rate, least("heavy_rate", 18_000)),),
