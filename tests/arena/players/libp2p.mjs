@@ -35,7 +35,7 @@ const content = (room) => CID.createV1(RAW, digest.create(SHA_256, createHash('s
 
 async function node (listen, clientMode) {
   return createLibp2p({
-    addresses: { listen },
+    addresses: { listen, announce: listen },
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
