@@ -36,6 +36,8 @@ const content = (room) => CID.createV1(RAW, digest.create(SHA_256, createHash('s
 async function node (listen, clientMode) {
   return createLibp2p({
     addresses: { listen, announce: listen },
+    // Everybody is on one machine here, so that many calls come from one address.
+    connectionManager: { inboundConnectionThreshold: Infinity, maxIncomingPendingConnections: 100 },
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
