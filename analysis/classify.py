@@ -244,7 +244,7 @@ FEW_BYTES = 20_000  # a host of few connections and less than this has done noth
 FEW_FLOWS = 10  # as many as the smallest burst has
 LEAST_OUTCOMES = 15  # fewer outcomes accuse nobody (TRW misjudges a login after 4: docs/classes.md)
 
-_MANY_PEERS = _of(_peers, least("peers", 10))
+_MANY_PEERS = _of(_peers, least("peers", 5))
 _FEW_PER_PEER = _of(_per_peer, below("flows_per_peer", 5))
 # Each peer has a port of its own choosing, unless the program keeps one port everywhere.
 _OWN_PORTS = _of(_ports, least("port_entropy", 0.45))
@@ -346,8 +346,9 @@ RULES = (
     ),
     Rule(
         BurstClass.P2P_SYNC,
-        (_MANY_PEERS, _FEW_PER_PEER, _UNKNOWN_PORTS, _SOME_ANSWER, _SMALL, _FETCHED_SOMETHING),
+        (_MANY_PEERS, _FEW_PER_PEER, _UNKNOWN_PORTS, _SOME_ANSWER, _FETCHED_SOMETHING),
         (
+            _SMALL,
             _OWN_PORTS,
             _of(_one_local_port, least("one_local_port", 0.4)),
             _of(_full_packets, below("packet_bytes", 300)),

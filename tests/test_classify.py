@@ -226,8 +226,8 @@ def test_the_evidence_is_in_words_and_numbers() -> None:
 
 
 def test_what_would_have_changed_it_names_the_nearest_threshold() -> None:
-    changes = classify(like(peers=11)).would_change
-    assert changes[0] == "peers 11; below 10 it would be unknown"
+    changes = classify(like(peers=5)).would_change
+    assert changes[0] == "peers 5; below 5 it would be unknown"
     assert changes[1] == "bytes of the largest connection 8 kB; below 6 kB it would be discovery"
 
 
