@@ -155,15 +155,20 @@ def _mailbox(stage: Stage) -> None:
         shutil.chown(path, "mail", "mail")
 
 
-def _mail(stage: Stage) -> None:
-    """A client comes on line: asks for folders, fetches what is new in each, sends two letters."""
-    address = SERVER_ADDRESSES[MAIL_SERVER]
-    submission = stage.services.mail(587)[4]
+def mail_server(stage: Stage, address: str) -> None:
+    """An IMAP server with a mailbox."""
     _mailbox(stage)
     settings = stage.folder / "dovecot.conf"
     settings.write_text(DOVECOT.format(folder=stage.folder, address=address))
     stage.server("dovecot", "-F", "-c", str(settings))
     time.sleep(2)
+
+
+def _mail(stage: Stage) -> None:
+    """A client comes on line: asks for folders, fetches what is new in each, sends two letters."""
+    address = SERVER_ADDRESSES[MAIL_SERVER]
+    submission = stage.services.mail(587)[4]
+    mail_server(stage, address)
     with stage.recorded():
         login = ["curl", "-s", "-u", "guest:secret"]
         stage.run(*login, f"imap://{address}/", for_s=10)

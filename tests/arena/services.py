@@ -195,7 +195,7 @@ class Page:
         self.objects, self.hosts, self.pages = objects, hosts, pages
 
 
-PAGES = {"shop": Page(80, 20, 3), "news": Page(140, 35, 2), "blog": Page(15, 3, 4)}
+PAGES = {"shop": Page(80, 20, 3), "news": Page(140, 35, 2), "blog": Page(15, 3, 4), "magazine": Page(45, 14, 2)}
 READING_S = 6
 
 

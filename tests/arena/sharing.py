@@ -205,10 +205,10 @@ SCENES = (
     Scene(
         "libp2p-rooms",
         LIBP2P,
-        "joins 4 rooms of 7 among 22 people, found by hash table, reads 20 messages of each",
+        "joins 3 rooms of 6 among 15 people, found by hash table, reads 20 messages of each",
         _LIBP2P_NEEDS,
         60,
-        lambda s: _libp2p(s, Rooms(22, 4, 7, 20), 30),
+        lambda s: _libp2p(s, Rooms(15, 3, 6, 20), 25),
     ),
     Scene(
         "dht-libp2p",
