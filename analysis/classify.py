@@ -272,7 +272,12 @@ RULES = (
                 (least("busiest_peer_share", 0.8), least("packet_bytes", 200)),
             ),
             _of(_mute, least("mute", 0.85)),
-            _of(_rate, least("per_second", 10), least("connections", 100)),
+            # Who asks a resolver that is down, or counts something by UDP, gets no word back either.
+            _either(
+                _rate,
+                (least("per_second", 50), least("connections", 100)),
+                (least("per_second", 10), below("udp", 0.5), least("connections", 100)),
+            ),
         ),
         (_of(_tiny, least("tiny", 0.8)),),
     ),
@@ -421,7 +426,7 @@ RULES = (
             _MOST_ANSWER,
             _either(
                 _together,
-                (least("together", 4), least("largest_bytes", 20_000)),
+                (least("together", 4),),
                 (least("received", 0.75), least("peers", 3)),
             ),
         ),

@@ -98,10 +98,16 @@ CRAFTED = {
              answered=0.0, per_second=200, tiny=1.0, mute=1.0, packet_bytes=530.0, one_local_port=0.3),
         "flood",
     ),
+    "asking a resolver that is down": (
+        like(flows=150, service=1.0, peers=1, ports=1, port_entropy=0.0, busiest_port=53, busiest_port_share=1.0,
+             target_share=1.0, busiest_peer_share=1.0, ports_of_busiest_peer=1, answered=0.0, per_second=20, mute=1.0,
+             tiny=1.0, unknown_ports=0.0, udp=1.0),
+        "unknown",
+    ),
     "requests that never end": (
         like(flows=200, peers=1, ports=1, port_entropy=0.0, busiest_port=80, busiest_port_share=1.0, target_share=1.0,
              busiest_peer_share=1.0, ports_of_busiest_peer=1, answered=1.0, per_second=14, mute=1.0, web=1.0,
-             unknown_ports=0.0),
+             udp=0.0, unknown_ports=0.0),
         "flood",
     ),
     "a flood over all ports of a victim": (

@@ -17,7 +17,7 @@ from peerburst.opening import Settings, analyse
 
 from . import early, met, page, weight
 from .cases import ROOT, Case, Labelled, arena, cases_of, in_folder, made_up, public
-from .refit import leave_one_source_out, narrowly_refitted_rules, refitted_rules, tree
+from .refit import WIDTHS, fitted_with, leave_one_source_out, refitted_rules, tree
 
 PAGE = ROOT / "docs" / "classes.md"
 
@@ -53,9 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.no_learners:
         learners = {
             page.REFITTED: leave_one_source_out(judged_on, refitted_rules),
-            "the same, features taken to be known twice as well": leave_one_source_out(
-                judged_on, narrowly_refitted_rules
-            ),
+            **{
+                f"the same, features always taken to be known to {0.1 * width:g} and {2 ** (0.6 * width):.2f}": leave_one_source_out(
+                    judged_on, fitted_with(width)
+                )
+                for width in (WIDTHS[0], WIDTHS[-1])
+            },
             "a tree, one source left out": leave_one_source_out(judged_on, tree),
         }
     made = page.part(

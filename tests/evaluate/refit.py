@@ -5,14 +5,16 @@ programs is asked by leaving one source out, forgetting every number that is not
 on what is left by a fixed procedure, and judging the one left out. What is kept is the structure: which features, on
 which side, in which order.
 
-The procedure: each feature counts as known to a tenth (shares) or to a factor of one and a half (counts, sizes), so a
-bound holds to a degree, and a rule as far as all its bounds do. The thresholds are those with the least expected cost,
-found one after another until none moves. A threshold so keeps its distance from the cases on both sides. A share stays
-at one half unless moving it pays: "most" needs no data.
+The procedure: each feature counts as known to a tenth (shares) or to a factor of one and a half (counts, sizes), or
+half as far: which of three widths, is found on the training side alone. So a bound holds to a degree, and a rule as far
+as all its bounds do. The thresholds are those with the least expected cost, found one after another until none moves. A
+threshold so keeps its distance from the cases on both sides. A share stays at one half unless moving it pays: "most"
+needs no data.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +23,7 @@ from peerburst.analysis.classify import RULES, Bound, BurstClass, Rule, below, l
 from peerburst.analysis.features import Features
 
 from .cases import CLASSES, Case
-from .scores import UNKNOWN, Pair, cost
+from .scores import UNKNOWN, Pair, Scores, cost
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -48,6 +50,11 @@ STAYS_AT_HALF = 0.02  # what a share pays for each whole that it leaves one half
 SHARES = np.array([0.02, 0.05, *np.arange(2, 19) / 20, 0.95, 0.98])
 STEPS_PER_OCTAVE = 2
 PASSES = 4
+# Of several ways to meet a condition each has to tell the class by itself to this degree: one that never decides would
+# otherwise have any threshold.
+EACH_WAY = 0.2
+WIDTHS = (0.5, 0.75, 1.0)
+INNER_PARTS = 4
 
 
 def table(cases: Sequence[Case]) -> Floats:
@@ -88,47 +95,56 @@ def bounds_of(rules: Sequence[Rule]) -> list[tuple[Bound, BurstClass]]:
 
 @dataclass(slots=True)
 class _Fit:
-    """The rules over a table of cases, each bound holding to a degree, so that one threshold can be moved at a time."""
+    """The rules over a table of cases, each bound holding to a degree, so that one threshold can be moved at a time.
+
+    Degrees are by case, or by threshold tried and case.
+    """
 
     rules: tuple[Rule, ...]
     seen: Floats
     truth: Whole
     weight: Floats
-    width: float = 1.0  # how well features are known, times the above
+    width: float  # how well features are known, times the above
     values: dict[Bound, float] = field(default_factory=dict)
     _degrees: dict[Bound, Floats] = field(default_factory=dict)
     _held: list[Floats] = field(default_factory=list)
 
-    def degree(self, bound: Bound, value: float) -> Floats:
-        """How far the bound holds in each case if its threshold is this."""
+    def degree(self, bound: Bound, values: Floats) -> Floats:
+        """How far the bound holds in each case, if its threshold is one of these."""
         column = self.seen[:, NAMES.index(bound.feature)]
         if column.max() <= 1:
-            apart = (column - value) / (KNOWN_TO * self.width)
+            apart = (column - values[:, None]) / (KNOWN_TO * self.width)
         else:
-            apart = np.log2(np.maximum(column, 0.5) / max(value, 0.5)) / (KNOWN_TO_OCTAVES * self.width)
+            octaves = np.log2(np.maximum(column, 0.5)) - np.log2(np.maximum(values, 0.5))[:, None]
+            apart = octaves / (KNOWN_TO_OCTAVES * self.width)
         held: Floats = 1 / (1 + np.exp(np.clip(-apart if bound.at_least else apart, -30, 30)))
         return held
 
-    def leaving_half(self, bound: Bound, value: float) -> float:
+    def leaving_half(self, bound: Bound, values: Floats) -> Floats:
         is_share = self.seen[:, NAMES.index(bound.feature)].max() <= 1
-        return STAYS_AT_HALF * abs(value - 0.5) if is_share else 0.0
+        away: Floats = STAYS_AT_HALF * np.abs(values - 0.5) * is_share
+        return away
 
     def held(self, rule: Rule) -> Floats:
-        """How far all conditions of a rule hold; of several ways, how far any does."""
-        out = np.ones(self.truth.size)
+        """How far all conditions of a rule hold."""
+        out: Floats = np.ones(1)
         for condition in rule.needs:
-            ways = [np.prod([self._degrees[bound] for bound in way], axis=0) for way in condition.ways]
-            out *= 1 - np.prod([1 - way for way in ways], axis=0)
+            ways = [reduce(np.multiply, [self._degrees[bound] for bound in way]) for way in condition.ways]
+            either = 1 - reduce(np.multiply, [1 - way for way in ways])
+            if len(ways) > 1:
+                either = (1 - EACH_WAY) * either + EACH_WAY * reduce(np.add, ways) / len(ways)
+            out = out * either
         return out
 
-    def expected_cost(self, held: Sequence[Floats]) -> float:
-        """Of an answer, the first rule that holds giving it."""
-        free, total = np.ones(self.truth.size), np.zeros(self.truth.size)
+    def expected_cost(self, held: Sequence[Floats]) -> Floats:
+        """Of an answer, the first rule that holds giving it; by threshold tried."""
+        free: Floats = np.ones((1, self.truth.size))
+        total: Floats = np.zeros((1, self.truth.size))
         for rule, degree in zip(self.rules, held, strict=True):
-            total += free * degree * COST[self.truth, SAID.index(rule.label.value)]
+            total = total + free * degree * COST[self.truth, SAID.index(rule.label.value)]
             free = free * (1 - degree)
-        total += free * COST[self.truth, SAID.index(UNKNOWN)]
-        return float((total * self.weight).sum())
+        mean: Floats = (total + free * COST[self.truth, SAID.index(UNKNOWN)]) @ self.weight
+        return mean
 
     def run(self) -> None:
         options = {}
@@ -136,7 +152,7 @@ class _Fit:
             tried = candidates(self.seen[:, NAMES.index(bound.feature)])
             options[bound] = np.array([bound.value]) if bound in PUBLISHED else tried
             self.values[bound] = self._apart_best(bound, label, options[bound])
-            self._degrees[bound] = self.degree(bound, self.values[bound])
+            self._degrees[bound] = self.degree(bound, np.array([self.values[bound]]))
         self._held = [self.held(rule) for rule in self.rules]
         for _ in range(PASSES):
             moved = sum(self._moved(bound, tried) for bound, tried in options.items() if tried.size > 1)
@@ -152,23 +168,22 @@ class _Fit:
         weight = np.where(mine, 2 * self.weight, -self.weight)
         for side in (mine, ~mine):
             weight[side] /= max(float(self.weight[side].sum()), 1e-9)
-        gains = [float((self.degree(bound, value) * weight).sum()) - self.leaving_half(bound, value) for value in tried]
+        gains = self.degree(bound, tried) @ weight - self.leaving_half(bound, tried)
         return float(tried[int(np.argmax(gains))])
 
     def _moved(self, bound: Bound, tried: Floats) -> bool:
         """Move one threshold to where the answers cost least; answers whether it was elsewhere."""
-        uses = [i for i, rule in enumerate(self.rules) if any(bound in one.bounds() for one in rule.needs)]
-        best, best_cost, best_held = self.values[bound], np.inf, self._held
-        for value in tried:
-            self._degrees[bound] = self.degree(bound, float(value))
-            held = list(self._held)
-            for i in uses:
-                held[i] = self.held(self.rules[i])
-            found = self.expected_cost(held) + self.leaving_half(bound, float(value))
-            if found < best_cost - 1e-12:
-                best, best_cost, best_held = float(value), found, held
-        has_moved = best != self.values[bound]
-        self.values[bound], self._held, self._degrees[bound] = best, best_held, self.degree(bound, best)
+        self._degrees[bound] = self.degree(bound, tried)
+        uses = [any(bound in one.bounds() for one in rule.needs) for rule in self.rules]
+        held = [self.held(rule) if used else now for rule, used, now in zip(self.rules, uses, self._held, strict=True)]
+        costs = self.expected_cost(held) + self.leaving_half(bound, tried)
+        best = int(np.argmin(np.round(costs, 12)))
+        self._degrees[bound] = self._degrees[bound][best : best + 1]
+        self._held = [
+            one[best : best + 1] if used and one.shape[0] > 1 else one for one, used in zip(held, uses, strict=True)
+        ]
+        has_moved = float(tried[best]) != self.values[bound]
+        self.values[bound] = float(tried[best])
         return has_moved
 
 
@@ -179,6 +194,21 @@ def fit_rules(cases: Sequence[Case], rules: tuple[Rule, ...] = RULES, *, width: 
     fit = _Fit(rules, table(cases), truth, weight / weight.sum(), width)
     fit.run()
     return fit.values
+
+
+def best_width(cases: Sequence[Case]) -> float:
+    """How well features had better be taken to be known: what costs least on sources left out, of these cases alone."""
+    sources = sorted({case.source for case in cases})
+    costs = []
+    for width in WIDTHS:
+        pairs: list[Pair] = []
+        for part in range(INNER_PARTS):
+            out = set(sources[part::INNER_PARTS])
+            test = [case for case in cases if case.source in out]
+            values = fit_rules([case for case in cases if case.source not in out], width=width)
+            pairs += [(case.truth[0], said) for case, said in zip(test, judge_by_rules(values, test), strict=True)]
+        costs.append(Scores.of(pairs).cost())
+    return WIDTHS[int(np.argmin(costs))]
 
 
 def judge_by_rules(values: dict[Bound, float], cases: Sequence[Case], rules: tuple[Rule, ...] = RULES) -> list[str]:
@@ -288,12 +318,12 @@ Learner = Callable[[Sequence[Case], Sequence[Case]], list[str]]
 
 
 def refitted_rules(train: Sequence[Case], test: Sequence[Case]) -> list[str]:
-    return judge_by_rules(fit_rules(train), test)
+    return judge_by_rules(fit_rules(train, width=best_width(train)), test)
 
 
-def narrowly_refitted_rules(train: Sequence[Case], test: Sequence[Case]) -> list[str]:
-    """The same with features known twice as well: what the figures owe to that guess."""
-    return judge_by_rules(fit_rules(train, width=0.5), test)
+def fitted_with(width: float) -> Learner:
+    """The same with features known so well, whatever would have been best: what the figures owe to that."""
+    return lambda train, test: judge_by_rules(fit_rules(train, width=width), test)
 
 
 def tree(train: Sequence[Case], test: Sequence[Case]) -> list[str]:
