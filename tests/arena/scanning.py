@@ -7,7 +7,7 @@ from random import Random
 
 from tests.arena.abuse import OFFERED, SILENT_TARGET, TARGET
 from tests.arena.addresses import DARK, DARK_ADDRESSES, PEER_ADDRESSES, SEED, SERVER_ADDRESSES
-from tests.arena.stage import Cast, Scene, Stage, module_version, packaged, version
+from tests.arena.stage import Cast, Scene, Stage, module_version, needs_module, packaged, version
 from tests.arena.topology import Door
 
 PYTHON = sys.executable
@@ -205,5 +205,11 @@ SCENES = (
         (),
         lambda s: _asyncio(s, ",".join(map(str, range(1, 701))), [target(s)], 12),
     ),
-    _scene("scan-scapy", SCAPY, "half-open scan of 300 ports of a host that swallows most", (), _scapy),
+    _scene(
+        "scan-scapy",
+        SCAPY,
+        "half-open scan of 300 ports of a host that swallows most",
+        (needs_module("scapy"),),
+        _scapy,
+    ),
 )

@@ -9,7 +9,17 @@ from random import Random
 
 from tests.arena.addresses import SEED
 from tests.arena.servers.names import TOP_LEVELS
-from tests.arena.stage import NODE_MODULES, Cast, Scene, Stage, module_version, npm_version, packaged, version
+from tests.arena.stage import (
+    NODE_MODULES,
+    Cast,
+    Scene,
+    Stage,
+    module_version,
+    needs_module,
+    npm_version,
+    packaged,
+    version,
+)
 
 PYTHON = sys.executable
 PLAYERS = Path(__file__).parent / "players"
@@ -185,7 +195,7 @@ SCENES = (
         "spam-aiosmtplib",
         AIOSMTPLIB,
         "90 letters to 30 mail servers, twelve at once",
-        (),
+        (needs_module("aiosmtplib"),),
         40,
         lambda s: _all_at_once(s, PYTHON, "-m", "tests.arena.players.async_mail", "90", "12"),
     ),
