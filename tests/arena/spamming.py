@@ -79,7 +79,7 @@ def _postfix(stage: Stage, count: int) -> None:
     packaged_master = Path("/usr/share/postfix/master.cf.dist")
     services = [line for line in packaged_master.read_text().splitlines() if not line.startswith("#")]
     # Without chroot: the queue is elsewhere than Debian's, and has no files of the resolver's.
-    (settings / "master.cf").write_text("\n".join(_unjailed(line) for line in services) + "\n")
+    (settings / "master.cf").write_text("\n".join(without_chroot(line) for line in services) + "\n")
     (settings / "main.cf").write_text(POSTFIX_SETTINGS.format(spool=spool, data=data))
     with stage.recorded():
         stage.start("postfix", "-c", str(settings), "start-fg")
@@ -91,7 +91,7 @@ def _postfix(stage: Stage, count: int) -> None:
         time.sleep(25)
 
 
-def _unjailed(line: str) -> str:
+def without_chroot(line: str) -> str:
     """A line of postfix's master.cf with `n` for chroot: its fifth column."""
     words = line.split()
     if line[:1].isspace() or len(words) < 8:
