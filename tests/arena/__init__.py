@@ -24,5 +24,5 @@ contacted. Output: `pcaps/arena/`. A scene whose programs are not here is named 
   `gcc -O2 -shared -fPIC -o /usr/local/lib/libtoxcore-0.2.20.so toxcore/*.c toxcore/events/*.c third_party/cmp/cmp.c
   -lsodium -lpthread -lm`.
 
-A complete run takes about forty minutes, nearly all of it waiting.
+By the lengths of its scenes a complete run takes half an hour, nearly all of it waiting.
 """
