@@ -6,6 +6,7 @@ Names are those of scenes, or the beginnings of several; without one, all are pl
 """
 
 import argparse
+import importlib.util
 import os
 import shutil
 import signal
@@ -23,7 +24,7 @@ from tests.arena.processes import Processes
 from tests.arena.record import SNAPLEN
 from tests.arena.scenes import SCENES
 from tests.arena.services import Services
-from tests.arena.stage import Scene, Span, Stage
+from tests.arena.stage import PYTHON_MODULE, Scene, Span, Stage
 from tests.arena.topology import Topology
 
 AT_ONCE = 4
@@ -32,8 +33,14 @@ TARGET = Path("pcaps/arena")
 
 
 def missing(scene: Scene) -> list[str]:
-    """Programs a scene needs that are not here. A need with a slash is a file, found or not by its path."""
-    return [need for need in scene.needs if shutil.which(need) is None and not Path(need).exists()]
+    """What a scene needs and is not here: programs, files by their path, Python modules."""
+    return [need for need in scene.needs if not _is_here(need)]
+
+
+def _is_here(need: str) -> bool:
+    if need.startswith(PYTHON_MODULE):
+        return importlib.util.find_spec(need.removeprefix(PYTHON_MODULE)) is not None
+    return shutil.which(need) is not None or Path(need).exists()
 
 
 class Troupe:

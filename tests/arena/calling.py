@@ -5,7 +5,17 @@ from pathlib import Path
 
 from tests.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES, WAN
 from tests.arena.call import answering
-from tests.arena.stage import Cast, Scene, Stage, node_player, node_program, npm_version, packaged, version
+from tests.arena.stage import (
+    Cast,
+    Scene,
+    Stage,
+    needs_module,
+    node_player,
+    node_program,
+    npm_version,
+    packaged,
+    version,
+)
 from tests.arena.topology import Door
 from tests.arena.web import FIREFOX_PREFERENCES
 
@@ -119,6 +129,74 @@ def _gstreamer(stage: Stage, phone: int, seconds: float) -> None:
         stage.run("gst-launch-1.0", "-q", *_both_ways(peer, port), for_s=seconds)
 
 
+SIPP_SCENARIO = """<?xml version="1.0" encoding="ISO-8859-1"?>
+<scenario name="a call">
+  <send retrans="500"><![CDATA[
+INVITE sip:called@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
+From: guest <sip:guest@[local_ip]:[local_port]>;tag=[call_number]
+To: called <sip:called@[remote_ip]:[remote_port]>
+Call-ID: [call_id]
+CSeq: 1 INVITE
+Contact: sip:guest@[local_ip]:[local_port]
+Max-Forwards: 70
+Content-Type: application/sdp
+Content-Length: [len]
+
+v=0
+o=guest 1 1 IN IP[local_ip_type] [local_ip]
+s=-
+c=IN IP[media_ip_type] [media_ip]
+t=0 0
+m=audio [rtpstream_audio_port] RTP/AVP 8
+a=rtpmap:8 PCMA/8000
+]]></send>
+  <recv response="100" optional="true"></recv>
+  <recv response="180" optional="true"></recv>
+  <recv response="200" rtd="true"></recv>
+  <send><![CDATA[
+ACK sip:called@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
+From: guest <sip:guest@[local_ip]:[local_port]>;tag=[call_number]
+To: called <sip:called@[remote_ip]:[remote_port]>[peer_tag_param]
+Call-ID: [call_id]
+CSeq: 1 ACK
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+  <nop><action><exec rtp_stream="{sound},-1,8"/></action></nop>
+  <pause milliseconds="{milliseconds}"/>
+  <send retrans="500"><![CDATA[
+BYE sip:called@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
+From: guest <sip:guest@[local_ip]:[local_port]>;tag=[call_number]
+To: called <sip:called@[remote_ip]:[remote_port]>[peer_tag_param]
+Call-ID: [call_id]
+CSeq: 2 BYE
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+  <recv response="200"></recv>
+</scenario>
+"""
+
+
+def _sipp(stage: Stage, phone: int, seconds: int) -> None:
+    """To one who says again what he hears."""
+    address = PEER_ADDRESSES[PHONES + phone]
+    scenario = stage.folder / "call.xml"
+    scenario.write_text(SIPP_SCENARIO.format(sound=speech(stage, 8000), milliseconds=seconds * 1000))
+    quiet = {"TERM": "dumb"}
+    echo = ("sipp", "-sn", "uas", "-i", address, "-mi", address, "-mp", "16000", "-rtp_echo", "-nostdin")
+    stage.peer(PHONES + phone, *echo, door=Door.OPEN)
+    time.sleep(2)
+    with stage.recorded():
+        here = ("-i", stage.address, "-mi", stage.address, "-m", "1", "-nostdin")
+        stage.run("sipp", address, "-sf", str(scenario), *here, for_s=seconds + 10, environment=quiet)
+
+
 def _both_ways(other: str, port: int) -> tuple[str, ...]:
     """What is said and shown here goes there, and what comes from there is heard; each way over one port."""
     sound = "audiotestsrc is-live=true wave=pink-noise ! opusenc bitrate=24000 ! rtpopuspay pt=96"
@@ -153,7 +231,7 @@ SCENES = (
         "call-firefox-voice",
         FIREFOX,
         "voice from a browser, both ways, 30 s",
-        ("firefox-esr",),
+        ("firefox-esr", needs_module("aiortc")),
         40,
         lambda s: _firefox(s, "audio", 34),
     ),
@@ -161,7 +239,7 @@ SCENES = (
         "call-firefox-video",
         FIREFOX,
         "voice and picture from a browser, both ways, 22 s",
-        ("firefox-esr",),
+        ("firefox-esr", needs_module("aiortc")),
         40,
         lambda s: _firefox(s, "video", 26),
     ),
@@ -169,10 +247,11 @@ SCENES = (
         "call-werift",
         WERIFT,
         "voice and picture, both ways, 25 s",
-        (*node_program("werift"), "ffmpeg"),
+        (*node_program("werift"), "ffmpeg", needs_module("aiortc")),
         40,
         lambda s: _werift(s, "video", 25),
     ),
+    Scene("call-sipp", SIPP, "voice by SIP, G.711, 25 s, echoed", ("sipp", "ffmpeg"), 40, lambda s: _sipp(s, 4, 25)),
     Scene(
         "call-gstreamer",
         GSTREAMER,

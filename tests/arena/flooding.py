@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.arena.abuse import SILENT_TARGET, TARGET
 from tests.arena.addresses import PEER_ADDRESSES
 from tests.arena.scanning import target
-from tests.arena.stage import Cast, Scene, Stage, module_version, packaged, version
+from tests.arena.stage import Cast, Scene, Stage, module_version, needs_module, packaged, version
 from tests.arena.topology import Door
 
 PYTHON = sys.executable
@@ -97,7 +97,7 @@ SCENES = (
         "flood-scapy",
         SCAPY,
         "1500 SYNs to port 443 of one host that answers, from random ports",
-        (),
+        (needs_module("scapy"),),
         lambda s: _play(s, PYTHON, "-m", "tests.arena.players.scapy_flood", "{}", "443", "1500", "0.004"),
     ),
     _scene(

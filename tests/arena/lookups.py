@@ -5,7 +5,7 @@ from random import Random
 
 from tests.arena.addresses import SERVER_ADDRESSES
 from tests.arena.mesh import HYPER_PEOPLE
-from tests.arena.stage import Cast, Scene, Stage, module_version, node_player, node_program, npm_version
+from tests.arena.stage import Cast, Scene, Stage, module_version, needs_module, node_player, node_program, npm_version
 from tests.arena.tox import wait_for
 
 PYTHON = sys.executable
@@ -42,7 +42,7 @@ SCENES = (
         "dht-kademlia",
         KADEMLIA,
         "a node comes up among 45 others and looks up 20 values",
-        (),
+        (needs_module("kademlia"),),
         50,
         lambda s: _kademlia(s, 45, 40, 40),
     ),
@@ -50,7 +50,7 @@ SCENES = (
         "dht-kademlia-few",
         KADEMLIA,
         "a node comes up among 20 others and looks up 6 values",
-        (),
+        (needs_module("kademlia"),),
         40,
         lambda s: _kademlia(s, 20, 12, 25),
     ),

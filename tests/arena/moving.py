@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.arena.addresses import PEER_ADDRESSES
-from tests.arena.stage import Cast, Scene, Stage, module_version, packaged, version
+from tests.arena.stage import Cast, Scene, Stage, module_version, needs_module, packaged, version
 from tests.arena.topology import Door
 from tests.arena.tox import wait_for
 
@@ -234,7 +234,7 @@ SCENES = (
         20,
         _iperf,
     ),
-    Scene("bulk-quic", QUIC, "one file of 5 MB over QUIC", ("nginx",), 30, _quic),
+    Scene("bulk-quic", QUIC, "one file of 5 MB over QUIC", (needs_module("aioquic"), "nginx"), 30, _quic),
     Scene(
         "bulk-axel",
         AXEL,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from tests.arena.services import PAGES, READING_S
-from tests.arena.stage import Cast, Scene, Stage, as_nobody, module_version, packaged
+from tests.arena.stage import Cast, Scene, Stage, as_nobody, module_version, needs_module, packaged
 from tests.arena.web import page
 
 PYTHON = sys.executable
@@ -94,5 +94,12 @@ SCENES = (
     ),
     Scene("web-lynx", LYNX, "seven pages, their text alone", ("lynx", "nginx"), 40, _lynx),
     Scene("web-httrack", HTTRACK, "two pages and all their objects, six at once", ("httrack", "nginx"), 30, _httrack),
-    Scene("web-aiohttp", AIOHTTP, "six pages and all their objects, sixteen at once", ("nginx",), 45, _aiohttp),
+    Scene(
+        "web-aiohttp",
+        AIOHTTP,
+        "six pages and all their objects, sixteen at once",
+        (needs_module("aiohttp"), "nginx"),
+        45,
+        _aiohttp,
+    ),
 )

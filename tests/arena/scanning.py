@@ -7,7 +7,7 @@ from random import Random
 
 from tests.arena.abuse import OFFERED, SILENT_TARGET, TARGET
 from tests.arena.addresses import DARK, DARK_ADDRESSES, PEER_ADDRESSES, SEED, SERVER_ADDRESSES
-from tests.arena.stage import Cast, Scene, Stage, module_version, packaged, version
+from tests.arena.stage import Cast, Scene, Stage, module_version, needs_module, packaged, version
 from tests.arena.topology import Door
 
 PYTHON = sys.executable
@@ -27,9 +27,9 @@ def target(stage: Stage, number: int = TARGET, door: Door = Door.OPEN) -> str:
     return PEER_ADDRESSES[number]
 
 
-def list_of_hosts(stage: Stage, count: int) -> list[str]:
+def list_of_hosts(seed: int, count: int) -> list[str]:
     """Addresses from a search engine's list of long ago: a fifth is somebody's still, the others are silent."""
-    random = Random(f"{SEED} {stage.number} hosts")
+    random = Random(f"{SEED} {seed} hosts")
     alive = random.sample(SERVER_ADDRESSES, count // 5)
     drawn = [str(ipaddress.ip_address(random.randrange(11 << 24, 99 << 24))) for _ in range(count - len(alive))]
     hosts = [*alive, *drawn]
@@ -39,7 +39,7 @@ def list_of_hosts(stage: Stage, count: int) -> list[str]:
 
 def _list_file(stage: Stage, count: int) -> str:
     path = stage.folder / "hosts"
-    path.write_text("\n".join(list_of_hosts(stage, count)) + "\n")
+    path.write_text("\n".join(list_of_hosts(stage.number, count)) + "\n")
     return str(path)
 
 
@@ -91,7 +91,7 @@ def _scapy(stage: Stage) -> None:
 
 
 def _braa(stage: Stage) -> None:
-    nets = [f"public@{address}:161:.1.3.6.1.2.1.1.1.0" for address in list_of_hosts(stage, 180)]
+    nets = [f"public@{address}:161:.1.3.6.1.2.1.1.1.0" for address in list_of_hosts(stage.number, 180)]
     _play(stage, "braa", "-t", "3", "-d", "30000", "-r", "1", *nets, for_s=30)
 
 
@@ -205,5 +205,11 @@ SCENES = (
         (),
         lambda s: _asyncio(s, ",".join(map(str, range(1, 701))), [target(s)], 12),
     ),
-    _scene("scan-scapy", SCAPY, "half-open scan of 300 ports of a host that swallows most", (), _scapy),
+    _scene(
+        "scan-scapy",
+        SCAPY,
+        "half-open scan of 300 ports of a host that swallows most",
+        (needs_module("scapy"),),
+        _scapy,
+    ),
 )

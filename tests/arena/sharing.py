@@ -3,12 +3,23 @@
 import json
 import sys
 import time
+from dataclasses import dataclass
 from random import Random
 
 from tests.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES
-from tests.arena.mesh import HYPER_PEOPLE, Rooms
+from tests.arena.mesh import BOOTSTRAP_PORT, HYPER_PEOPLE, Rooms
 from tests.arena.namespaces import command_in
-from tests.arena.stage import Cast, Scene, Stage, module_version, node_player, node_program, npm_version, packaged
+from tests.arena.stage import (
+    Cast,
+    Scene,
+    Stage,
+    module_version,
+    needs_module,
+    node_player,
+    node_program,
+    npm_version,
+    packaged,
+)
 from tests.arena.topology import Door, usual_door
 from tests.arena.tox import wait_for
 
@@ -20,6 +31,7 @@ LIBP2P_DHT = Cast("discovery", "libp2p kad-dht", "libp2p", lambda: npm_version("
 GUN = Cast("p2p-sync", "gun", "gun", lambda: npm_version("gun"))
 LITECOIN = Cast("p2p-sync", "litecoind", "litecoin", lambda: packaged("litecoind"))
 IPV8 = Cast("p2p-sync", "ipv8", "ipv8", lambda: module_version("pyipv8"))
+HYPER_BULK = Cast("p2p-bulk", "hypercore", "hyperswarm", lambda: npm_version("hyperswarm"))
 SYNCTHING = Cast("p2p-sync", "syncthing", "syncthing", lambda: packaged("syncthing"))
 
 
@@ -78,6 +90,27 @@ def _ipv8(stage: Stage, size: Rooms, seconds: float) -> None:
     mine.write_text(json.dumps({**settings, "people": False}))
     with stage.recorded():
         stage.run(PYTHON, *player, str(mine), for_s=seconds)
+
+
+def _hyper_file(stage: Stage, people: int, octets: int, seconds: float) -> None:
+    settings: dict[str, object] = {
+        "people": True,
+        "name": stage.folder.name,
+        "addresses": [SERVER_ADDRESSES[i] for i in Random(stage.number).sample(HYPER_PEOPLE, people + 1)],
+        "port": BOOTSTRAP_PORT + stage.number,
+        "octets": octets,
+    }
+    player = node_player(stage, "hyperfile.cjs")
+    path = stage.folder / "people.json"
+    path.write_text(json.dumps(settings))
+    stage.server("node", player, str(path), log="people.log")
+    log = stage.folder / "people.log"
+    wait_for(log, "ready", 60)
+    key = next(line.split()[1] for line in log.read_text().splitlines() if line.startswith("key"))
+    mine = stage.folder / "guest.json"
+    mine.write_text(json.dumps({**settings, "people": False, "key": key}))
+    with stage.recorded():
+        stage.run("node", player, str(mine), for_s=seconds)
 
 
 def _gun(stage: Stage, people: int, known: int, seconds: float) -> None:
@@ -148,8 +181,18 @@ SYNCTHING_SETTINGS = """<configuration version="36">
 """
 
 
-def _syncthing(stage: Stage, devices: int, folders: int, seconds: float) -> None:
-    """Notes in folders shared with a third of the others each; the guest has none of them yet."""
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """How many devices there are, how many folders of notes, and how many devices have each."""
+
+    devices: int
+    count: int
+    members: int
+
+
+def _syncthing(stage: Stage, size: Folders, seconds: float) -> None:
+    """The guest has none of what is in the folders yet."""
+    devices = size.devices
     random = Random(stage.number)
     numbers = [(stage.number * 7 + i) % 100 for i in range(devices)]
     ports = [22000 if random.random() < 0.6 else random.randrange(10_000, 60_000) for _ in numbers]
@@ -162,7 +205,7 @@ def _syncthing(stage: Stage, devices: int, folders: int, seconds: float) -> None
         words = (stage.folder / log).read_text().split()
         names.append(next(word for word in words if word.count("-") == 7))
     places = [f"{PEER_ADDRESSES[n]}:{port}" for n, port in zip(numbers, ports, strict=True)]
-    shared = [sorted({*random.sample(range(devices), max(devices // 3, 2)), devices}) for _ in range(folders)]
+    shared = [sorted({*random.sample(range(devices), size.members), devices}) for _ in range(size.count)]
     for own, home in enumerate(homes):
         parts = []
         for folder, members in enumerate(shared):
@@ -222,7 +265,7 @@ SCENES = (
         "ipv8-rooms",
         IPV8,
         "joins 6 rooms among 60 people, reads 10 messages of whom it meets",
-        (),
+        (needs_module("ipv8"),),
         60,
         lambda s: _ipv8(s, Rooms(60, 6, 20, 10), 40),
     ),
@@ -230,7 +273,7 @@ SCENES = (
         "ipv8-rooms-few",
         IPV8,
         "joins 2 rooms among 25 people, reads 25 messages of whom it meets",
-        (),
+        (needs_module("ipv8"),),
         50,
         lambda s: _ipv8(s, Rooms(25, 2, 12, 25), 30),
     ),
@@ -251,11 +294,19 @@ SCENES = (
         lambda s: _litecoin(s, 12, 120, 35),
     ),
     Scene(
+        "hyper-file",
+        HYPER_BULK,
+        "fetches a file of 4 MB that 20 people have",
+        node_program("hyperswarm", "hypercore"),
+        50,
+        lambda s: _hyper_file(s, 20, 4 << 20, 30),
+    ),
+    Scene(
         "syncthing-notes",
         SYNCTHING,
         "comes on line with 10 folders of notes shared with 18 devices, some behind firewalls",
         ("syncthing",),
         70,
-        lambda s: _syncthing(s, 18, 10, 40),
+        lambda s: _syncthing(s, Folders(18, 10, 6), 40),
     ),
 )

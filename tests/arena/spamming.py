@@ -9,7 +9,17 @@ from random import Random
 
 from tests.arena.addresses import SEED
 from tests.arena.servers.names import TOP_LEVELS
-from tests.arena.stage import NODE_MODULES, Cast, Scene, Stage, module_version, npm_version, packaged, version
+from tests.arena.stage import (
+    NODE_MODULES,
+    Cast,
+    Scene,
+    Stage,
+    module_version,
+    needs_module,
+    npm_version,
+    packaged,
+    version,
+)
 
 PYTHON = sys.executable
 PLAYERS = Path(__file__).parent / "players"
@@ -69,7 +79,7 @@ def _postfix(stage: Stage, count: int) -> None:
     packaged_master = Path("/usr/share/postfix/master.cf.dist")
     services = [line for line in packaged_master.read_text().splitlines() if not line.startswith("#")]
     # Without chroot: the queue is elsewhere than Debian's, and has no files of the resolver's.
-    (settings / "master.cf").write_text("\n".join(_unjailed(line) for line in services) + "\n")
+    (settings / "master.cf").write_text("\n".join(without_chroot(line) for line in services) + "\n")
     (settings / "main.cf").write_text(POSTFIX_SETTINGS.format(spool=spool, data=data))
     with stage.recorded():
         stage.start("postfix", "-c", str(settings), "start-fg")
@@ -81,7 +91,7 @@ def _postfix(stage: Stage, count: int) -> None:
         time.sleep(25)
 
 
-def _unjailed(line: str) -> str:
+def without_chroot(line: str) -> str:
     """A line of postfix's master.cf with `n` for chroot: its fifth column."""
     words = line.split()
     if line[:1].isspace() or len(words) < 8:
@@ -185,7 +195,7 @@ SCENES = (
         "spam-aiosmtplib",
         AIOSMTPLIB,
         "90 letters to 30 mail servers, twelve at once",
-        (),
+        (needs_module("aiosmtplib"),),
         40,
         lambda s: _all_at_once(s, PYTHON, "-m", "tests.arena.players.async_mail", "90", "12"),
     ),

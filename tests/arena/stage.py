@@ -159,6 +159,14 @@ def module_version(module: str) -> str:
     return version(sys.executable, "-c", f"import importlib.metadata as m; print(m.version({module!r}))")
 
 
+PYTHON_MODULE = "Python module "  # how a need begins that is one
+
+
+def needs_module(module: str) -> str:
+    """A scene's need of a Python module."""
+    return PYTHON_MODULE + module
+
+
 def packaged(package: str) -> str:
     """The version of a Debian package."""
     return version("dpkg-query", "-W", package)
