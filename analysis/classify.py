@@ -251,7 +251,7 @@ _OWN_PORTS = _of(_ports, least("port_entropy", 0.45))
 _UNKNOWN_PORTS = _of(_unknown_ports, least("unknown_ports", 0.4))
 _SOME_ANSWER = _of(_answered, least("answered", 0.1))
 _MOST_ANSWER = _of(_answered, least("answered", 0.5))
-_FULL_PACKETS = _of(_full_packets, least("packet_bytes", 380), least("largest_bytes", 64_000))
+_FULL_PACKETS = _of(_full_packets, least("packet_bytes", 400), least("largest_bytes", 64_000))
 # Somebody gave something: more than the packet or two with which a node answers a question.
 _FETCHED_SOMETHING = _of(_largest, least("largest_bytes", 6000))
 _FETCHED_NOTHING = _of(_largest, below("largest_bytes", 6000))
@@ -413,7 +413,7 @@ RULES = (
             _either(
                 _weight,
                 (least("heavy_bytes", 0.7), least("heavy_rate", 18_000)),
-                (least("packet_bytes", 380), below("web", 0.5)),
+                (least("packet_bytes", 400), below("web", 0.5)),
             ),
         ),
         (_of(_heavy_rate, least("heavy_rate", 18_000)),),

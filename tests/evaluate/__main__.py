@@ -54,9 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         learners = {
             page.REFITTED: leave_one_source_out(judged_on, refitted_rules),
             **{
-                f"the same, features always taken to be known to {0.1 * width:g} and {2 ** (0.6 * width):.2f}": leave_one_source_out(
-                    judged_on, fitted_with(width)
-                )
+                page.known_to(width): leave_one_source_out(judged_on, fitted_with(width))
                 for width in (WIDTHS[0], WIDTHS[-1])
             },
             "a tree, one source left out": leave_one_source_out(judged_on, tree),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from .cases import CLASSES, Case
 from .early import Early, agreeing
 from .met import Meeting
+from .refit import KNOWN_TO, KNOWN_TO_OCTAVES
 from .scores import UNKNOWN, Pair, Scores, Share, is_costly
 from .weight import Seen, agreement, agreement_of_kinds, rows
 
@@ -14,6 +15,13 @@ UNITS = ("host", "burst")
 REFITTED = "thresholds refitted, one source left out"
 
 Judged = Sequence[tuple[Case, Pair]]
+
+
+def known_to(width: float) -> str:
+    """The row of thresholds refitted with features taken to be known so well."""
+    return (
+        f"the same, shares always known to {KNOWN_TO * width:g}, sizes to {2 ** (KNOWN_TO_OCTAVES * width):.2f} times"
+    )
 
 
 def replace(page: str, part: str) -> str:
