@@ -7,8 +7,8 @@ lies a made-up internet of servers and peers with addresses all over the place; 
 contacted. Output: `pcaps/arena/`. A scene whose programs are not here is named and left out. All of them take
 
 - from Debian: tcpdump ethtool nginx-light ffmpeg bind9-dnsutils nodejs perl xvfb; for P2P transmission-daemon
-  qbittorrent-nox rtorrent ctorrent unworkable libtoxcore2 dhtnode syncthing litecoind; for talk ngircd irssi
-  weechat-headless prosody dovecot-imapd isync fetchmail mosquitto mosquitto-clients openssh-server; for calls
+  qbittorrent-nox rtorrent ctorrent unworkable eiskaltdcpp-daemon uhub libtoxcore2 dhtnode syncthing litecoind; for talk
+  ngircd irssi weechat-headless prosody dovecot-imapd isync fetchmail mosquitto mosquitto-clients openssh-server; for calls
   baresip-core coturn sip-tester gstreamer1.0-tools and its plugins base, good, bad, ugly and libav; for pages chromium
   firefox-esr surf netsurf-gtk dillo lynx httrack; for files wget wget2 curl aria2 axel rsync rclone lftp ncftp vsftpd
   smbclient samba git iperf3; for films mpv mplayer rtmpdump mpg123 icecast2 vlc-bin vlc-plugin-base; for names unbound
