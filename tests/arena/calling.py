@@ -5,17 +5,8 @@ from pathlib import Path
 
 from tests.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES, WAN
 from tests.arena.call import answering
-from tests.arena.stage import (
-    Cast,
-    Scene,
-    Stage,
-    needs_module,
-    node_player,
-    node_program,
-    npm_version,
-    packaged,
-    version,
-)
+from tests.arena.programs import needs_module, node_program, npm_version, packaged, version
+from tests.arena.stage import Cast, Scene, Stage, node_player
 from tests.arena.topology import Door
 from tests.arena.web import FIREFOX_PREFERENCES
 

@@ -9,7 +9,8 @@ from random import Random
 
 from tests.arena.addresses import SERVER_ADDRESSES
 from tests.arena.namespaces import command_in
-from tests.arena.stage import Cast, Scene, Stage, packaged
+from tests.arena.programs import packaged
+from tests.arena.stage import Cast, Scene, Stage
 from tests.arena.topology import Door, usual_door
 
 HUB_SERVER = 130

@@ -5,7 +5,8 @@ from random import Random
 
 from tests.arena.addresses import SERVER_ADDRESSES
 from tests.arena.mesh import HYPER_PEOPLE
-from tests.arena.stage import Cast, Scene, Stage, module_version, needs_module, node_player, node_program, npm_version
+from tests.arena.programs import module_version, needs_module, node_program, npm_version
+from tests.arena.stage import Cast, Scene, Stage, node_player
 from tests.arena.tox import wait_for
 
 PYTHON = sys.executable

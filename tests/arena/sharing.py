@@ -9,17 +9,8 @@ from random import Random
 from tests.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES
 from tests.arena.mesh import BOOTSTRAP_PORT, HYPER_PEOPLE, Rooms
 from tests.arena.namespaces import command_in
-from tests.arena.stage import (
-    Cast,
-    Scene,
-    Stage,
-    module_version,
-    needs_module,
-    node_player,
-    node_program,
-    npm_version,
-    packaged,
-)
+from tests.arena.programs import module_version, needs_module, node_program, npm_version, packaged
+from tests.arena.stage import Cast, Scene, Stage, node_player
 from tests.arena.topology import Door, usual_door
 from tests.arena.tox import wait_for
 

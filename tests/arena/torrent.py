@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES
 from tests.arena.players.swarm import make_torrent
-from tests.arena.stage import Cast, Scene, Stage, node_player, node_program, npm_version, packaged, version
+from tests.arena.programs import node_program, npm_version, packaged, version
+from tests.arena.stage import Cast, Scene, Stage, node_player
 from tests.arena.topology import Door, usual_door
 from tests.arena.tox import wait_for
 
