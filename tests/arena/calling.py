@@ -235,7 +235,15 @@ SCENES = (
         lambda s: _firefox(s, "video", 26),
     ),
     Scene(
-        "call-werift",
+        "call-werift-voice",
+        WERIFT,
+        "voice, both ways, 30 s",
+        (*node_program("werift"), "ffmpeg", needs_module("aiortc")),
+        40,
+        lambda s: _werift(s, "audio", 30),
+    ),
+    Scene(
+        "call-werift-video",
         WERIFT,
         "voice and picture, both ways, 25 s",
         (*node_program("werift"), "ffmpeg", needs_module("aiortc")),

@@ -11,7 +11,8 @@ from tests.arena.tox import wait_for
 
 PYTHON = sys.executable
 KADEMLIA = Cast("discovery", "kademlia", "kademlia", lambda: module_version("kademlia"))
-MAINLINE = Cast("discovery", "bittorrent-dht", "bittorrent-dht", lambda: npm_version("bittorrent-dht"))
+# WebTorrent's own hash table, so of its family.
+MAINLINE = Cast("discovery", "bittorrent-dht", "webtorrent", lambda: npm_version("bittorrent-dht"))
 
 
 def _addresses(stage: Stage, count: int) -> list[str]:

@@ -277,6 +277,22 @@ SCENES = (
         lambda s: _gun(s, 24, 14, 35),
     ),
     Scene(
+        "gun-boards-few",
+        GUN,
+        "reads and writes 8 boards that 12 people keep, 5 of whom it knows",
+        node_program("gun"),
+        40,
+        lambda s: _gun(s, 12, 5, 22),
+    ),
+    Scene(
+        "syncthing-few",
+        SYNCTHING,
+        "comes on line with 3 folders of notes shared with 7 devices, some behind firewalls",
+        ("syncthing",),
+        60,
+        lambda s: _syncthing(s, Folders(7, 3, 4), 30),
+    ),
+    Scene(
         "litecoin-chain",
         LITECOIN,
         "comes on line and catches up on a chain of 120 empty blocks that 12 nodes keep",
