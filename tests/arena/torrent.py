@@ -159,7 +159,8 @@ def _ctorrent(stage: Stage, swarm: Gathering) -> list[str]:
 
 def _lftp(stage: Stage, swarm: Gathering) -> list[str]:
     torrent = f"torrent --dht-bootstrap={swarm.entry} -O {stage.folder}/mine {swarm.torrent}"
-    return ["lftp", "-c", f"set torrent:port-range 6890-6899; {torrent}"]
+    # Told to end, it would go on seeding in the background.
+    return ["lftp", "-c", f"set cmd:move-background no; set torrent:port-range 6890-6899; {torrent}; wait all"]
 
 
 def _unworkable(stage: Stage, swarm: Gathering) -> list[str]:
