@@ -6,7 +6,6 @@ Names are those of scenes, or the beginnings of several; without one, all are pl
 """
 
 import argparse
-import importlib.util
 import os
 import shutil
 import signal
@@ -21,10 +20,11 @@ from pathlib import Path
 
 from tests.arena.ledger import Book
 from tests.arena.processes import Processes
+from tests.arena.programs import is_here
 from tests.arena.record import SNAPLEN
 from tests.arena.scenes import SCENES
 from tests.arena.services import Services
-from tests.arena.stage import PYTHON_MODULE, Scene, Span, Stage
+from tests.arena.stage import Scene, Span, Stage
 from tests.arena.topology import Topology
 
 AT_ONCE = 4
@@ -34,13 +34,7 @@ TARGET = Path("pcaps/arena")
 
 def missing(scene: Scene) -> list[str]:
     """What a scene needs and is not here: programs, files by their path, Python modules."""
-    return [need for need in scene.needs if not _is_here(need)]
-
-
-def _is_here(need: str) -> bool:
-    if need.startswith(PYTHON_MODULE):
-        return importlib.util.find_spec(need.removeprefix(PYTHON_MODULE)) is not None
-    return shutil.which(need) is not None or Path(need).exists()
+    return [need for need in scene.needs if not is_here(need)]
 
 
 class Troupe:

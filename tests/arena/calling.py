@@ -5,17 +5,8 @@ from pathlib import Path
 
 from tests.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES, WAN
 from tests.arena.call import answering
-from tests.arena.stage import (
-    Cast,
-    Scene,
-    Stage,
-    needs_module,
-    node_player,
-    node_program,
-    npm_version,
-    packaged,
-    version,
-)
+from tests.arena.programs import needs_module, node_program, npm_version, packaged, version
+from tests.arena.stage import Cast, Scene, Stage, node_player
 from tests.arena.topology import Door
 from tests.arena.web import FIREFOX_PREFERENCES
 
@@ -244,7 +235,15 @@ SCENES = (
         lambda s: _firefox(s, "video", 26),
     ),
     Scene(
-        "call-werift",
+        "call-werift-voice",
+        WERIFT,
+        "voice, both ways, 30 s",
+        (*node_program("werift"), "ffmpeg", needs_module("aiortc")),
+        40,
+        lambda s: _werift(s, "audio", 30),
+    ),
+    Scene(
+        "call-werift-video",
         WERIFT,
         "voice and picture, both ways, 25 s",
         (*node_program("werift"), "ffmpeg", needs_module("aiortc")),

@@ -5,7 +5,8 @@ import sys
 import time
 
 from tests.arena.addresses import SERVER_ADDRESSES
-from tests.arena.stage import Cast, Scene, Stage, version
+from tests.arena.programs import version
+from tests.arena.stage import Cast, Scene, Stage
 
 IRC_SERVER, XMPP_SERVER, MAIL_SERVER = 122, 123, 124
 PYTHON = sys.executable

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from tests.arena.abuse import SILENT_TARGET, TARGET
 from tests.arena.addresses import PEER_ADDRESSES
+from tests.arena.programs import module_version, needs_module, packaged, version
 from tests.arena.scanning import target
-from tests.arena.stage import Cast, Scene, Stage, module_version, needs_module, packaged, version
+from tests.arena.stage import Cast, Scene, Stage
 from tests.arena.topology import Door
 
 PYTHON = sys.executable

@@ -5,12 +5,14 @@ from random import Random
 
 from tests.arena.addresses import SERVER_ADDRESSES
 from tests.arena.mesh import HYPER_PEOPLE
-from tests.arena.stage import Cast, Scene, Stage, module_version, needs_module, node_player, node_program, npm_version
+from tests.arena.programs import module_version, needs_module, node_program, npm_version
+from tests.arena.stage import Cast, Scene, Stage, node_player
 from tests.arena.tox import wait_for
 
 PYTHON = sys.executable
 KADEMLIA = Cast("discovery", "kademlia", "kademlia", lambda: module_version("kademlia"))
-MAINLINE = Cast("discovery", "bittorrent-dht", "bittorrent-dht", lambda: npm_version("bittorrent-dht"))
+# WebTorrent's own hash table, so of its family.
+MAINLINE = Cast("discovery", "bittorrent-dht", "webtorrent", lambda: npm_version("bittorrent-dht"))
 
 
 def _addresses(stage: Stage, count: int) -> list[str]:

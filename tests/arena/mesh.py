@@ -8,7 +8,8 @@ from pathlib import Path
 from random import Random
 
 from tests.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES
-from tests.arena.stage import NODE_MODULES, Cast, Scene, Stage, npm_version, version
+from tests.arena.programs import NODE_MODULES, npm_version, version
+from tests.arena.stage import Cast, Scene, Stage
 from tests.arena.topology import Door, usual_door
 from tests.arena.tox import wait_for
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.arena.addresses import PEER_ADDRESSES
-from tests.arena.stage import Cast, Scene, Stage, module_version, needs_module, packaged, version
+from tests.arena.programs import module_version, needs_module, packaged, version
+from tests.arena.stage import Cast, Scene, Stage
 from tests.arena.topology import Door
 from tests.arena.tox import wait_for
 

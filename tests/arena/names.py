@@ -6,8 +6,9 @@ from pathlib import Path
 from random import Random
 
 from tests.arena.addresses import SEED, SERVER_ADDRESSES
+from tests.arena.programs import packaged, version
 from tests.arena.servers.names import RESOLVER, ROOTS, TOP_LEVELS
-from tests.arena.stage import Cast, Scene, Stage, packaged, version
+from tests.arena.stage import Cast, Scene, Stage
 
 UNBOUND = Cast("discovery", "unbound", "unbound", lambda: version("unbound", "-V"))
 BIND = Cast("discovery", "named", "bind", lambda: packaged("bind9"))

@@ -4,8 +4,9 @@ import sys
 import time
 from collections.abc import Sequence
 
+from tests.arena.programs import module_version, needs_module, packaged
 from tests.arena.services import PAGES, READING_S
-from tests.arena.stage import Cast, Scene, Stage, as_nobody, module_version, needs_module, packaged
+from tests.arena.stage import Cast, Scene, Stage, as_nobody
 from tests.arena.web import page
 
 PYTHON = sys.executable

@@ -7,7 +7,8 @@ from random import Random
 
 from tests.arena.abuse import OFFERED, SILENT_TARGET, TARGET
 from tests.arena.addresses import DARK, DARK_ADDRESSES, PEER_ADDRESSES, SEED, SERVER_ADDRESSES
-from tests.arena.stage import Cast, Scene, Stage, module_version, needs_module, packaged, version
+from tests.arena.programs import module_version, needs_module, packaged, version
+from tests.arena.stage import Cast, Scene, Stage
 from tests.arena.topology import Door
 
 PYTHON = sys.executable

@@ -9,17 +9,8 @@ from random import Random
 from tests.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES
 from tests.arena.mesh import BOOTSTRAP_PORT, HYPER_PEOPLE, Rooms
 from tests.arena.namespaces import command_in
-from tests.arena.stage import (
-    Cast,
-    Scene,
-    Stage,
-    module_version,
-    needs_module,
-    node_player,
-    node_program,
-    npm_version,
-    packaged,
-)
+from tests.arena.programs import module_version, needs_module, node_program, npm_version, packaged
+from tests.arena.stage import Cast, Scene, Stage, node_player
 from tests.arena.topology import Door, usual_door
 from tests.arena.tox import wait_for
 
@@ -284,6 +275,22 @@ SCENES = (
         node_program("gun"),
         50,
         lambda s: _gun(s, 24, 14, 35),
+    ),
+    Scene(
+        "gun-boards-few",
+        GUN,
+        "reads and writes 8 boards that 12 people keep, 5 of whom it knows",
+        node_program("gun"),
+        40,
+        lambda s: _gun(s, 12, 5, 22),
+    ),
+    Scene(
+        "syncthing-few",
+        SYNCTHING,
+        "comes on line with 3 folders of notes shared with 7 devices, some behind firewalls",
+        ("syncthing",),
+        60,
+        lambda s: _syncthing(s, Folders(7, 3, 4), 30),
     ),
     Scene(
         "litecoin-chain",

@@ -8,18 +8,9 @@ from pathlib import Path
 from random import Random
 
 from tests.arena.addresses import SEED
+from tests.arena.programs import NODE_MODULES, module_version, needs_module, npm_version, packaged, version
 from tests.arena.servers.names import TOP_LEVELS
-from tests.arena.stage import (
-    NODE_MODULES,
-    Cast,
-    Scene,
-    Stage,
-    module_version,
-    needs_module,
-    npm_version,
-    packaged,
-    version,
-)
+from tests.arena.stage import Cast, Scene, Stage
 
 PYTHON = sys.executable
 PLAYERS = Path(__file__).parent / "players"
@@ -186,7 +177,7 @@ SCENES = (
     Scene(
         "spam-perl",
         NET_SMTP,
-        "90 letters to up to six people each at 30 mail servers, one after another",
+        "letters to up to six people each at 30 mail servers, one after another, for 40 s",
         ("perl",),
         40,
         lambda s: _all_at_once(s, "perl", "-e", NET_SMTP_RUN, "90"),

@@ -1,8 +1,6 @@
 """Scenes and where they are played: one guest, its programs, what was recorded and what that was."""
 
 import contextlib
-import functools
-import json
 import shutil
 import signal
 import subprocess
@@ -14,6 +12,7 @@ from pathlib import Path
 
 from tests.arena.namespaces import command_in
 from tests.arena.processes import Processes
+from tests.arena.programs import NODE_MODULES
 from tests.arena.record import Kept, Recorder, keep
 from tests.arena.services import Services
 from tests.arena.topology import Door, Topology
@@ -129,52 +128,6 @@ class Scene:
     needs: tuple[str, ...]
     seconds: float
     play: Callable[[Stage], None]
-
-
-@functools.cache
-def version(*command: str, line: int = 0) -> str:
-    """The first words with a digit in what a program says of itself."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    said = (done.stdout + done.stderr).splitlines()
-    for text in said[line:]:
-        for word in text.replace("/", " ").replace(",", " ").split():
-            if word.lstrip("v")[:1].isdigit():
-                return word.lstrip("v").rstrip(").")
-    return "unknown"
-
-
-NODE_MODULES = "/usr/lib/node_modules"  # where `npm install -g` puts things
-
-
-def npm_version(package: str) -> str:
-    """The version of an npm package that is installed for all."""
-    return str(json.loads(Path(NODE_MODULES, package, "package.json").read_text())["version"])
-
-
-def module_version(module: str) -> str:
-    """The version of a Python package."""
-    return version(sys.executable, "-c", f"import importlib.metadata as m; print(m.version({module!r}))")
-
-
-PYTHON_MODULE = "Python module "  # how a need begins that is one
-
-
-def needs_module(module: str) -> str:
-    """A scene's need of a Python module."""
-    return PYTHON_MODULE + module
-
-
-def packaged(package: str) -> str:
-    """The version of a Debian package."""
-    return version("dpkg-query", "-W", package)
-
-
-def node_program(*packages: str) -> tuple[str, ...]:
-    """What a scene needs that is played by Node.js with these npm packages."""
-    return ("node", *(f"{NODE_MODULES}/{package}" for package in packages))
 
 
 def node_player(stage: Stage, name: str) -> str:

@@ -7,7 +7,8 @@ from tests.arena.addresses import SEED, SERVER_ADDRESSES
 from tests.arena.chat import irc_server, mail_server
 from tests.arena.moving import ssh_options, ssh_server
 from tests.arena.namespaces import command_in
-from tests.arena.stage import Cast, Scene, Stage, packaged
+from tests.arena.programs import packaged
+from tests.arena.stage import Cast, Scene, Stage
 
 BROKER, MAIL_SERVERS = 127, (128, 129)
 SHELL_PEER = 8  # of those that let the guest in with a key

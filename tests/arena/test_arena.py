@@ -170,7 +170,8 @@ def test_what_a_scene_lacks_is_named() -> None:
     pytest.importorskip("libtorrent")
     pytest.importorskip("dnslib")
     from tests.arena.__main__ import missing
-    from tests.arena.stage import Cast, Scene, needs_module
+    from tests.arena.programs import needs_module
+    from tests.arena.stage import Cast, Scene
 
     here = ("sh", str(FOLDER / "labels.csv"), needs_module("struct"))
     absent = ("no-such-program", "/no/such/file", needs_module("no_such_module"))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES
 from tests.arena.players.swarm import make_torrent
-from tests.arena.stage import Cast, Scene, Stage, node_player, node_program, npm_version, packaged, version
+from tests.arena.programs import node_program, npm_version, packaged, version
+from tests.arena.stage import Cast, Scene, Stage, node_player
 from tests.arena.topology import Door, usual_door
 from tests.arena.tox import wait_for
 
@@ -158,7 +159,8 @@ def _ctorrent(stage: Stage, swarm: Gathering) -> list[str]:
 
 def _lftp(stage: Stage, swarm: Gathering) -> list[str]:
     torrent = f"torrent --dht-bootstrap={swarm.entry} -O {stage.folder}/mine {swarm.torrent}"
-    return ["lftp", "-c", f"set torrent:port-range 6890-6899; {torrent}"]
+    # Told to end, it would go on seeding in the background.
+    return ["lftp", "-c", f"set cmd:move-background no; set torrent:port-range 6890-6899; {torrent}; wait all"]
 
 
 def _unworkable(stage: Stage, swarm: Gathering) -> list[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tests.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES
 from tests.arena.bulk import HLS_JS, PLAYER
-from tests.arena.stage import Cast, Scene, Stage, as_nobody, module_version, packaged, version
+from tests.arena.programs import module_version, packaged, version
+from tests.arena.stage import Cast, Scene, Stage, as_nobody
 from tests.arena.topology import Door
 from tests.arena.web import FIREFOX_PREFERENCES
 
