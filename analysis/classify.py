@@ -426,7 +426,7 @@ RULES = (
             _MOST_ANSWER,
             _either(
                 _together,
-                (least("together", 4),),
+                (least("together", 4), below("tiny", 0.5)),
                 (least("received", 0.75), least("peers", 3)),
             ),
         ),
