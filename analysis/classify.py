@@ -244,7 +244,8 @@ FEW_BYTES = 20_000  # a host of few connections and less than this has done noth
 FEW_FLOWS = 10  # as many as the smallest burst has
 LEAST_OUTCOMES = 15  # fewer outcomes accuse nobody (TRW misjudges a login after 4: docs/classes.md)
 
-_MANY_PEERS = _of(_peers, least("peers", 5))
+# Those who come to a host may be peers, or the clients of a server.
+_MANY_PEERS = _of(_peers, least("peers", 5), below("inbound", 0.6))
 _FEW_PER_PEER = _of(_per_peer, below("flows_per_peer", 5))
 # Each peer has a port of its own choosing, unless the program keeps one port everywhere.
 _OWN_PORTS = _of(_ports, least("port_entropy", 0.45))

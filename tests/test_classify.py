@@ -45,6 +45,11 @@ CRAFTED = {
              answered=1.0, total_bytes=950_000, largest_bytes=28_000, mute=0.0),
         "p2p-sync",
     ),
+    "clients of a server on a port of its own": (
+        like(inbound=1.0, ports=1, port_entropy=0.0, busiest_port=9000, busiest_port_share=1.0, answered=1.0, mute=0.0,
+             tiny=0.1),
+        "unknown",
+    ),
     "keeping up with many friends at once": (like(talk_bytes=0.2, top_peer_bytes=0.2), "p2p-sync"),
     "a login that a gateway lets nothing of through": (like(answered=0.0, mute=1.0), "unknown"),
     "sharing files": (
