@@ -252,7 +252,10 @@ _OWN_PORTS = _of(_ports, least("port_entropy", 0.45))
 _UNKNOWN_PORTS = _of(_unknown_ports, least("unknown_ports", 0.4))
 _SOME_ANSWER = _of(_answered, least("answered", 0.1))
 _MOST_ANSWER = _of(_answered, least("answered", 0.5))
-_FULL_PACKETS = _of(_full_packets, least("packet_bytes", 400), least("largest_bytes", 64_000))
+# What weighs is what the peers give: who syncs may download something from a server meanwhile.
+_FULL_PACKETS = _of(
+    _full_packets, least("packet_bytes", 400), least("largest_bytes", 64_000), least("unknown_bytes", 0.5)
+)
 # Somebody gave something: more than the packet or two with which a node answers a question.
 _FETCHED_SOMETHING = _of(_largest, least("largest_bytes", 6000))
 _FETCHED_NOTHING = _of(_largest, below("largest_bytes", 6000))
@@ -525,6 +528,7 @@ _WORDS = {
     "total_bytes": "bytes in all",
     "largest_bytes": "bytes of the largest connection",
     "unknown_ports": "share to ports that no known service has",
+    "unknown_bytes": "byte share of ports that no known service has",
     "one_local_port": "share from one local UDP port",
     "busiest_peer_share": "share of connections with one peer",
     "busiest_port_share": "share to one port",

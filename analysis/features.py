@@ -67,6 +67,7 @@ class Features:
     busiest_port: int
     busiest_port_share: float
     unknown_ports: float  # to responder ports that no known service has
+    unknown_bytes: float  # share of the bytes that go to or come from those
     one_local_port: float  # UDP flows from the one local port that has most; services not counted
     busiest_peer_share: float
     ports_of_busiest_peer: int
@@ -319,7 +320,7 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
     for g in range(begins.size):
         n = stops[g] - begins[g]
         udp, inbound, unknown, mail, web, film, from_one_port = 0, 0, 0, 0, 0, 0, 0
-        received, total = np.uint64(0), np.uint64(0)
+        received, total, unknown_octets = np.uint64(0), np.uint64(0), np.uint64(0)
         ports, busiest, repeats = 0, 0, 0.0
         for i in range(begins[g], stops[g]):
             f = flow[i]
@@ -330,7 +331,9 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
             seen[port] += 1
             udp += is_udp
             inbound += not outbound[i]
-            unknown += (is_tcp or is_udp) and servers[port] == 0
+            if (is_tcp or is_udp) and servers[port] == 0:
+                unknown += 1
+                unknown_octets += a_bytes[f] + b_bytes[f]
             mail += is_tcp and port in MAIL_PORTS
             web += port in WEB_PORTS
             # Of a connection met in its middle nobody knows which end began it.
@@ -366,6 +369,7 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
         row["film"] = film * share
         row["one_local_port"] = from_one_port * share
         row["received"] = np.float64(received) / np.float64(max(total, np.uint64(1)))
+        row["unknown_bytes"] = np.float64(unknown_octets) / np.float64(max(total, np.uint64(1)))
         row["ports"] = ports
         row["busiest_port_share"] = busiest * share
         # Shannon's entropy of the ports, -sum(c/n ln c/n), over that of n different ones, ln n.

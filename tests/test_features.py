@@ -32,7 +32,7 @@ def test_a_handful_of_flows(tmp_path: Path) -> None:
     assert (found.ports, found.busiest_port, found.busiest_port_share) == (3, 40002, 0.5)
     # Three ports, seen 1, 2 and 1 times: -(2 * 1/4 ln 1/4 + 1/2 ln 1/2) / ln 4
     assert found.port_entropy == pytest.approx((0.5 * math.log(4) + 0.5 * math.log(2)) / math.log(4))
-    assert found.unknown_ports == 0.75
+    assert (found.unknown_ports, found.unknown_bytes) == (0.75, 500 / 540)
     assert found.one_local_port == 0.5
     assert (found.busiest_peer_share, found.ports_of_busiest_peer) == (0.5, 2)
     assert found.target_share == 0.25
