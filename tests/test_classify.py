@@ -22,10 +22,10 @@ P2P = {BurstClass.P2P_SYNC, BurstClass.P2P_BULK}
 SYNC = Features(
     flows=122, connections=120, peers=110, seconds=40.0, per_second=9, together=4.0, flows_per_peer=1.1, spread=0.95,
     ports=105, port_entropy=0.98, busiest_port=40000, busiest_port_share=0.02, unknown_ports=0.97, unknown_bytes=0.97,
-    one_local_port=0.9, busiest_peer_share=0.02, ports_of_busiest_peer=1, target_share=0.02, udp=0.95, answered=0.7, refused=0.01,
-    inbound=0.0, tiny=0.6, median_bytes=150.0, total_bytes=60_000, largest_bytes=8_000, top3_bytes=0.15, received=0.5,
-    heavy_bytes=0.0, media_bytes=0.0, paced_bytes=0.0, mail=0.0, web=0.01, film=0.0, service=0.02, service_peers=1,
-    half_open=0.02, mute=0.35, packet_bytes=120.0, top_peer_bytes=0.05, talk_bytes=0.0,
+    one_local_port=0.9, busiest_peer_share=0.02, ports_of_busiest_peer=1, target_share=0.02, udp=0.95, answered=0.7,
+    refused=0.01, inbound=0.0, tiny=0.6, median_bytes=150.0, total_bytes=60_000, largest_bytes=8_000, top3_bytes=0.15,
+    received=0.5, heavy_bytes=0.0, media_bytes=0.0, paced_bytes=0.0, mail=0.0, web=0.01, film=0.0, service=0.02,
+    service_peers=1, half_open=0.02, mute=0.35, packet_bytes=120.0, top_peer_bytes=0.05, talk_bytes=0.0,
     heavy_rate=200_000.0, clocked=0.0,
 )  # fmt: skip
 
