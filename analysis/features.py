@@ -19,7 +19,7 @@ from peerburst.analysis.sorting import sort_run
 from peerburst.capture.conntrack import SECOND_NS
 from peerburst.capture.flowtable import ORIG_IS_A, server_ports
 from peerburst.capture.internet import PROTO_TCP, PROTO_UDP
-from peerburst.capture.kernels import kernel, part
+from peerburst.capture.kernels import allocating_kernel, kernel, part
 
 MAIL_PORTS = (25, 465, 587)
 WEB_PORTS = (80, 443, 8080, 8443)
@@ -103,7 +103,7 @@ def _runs(ordered, n):  # type: ignore[no-untyped-def]
     return distinct, longest
 
 
-@kernel
+@allocating_kernel
 def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-def]
     """How close together the flows of each set began. They are in the order they began; `start` (ns) is by flow."""
     together = np.empty(most_flows(begins, stops), np.int64)
@@ -132,7 +132,7 @@ def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-d
             row["seconds"] = (start[flow[stop - 1]] - start[flow[begin]]) / 1e9
 
 
-@kernel
+@allocating_kernel
 def measure_bytes(size, kind, pauses, flow, begins, stops, out):  # type: ignore[no-untyped-def]
     """How the bytes spread over the flows of each set; `size` (octets), `kind` and `pauses` are by flow."""
     sizes = np.empty(most_flows(begins, stops), np.int64)
@@ -165,7 +165,7 @@ def measure_bytes(size, kind, pauses, flow, begins, stops, out):  # type: ignore
         row["service"] = services * (1.0 / n)
 
 
-@kernel
+@allocating_kernel
 def measure_beat(start, kind, flow, begins, stops, out):  # type: ignore[no-untyped-def]
     """How regularly the heavy flows of each set begin; `start` (ns) and `kind` are by flow."""
     gaps = np.empty(most_flows(begins, stops), np.int64)
@@ -232,7 +232,7 @@ def measure_answers(packets, answered, refused, half_open, mute, flow, begins, s
         row["mute"] = mutes * share
 
 
-@kernel
+@allocating_kernel
 def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
     """To which ports the flows of each set went; `table` (FLOW) and `kind` are by flow, `servers` by port."""
     proto, flags = table["proto"], table["flags"]
@@ -327,7 +327,7 @@ def _most_bytes(size, flow, begin, code, n, peers, octets):  # type: ignore[no-u
     return total, most
 
 
-@kernel
+@allocating_kernel
 def measure_peers(table, size, seed, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
     """With whom the flows of each set were; `table` (FLOW) and `size` (octets) are by flow."""
     a_port, b_port, flags = table["a_port"], table["b_port"], table["flags"]

@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 from peerburst.capture.ahead import ahead
 from peerburst.capture.errors import CaptureError
+from peerburst.capture.memory import Reused
 
 COMPRESSED_CHUNK = 1 << 18
 MOST_AT_ONCE = 1 << 20  # octets out of a decompressor at a time: a few compressed ones can stand for gigabytes
 CHUNKS_AHEAD = 4
+WINDOWS_KEPT = 8
 # A hostile header may ask a decompressor for gigabytes of window; libraries' own tools stop at about this much.
 MOST_WINDOW_LOG = 27
 
@@ -199,16 +201,21 @@ def open_stream(path: str, raw: Readable | None = None) -> Readable:
 
 
 class Octets:
-    """A window on a stream: `window[at:end]` holds the octets not yet consumed; it slides, and grows only on demand."""
+    """A window on a stream: `window[at:end]` holds the octets not yet consumed; it grows only on demand.
+
+    What a window has once held stays as it is: when it is full another takes its place, so that whoever kept the old
+    one can go on reading there.
+    """
 
     def __init__(self, stream: Readable, size: int) -> None:
         self._stream = stream
         self._size = size
-        self.window: npt.NDArray[np.uint8] = np.empty(size, np.uint8)
+        self._windows = Reused(np.uint8, size, WINDOWS_KEPT)
+        self.window: npt.NDArray[np.uint8] = self._windows.take()
         self.at = 0
         self.end = 0
         self.finished = False
-        self.consumed = 0  # octets that have slid out of the window, for messages
+        self.consumed = 0  # octets that windows before this one held, for messages
 
     @property
     def offset(self) -> int:
@@ -219,27 +226,28 @@ class Octets:
         return self.end - self.at
 
     def more(self) -> bool:
-        """Slide what is left to the front and read on; False at the end of the stream. May raise CutShort, OSError."""
+        """Read on, in another window if this one has little room left; False at the end of the stream.
+
+        May raise CutShort, OSError.
+        """
         if self.finished:
             return False
-        left = self.held()
-        if left * 2 > self.window.size:
-            wider = np.empty(self.window.size * 2, np.uint8)
-            wider[:left] = self.window[self.at : self.end]
-            self.window = wider
-        elif self.at:
-            self.window[:left] = self.window[self.at : self.end].copy()
-        self.consumed += self.at
-        self.at, self.end = 0, left
+        if 2 * self.end > self.window.size:
+            left = self.held()
+            another = self._windows.take() if 2 * left <= self._size else np.empty(2 * left, np.uint8)
+            another[:left] = self.window[self.at : self.end]
+            self.window = another
+            self.consumed += self.at
+            self.at, self.end = 0, left
         try:
-            size = self._stream.readinto(self.window.data[left:])
+            size = self._stream.readinto(self.window.data[self.end :])
         except (CutShort, OSError):
             self.finished = True
             raise
         if not size:
             self.finished = True
             return False
-        self.end = left + size
+        self.end += size
         return True
 
     def need(self, size: int) -> bool:
