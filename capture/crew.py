@@ -15,6 +15,7 @@ Found = TypeVar("Found")
 Ready = TypeVar("Ready")
 
 PIECES_AHEAD = 6  # found and not yet entered everywhere: they hold memory
+PIECES_WANTED = 3  # fewer, and somebody may soon have nothing to do
 LOOK_EVERY_S = 0.1
 
 
@@ -91,14 +92,22 @@ class Crew(Generic[Found, Ready]):
             return None
 
     def _choose(self, hand: int) -> Callable[[], None] | None:
-        """Something to do now, marked as being done. Entering one part comes first, for that must keep its order."""
-        parts = len(self._entered)
+        """Something to do now, marked as being done.
+
+        Finding comes first where it has fallen behind, for nobody can help with that; then entering a part of one's
+        own, of which the cache knows most.
+        """
+        parts, ahead = len(self._entered), self._count - min(self._entered)
+        may_find = not (self._is_finding or self._is_over)
+        if may_find and ahead < PIECES_WANTED:
+            self._is_finding = True
+            return self._find
         if (own := self._enterable(hand % parts)) is not None:
             return own
         if self._found:
             number, piece = self._found.popleft()
             return lambda: self._make_ready(number, piece)
-        if not (self._is_finding or self._is_over) and self._count - min(self._entered) < PIECES_AHEAD:
+        if may_find and ahead < PIECES_AHEAD:
             self._is_finding = True
             return self._find
         for part in range(parts):

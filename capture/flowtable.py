@@ -156,7 +156,7 @@ DECODED = int(Status.DECODED)
 PHASE_ICMP = int(Phase.ICMP)
 PHASE_OTHER = int(Phase.OTHER)
 FIRST_CAPACITY = 1 << 12
-DEALT_AT_ONCE = 1 << 13  # packets for which there is room that is used again
+DEALT_AT_ONCE = 1 << 14  # packets for which there is room that is used again
 KEPT = 8
 
 

@@ -15,8 +15,8 @@ from peerburst.capture.rarelink import RARE
 from peerburst.capture.streams import CutShort, Octets, Readable, open_stream
 from peerburst.capture.timing import stage
 
-WINDOW = 1 << 20  # octets held at a time
-BATCH = 1 << 13  # packets at a time
+WINDOW = 1 << 21  # octets held at a time
+BATCH = 1 << 14  # packets at a time
 KEPT = 8  # arrays of a kind that are used again
 
 # Captures that other tools read, so that the sentence can name them.

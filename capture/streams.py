@@ -12,13 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.ahead import ahead
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.memory import Reused
 
 COMPRESSED_CHUNK = 1 << 18
-MOST_AT_ONCE = 1 << 20  # octets out of a decompressor at a time: a few compressed ones can stand for gigabytes
-CHUNKS_AHEAD = 4
+_PAUSE = b""  # among pieces: what came before is to be given before going on, which may take long or raise
+# Octets out of a decompressor at a time: a few compressed ones can stand for gigabytes. Small enough to be cached still
+# when they are copied into the window.
+MOST_AT_ONCE = 1 << 17
 WINDOWS_KEPT = 8
 # A hostile header may ask a decompressor for gigabytes of window; libraries' own tools stop at about this much.
 MOST_WINDOW_LOG = 27
@@ -96,27 +97,28 @@ LONGEST_MAGIC = max(len(magic) for magic in COMPRESSIONS)
 
 
 class Decompressed:
-    """A compressed stream read as plain octets, decompressed ahead in a thread.
-
-    Several frames or members in a row are one stream.
-    """
+    """A compressed stream read as plain octets. Several frames or members in a row are one stream."""
 
     def __init__(self, source: Readable, name: str, make: Callable[[], Decompressor]) -> None:
         self._source = source
         self._name = name
         self._make = make
-        self._chunks = ahead(self._decompress(), CHUNKS_AHEAD)
+        self._pieces = self._decompress()
         self._ready = memoryview(b"")
 
     def readinto(self, buffer: memoryview) -> int:
-        while not self._ready:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._ready = memoryview(chunk)
-        size = min(len(buffer), len(self._ready))
-        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
-        return size
+        """As much as fits of what is there: what has been given never waits for a source that says nothing yet."""
+        filled = 0
+        while filled < len(buffer):
+            if not self._ready:
+                piece = next(self._pieces, None)
+                if piece is None or (piece == _PAUSE and filled):
+                    break
+                self._ready = memoryview(piece)
+            size = min(len(buffer) - filled, len(self._ready))
+            buffer[filled : filled + size], self._ready = self._ready[:size], self._ready[size:]
+            filled += size
+        return filled
 
     def _read(self) -> bytes:
         chunk = bytearray(COMPRESSED_CHUNK)
@@ -124,21 +126,28 @@ class Decompressed:
         return bytes(memoryview(chunk)[:size])
 
     def _decompress(self) -> Iterator[bytes]:
-        """Pieces of what comes out; raises CutShort unless the stream ends as it should."""
+        """Pieces of what comes out, and pauses; raises CutShort unless it ends as it should."""
         data = self._read()
         while data.rstrip(b"\0"):  # some tools leave padding behind the last member
             frame = self._make()
             while not frame.eof:
-                if frame.needs_input and not data and not (data := self._read()):
-                    raise CutShort(f"the {self._name} stream is cut short")
+                if frame.needs_input and not data:
+                    yield _PAUSE
+                    data = self._read()
+                    if not data:
+                        raise CutShort(f"the {self._name} stream is cut short")
                 try:
                     made = frame.decompress(data, MOST_AT_ONCE)
                 except Exception as error:  # each library has its own class for a broken stream
+                    yield _PAUSE
                     raise CutShort(f"the {self._name} stream is damaged ({error})") from error
                 data = b""
                 if made:
                     yield made
-            data = frame.unused_data or self._read()
+            data = frame.unused_data or b""
+            if not data:
+                yield _PAUSE
+                data = self._read()
             while data and not data.rstrip(b"\0"):
                 data = self._read()
 
