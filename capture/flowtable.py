@@ -927,22 +927,25 @@ class FlowTable:
 
     def kept(self) -> "Kept":
         """What it holds, as views."""
-        flows, closed = int(self._gauge[FLOWS]), int(self._gauge[SEGMENTS])
-        return Kept(self._row[:flows], self._births[:flows], self._segments[:closed])
+        return Kept(self._row[: int(self._gauge[FLOWS])], self._segments[: int(self._gauge[SEGMENTS])])
+
+    def births(self) -> npt.NDArray[np.int64]:
+        """How many packets of all had come before each flow's first, in ascending order; a view."""
+        return self._births[: int(self._gauge[FLOWS])]
 
     def let_go(self) -> "Kept":
         """What it holds, of a table that gets no more packets: what only they need goes at once, the rest with this."""
         kept = self.kept()
-        self._slots, self._words, self._lines = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, LINE)
+        self._slots = self._births = self._words = np.zeros(0, np.int64)
+        self._lines = np.zeros(0, LINE)
         return kept
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a table holds: `row` (FLOW), `births` as in `update`, and closed `segments` (SEGMENT) as they came."""
+    """What a table holds: `row` (FLOW) by flow, and closed `segments` (SEGMENT) as they came."""
 
     row: npt.NDArray[np.void]
-    births: npt.NDArray[np.int64]
     segments: npt.NDArray[np.void]
 
 

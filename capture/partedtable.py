@@ -5,6 +5,7 @@ flows are numbered anew, in the order in which they began: the answer does not t
 """
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -82,7 +83,8 @@ class PartedTable:
         """The flows and segments; nothing can be entered after that."""
         if self.parts == 1:
             return self._tables[0].finish()
-        return _united([table.let_go() for table in self._tables])
+        numbers = _numbers([table.births() for table in self._tables])
+        return _united([table.let_go() for table in self._tables], numbers)
 
     @property
     def packets(self) -> int:
@@ -106,20 +108,25 @@ class PartedTable:
         return max((table.last_ns for table in self._tables if table.last_ns is not None), default=None)
 
 
-def _united(parts: list[Kept]) -> Flows:
+def _numbers(births: Sequence[npt.NDArray[np.int64]]) -> list[npt.NDArray[np.int32]]:
+    """By part, the number of each flow among those of all parts."""
+    stops = np.cumsum([part.size for part in births])
+    begins = np.concatenate([[0], stops[:-1]])
+    number = np.empty(stops[-1], np.int32)
+    number_by_birth(np.concatenate(births), begins.copy(), stops, number)
+    return [number[begin:stop] for begin, stop in zip(begins, stops, strict=True)]
+
+
+def _united(parts: Sequence[Kept], numbers: Sequence[npt.NDArray[np.int32]]) -> Flows:
     """The flows of all parts as those of one table."""
-    begins = np.concatenate([[0], np.cumsum([part.row.size for part in parts])])
-    number = np.empty(begins[-1], np.int32)
-    births = np.concatenate([part.births for part in parts])
-    number_by_birth(births, begins[:-1].copy(), begins[1:], number)
-    numbers = [number[begins[p] : begins[p + 1]] for p in range(len(parts))]
-    out = grown(roomy(FLOW, number.size), number.size)[: number.size]
+    flows = sum(own.size for own in numbers)
+    out = grown(roomy(FLOW, flows), flows)[:flows]
     # Piece by piece in the order of births, so that what is copied can go and little is held twice.
     done = [0] * len(parts)
-    for stop in range(PLACED_AT_ONCE, number.size + PLACED_AT_ONCE, PLACED_AT_ONCE):
-        for p, part in enumerate(parts):
-            until = int(np.searchsorted(numbers[p], stop))
-            place(part.row, numbers[p], done[p], until, out)
+    for stop in range(PLACED_AT_ONCE, flows + PLACED_AT_ONCE, PLACED_AT_ONCE):
+        for p, (part, own) in enumerate(zip(parts, numbers, strict=True)):
+            until = int(np.searchsorted(own, stop))
+            place(part.row, own, done[p], until, out)
             done[p] = until
             give_back(part.row, until)
     for part, own in zip(parts, numbers, strict=True):
