@@ -1,5 +1,7 @@
 """A table in parts answers as one: the same flows in the same order, the same segments."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,10 +9,12 @@ from hypothesis import strategies as st
 
 from bytes_generated import conversations
 from bytes_through_kernels import as_rows
+from conftest import COMPILED
 from peerburst.capture import partedtable
 from peerburst.capture.flowtable import Dealer, FlowTable, new_seed
 from peerburst.capture.packets import PACKET
 from peerburst.capture.partedtable import PartedTable
+from peerburst.capture.read import read
 from reference import Packet
 
 
@@ -72,3 +76,23 @@ def test_both_ways_of_a_flow_fall_to_one_part_with_one_hash() -> None:
     assert first.begins.tolist() == second.begins.tolist()
     assert (first.hashes >> 1).tolist() == (second.hashes >> 1).tolist()
     assert ((first.hashes ^ second.hashes) == 1).all()  # the lowest bit tells the way
+
+
+@pytest.mark.parametrize("name", ["hotel-evening.pcapng.zst", "port-scan.pcapng.gz", "bittorrent.pcap.zst"])
+def test_a_capture_reads_the_same_with_one_processor_and_with_several(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(Path(__file__).parent.parent / "pcaps" / name)
+    most = None if COMPILED else 500
+    read_with = {}
+    for parts in (1, 2, 4):
+        monkeypatch.setattr(partedtable, "parts_for_this_machine", lambda parts=parts: parts)
+        read_with[parts] = read([path], most_packets=most)
+    one = read_with[1]
+    assert one.flows.row.size > 10
+    for several in (read_with[2], read_with[4]):
+        assert several.packets == one.packets
+        assert several.statuses == one.statuses
+        assert (several.first_ns, several.last_ns) == (one.first_ns, one.last_ns)
+        assert (several.flows.row == one.flows.row).all()
+        assert (several.flows.segments == one.flows.segments).all()
