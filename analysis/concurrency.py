@@ -12,7 +12,7 @@ import numpy.typing as npt
 from peerburst.analysis.entries import Entries
 from peerburst.analysis.sorting import sort_run
 from peerburst.capture.flowtable import TALKING_NS, Flows
-from peerburst.capture.kernels import kernel
+from peerburst.capture.kernels import allocating_kernel, kernel
 
 NEVER_CROSSED = -1
 DEFAULT_LIMIT = 200  # the article's hotel
@@ -52,7 +52,7 @@ def deal(host, inbound, start, end, until, next_start, next_end, starts, ends): 
                 next_end[k] += 1
 
 
-@kernel
+@allocating_kernel
 def sweep(starts, begun, ends, ended, limits, until, peak, peak_at, crossed, above):  # type: ignore[no-untyped-def]
     """Walk each host's starts and ends in time order (it sorts them), keeping a count.
 
@@ -92,7 +92,7 @@ def sweep(starts, begun, ends, ended, limits, until, peak, peak_at, crossed, abo
             above[h, k] += until - since[k]
 
 
-@kernel
+@allocating_kernel
 def talking_at(first, last, of_segment, host, inbound, start, end, at, talking):  # type: ignore[no-untyped-def]
     """Count the entries that have had a packet in the TALKING_NS before the instant at[k], or at it.
 

@@ -19,7 +19,7 @@ from peerburst.analysis.sorting import sort_run
 from peerburst.capture.conntrack import SECOND_NS
 from peerburst.capture.flowtable import ORIG_IS_A, server_ports
 from peerburst.capture.internet import PROTO_TCP, PROTO_UDP
-from peerburst.capture.kernels import kernel, part
+from peerburst.capture.kernels import allocating_kernel, kernel, part
 
 MAIL_PORTS = (25, 465, 587)
 WEB_PORTS = (80, 443, 8080, 8443)
@@ -136,7 +136,7 @@ def part_services(kind, flow, outbound, begins, stops, parted, parted_outbound, 
                     at += 1
 
 
-@kernel
+@allocating_kernel
 def measure_services(table, size, seed, flow, outbound, begins, middles, stops, out):  # type: ignore[no-untyped-def]
     """Each set as a whole, and whom its questions ask; `table` (FLOW) and `size` (octets) are by flow."""
     most = most_flows(middles, stops)
@@ -155,7 +155,7 @@ def measure_services(table, size, seed, flow, outbound, begins, middles, stops, 
         row["service_peers"] = number_peers(high, low, stop - middle, seed, slots, code, chief)
 
 
-@kernel
+@allocating_kernel
 def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-def]
     """How close together the flows of each set began. They are in the order they began; `start` (ns) is by flow."""
     together = np.empty(most_flows(begins, stops), np.int64)
@@ -184,7 +184,7 @@ def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-d
             row["seconds"] = (start[flow[stop - 1]] - start[flow[begin]]) / 1e9
 
 
-@kernel
+@allocating_kernel
 def measure_bytes(size, kind, flow, begins, stops, out):  # type: ignore[no-untyped-def]
     """How the bytes spread over the flows of each set; `size` (octets) and `kind` are by flow."""
     sizes = np.empty(most_flows(begins, stops), np.int64)
@@ -212,7 +212,7 @@ def measure_bytes(size, kind, flow, begins, stops, out):  # type: ignore[no-unty
         row["media_bytes"] = media / whole
 
 
-@kernel
+@allocating_kernel
 def measure_beat(start, last, kind, flow, begins, stops, out):  # type: ignore[no-untyped-def]
     """How regularly the heavy flows of each set begin; `start`, `last` (ns) and `kind` are by flow."""
     most = most_flows(begins, stops)
@@ -311,7 +311,7 @@ def measure_answers(packets, answered, refused, half_open, mute, flow, begins, s
         row["mute"] = mutes * share
 
 
-@kernel
+@allocating_kernel
 def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
     """To which ports the flows of each set went; `table` (FLOW) and `kind` are by flow, `servers` by port."""
     proto, flags = table["proto"], table["flags"]
@@ -424,7 +424,7 @@ def _most_talk(talk, begin, code, n, peers, octets):  # type: ignore[no-untyped-
     return most
 
 
-@kernel
+@allocating_kernel
 def measure_peers(table, size, talk, seed, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
     """With whom the flows of each set were; `table` (FLOW) and `size` (octets) are by flow, `talk` beside `flow`."""
     a_port, b_port, flags = table["a_port"], table["b_port"], table["flags"]

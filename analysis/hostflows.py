@@ -19,7 +19,7 @@ from peerburst.capture.flowtable import (
     Flows,
 )
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
-from peerburst.capture.kernels import kernel, part
+from peerburst.capture.kernels import allocating_kernel, kernel, part
 
 # What a responder sends that is an answer, and what an originator sends that goes on with the handshake.
 ANSWERS = 1 << LETTER_SYNACK | 1 << LETTER_ACK | 1 << LETTER_DATA | 1 << LETTER_FIN
@@ -192,7 +192,7 @@ def number_peers(high, low, n, seed, slots, code, chief):  # type: ignore[no-unt
     return count
 
 
-@kernel
+@allocating_kernel
 def measure_hosts(table, size, seed, flow, outbound, first, peers, octets):  # type: ignore[no-untyped-def]
     """Per host, how many remote addresses its flows have and their octets; `size` (octets) is by flow.
 

@@ -524,7 +524,7 @@ def _say_times() -> None:
     for name, seconds in (*watch.seconds.items(), ("whole run", whole)):
         rate = f"{watch.packets / seconds:14,.0f}" if seconds else f"{'':14}"
         print(f"{name:10} {seconds:8.3f} {rate}", file=sys.stderr)
-    print("Reading, records and decoding run beside flows, in a thread of their own.", file=sys.stderr)
+    print("Reading, records, decoding and flows share threads that run side by side, and models do.", file=sys.stderr)
     timing.stop()
 
 

@@ -13,7 +13,7 @@ whole, and a line of one cache line from the second packet on. A flood of SYNs c
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,7 @@ from peerburst.capture.conntrack import (
 )
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from peerburst.capture.kernels import kernel, part
-from peerburst.capture.memory import give_back, grown, prefetch, roomy
+from peerburst.capture.memory import Reused, give_back, grown, prefetch, roomy
 from peerburst.capture.status import Status
 from peerburst.capture.tcptrack import (
     CUT_SHORT,
@@ -77,10 +77,7 @@ FLOW = np.dtype(
         ("renewed", np.int64),  # when the entry's timeout last began anew, ns
         ("phase", np.uint8),  # the timeout it runs under
         ("seen", np.uint8),  # of the segment: A_SENT and the like
-        (
-            "icmp_or_rests",
-            np.uint16,
-        ),  # ICMP: type and code of the first packet; else: silences of REST_NS, to MOST_RESTS
+        ("icmp_or_rests", np.uint16),  # ICMP: type and code of the first packet; else: silences of REST_NS or more
         ("successor", np.int32),  # the flow that took over the 5-tuple, or -1
         ("a_pkts", np.uint32),
         ("b_pkts", np.uint32),
@@ -138,12 +135,13 @@ HISTORY_LETTERS = "shadfr"
 LETTER_SYN, LETTER_SYNACK, LETTER_ACK, LETTER_DATA, LETTER_FIN, LETTER_RST = range(6)
 
 # Indices into the table's gauge; FIRST and LATEST are instants, of all packets whatever their status.
-FLOWS, SEGMENTS, SEED, LINES, FIRST, LATEST = range(6)
+FLOWS, SEGMENTS, SEED, LINES, FIRST, LATEST, BEFORE, GAUGES = range(8)
 
 # A slot is free or holds a flow's hash and number: two flows whose slots collide are told apart without their rows.
 FREE = NO_FLOW = -1
 HASH_SHIFT = 32
 HASH_BITS = np.uint64(0x7FFFFFFF)
+PARTED_BITS = 32  # of a hash of 31 bits and the direction
 NUMBER_BITS = 0xFFFFFFFF
 SLOTS_PER_FLOW = 2
 LEAST_SLOTS = 1 << 13
@@ -162,6 +160,8 @@ DECODED = int(Status.DECODED)
 PHASE_ICMP = int(Phase.ICMP)
 PHASE_OTHER = int(Phase.OTHER)
 FIRST_CAPACITY = 1 << 12
+DEALT_AT_ONCE = 1 << 14  # packets for which there is room that is used again
+KEPT = 8
 
 
 @part
@@ -171,28 +171,27 @@ def _mix(value, word):  # type: ignore[no-untyped-def]
 
 
 @part
-def _hash(seed, a_hi, a_lo, b_hi, b_lo, rest):  # type: ignore[no-untyped-def]
-    """31 bits, seeded, so that nobody can write a capture whose flows all fall into one slot."""
-    value = _mix(seed, a_lo)
-    value = _mix(value, b_lo)
-    value = _mix(value, a_hi ^ (b_hi << np.uint64(1)) ^ (b_hi >> np.uint64(63)))
-    value = _mix(value, rest)
+def _hash_end(seed, high, low, port):  # type: ignore[no-untyped-def]
+    return _mix(_mix(seed, low), high ^ np.uint64(port) << np.uint64(48))
+
+
+@part
+def _hash(seed, one, other, proto):  # type: ignore[no-untyped-def]
+    """31 bits of the hashes of both ends, whichever way round, and the protocol.
+
+    Seeded, so that nobody can write a capture whose flows all fall into one slot.
+    """
+    value = _mix(one + other, np.uint64(proto))
     return np.int64((value ^ (value >> np.uint64(32))) & HASH_BITS)
 
 
 @part
-def _rest(a_port, b_port, proto):  # type: ignore[no-untyped-def]
-    return np.uint64((np.int64(a_port) << 24) | (np.int64(b_port) << 8) | np.int64(proto))
-
-
-@part
 def _source_is_a(packet):  # type: ignore[no-untyped-def]
-    """Whether the sender is the smaller end."""
-    if packet["src_hi"] != packet["dst_hi"]:
-        return packet["src_hi"] < packet["dst_hi"]
-    if packet["src_lo"] != packet["dst_lo"]:
-        return packet["src_lo"] < packet["dst_lo"]
-    return packet["sport"] <= packet["dport"]
+    """Whether the sender is the smaller end. Without a branch: which way a packet goes, no processor can foresee."""
+    high, low = packet["src_hi"], packet["src_lo"]
+    other_high, other_low = packet["dst_hi"], packet["dst_lo"]
+    by_port = (low == other_low) & (packet["sport"] <= packet["dport"])
+    return (high < other_high) | ((high == other_high) & ((low < other_low) | by_port))
 
 
 @part
@@ -303,6 +302,17 @@ def _remember(history, letter, from_b):  # type: ignore[no-untyped-def]
 
 @part
 def _tcp_history(history, kind, flags, payload, from_b):  # type: ignore[no-untyped-def]
+    syn, ack = np.int64(flags) >> 1 & 1, np.int64(flags) >> 4 & 1
+    letters = (
+        (syn & ~ack) << LETTER_SYN
+        | (syn & ack) << LETTER_SYNACK
+        | np.int64(payload > 0) << LETTER_DATA
+        | np.int64((payload == 0) & (kind == IS_ACK)) << LETTER_ACK
+        | (np.int64(flags) & 1) << LETTER_FIN
+        | (np.int64(flags) >> 2 & 1) << LETTER_RST
+    ) << (6 if from_b else 0)
+    if np.int64(history & np.uint64(0xFFF)) & letters == letters:
+        return history  # nearly every packet: nothing new
     if flags & 2:
         history = _remember(history, LETTER_SYNACK if flags & 16 else LETTER_SYN, from_b)
     if payload:
@@ -490,12 +500,12 @@ def _see(seen, from_a):  # type: ignore[no-untyped-def]
 @part
 def _count(flow, packet, ts, from_a, kind):  # type: ignore[no-untyped-def]
     """Add a packet to its flow's totals."""
-    if from_a:
-        flow["a_pkts"] += np.uint32(1)
-        flow["a_bytes"] += np.uint64(packet["ip_bytes"])
-    else:
-        flow["b_pkts"] += np.uint32(1)
-        flow["b_bytes"] += np.uint64(packet["ip_bytes"])
+    # Both ends' totals, one of them by nothing: a branch on the way of a packet is foreseen half of the time.
+    octets = np.int64(packet["ip_bytes"])
+    flow["a_pkts"] += np.uint32(from_a)
+    flow["b_pkts"] += np.uint32(not from_a)
+    flow["a_bytes"] += np.uint64(octets if from_a else 0)
+    flow["b_bytes"] += np.uint64(0 if from_a else octets)
     if packet["proto"] == PROTO_TCP:
         flags = packet["flags"]
         flow["history"] = _tcp_history(flow["history"], kind, flags, packet["payload"], not from_a)
@@ -513,17 +523,16 @@ def _count(flow, packet, ts, from_a, kind):  # type: ignore[no-untyped-def]
 
 @part
 def _flow_hash(seed, flow):  # type: ignore[no-untyped-def]
-    rest = _rest(flow["a_port"], flow["b_port"], flow["proto"])
-    return _hash(seed, flow["a_hi"], flow["a_lo"], flow["b_hi"], flow["b_lo"], rest)
+    a = _hash_end(seed, flow["a_hi"], flow["a_lo"], flow["a_port"])
+    b = _hash_end(seed, flow["b_hi"], flow["b_lo"], flow["b_port"])
+    return _hash(seed, a, b, flow["proto"])
 
 
 @part
-def _packet_hash(seed, packet, from_a):  # type: ignore[no-untyped-def]
-    if from_a:
-        rest = _rest(packet["sport"], packet["dport"], packet["proto"])
-        return _hash(seed, packet["src_hi"], packet["src_lo"], packet["dst_hi"], packet["dst_lo"], rest)
-    rest = _rest(packet["dport"], packet["sport"], packet["proto"])
-    return _hash(seed, packet["dst_hi"], packet["dst_lo"], packet["src_hi"], packet["src_lo"], rest)
+def _packet_hash(seed, packet):  # type: ignore[no-untyped-def]
+    source = _hash_end(seed, packet["src_hi"], packet["src_lo"], packet["sport"])
+    target = _hash_end(seed, packet["dst_hi"], packet["dst_lo"], packet["dport"])
+    return _hash(seed, source, target, packet["proto"])
 
 
 @kernel
@@ -553,42 +562,68 @@ def _look_up(row, slots, hashed, packet, from_a):  # type: ignore[no-untyped-def
 
 
 @kernel
-def hash_packets(packets, seed, hashes):  # type: ignore[no-untyped-def]
-    """Fill `hashes` (int64) with each packet's hash and, in the lowest bit, whether end a sent it; -1: no flow's."""
+def deal(packets, seed, found, hashes, chosen, begins):  # type: ignore[no-untyped-def]
+    """Deal packets (PACKET) to the parts of a table, each flow's always to the same one, by the first bits of its hash.
+
+    Part p gets packets[chosen[begins[p]:begins[p + 1]]], in their order; `hashes` (int64) are aligned with `chosen`
+    (int32): the hash and, in the lowest bit, whether end a sent the packet; -1 of one that is no flow's, which the
+    first part gets. `begins` has one more than parts, a power of two of them; `found` (int64, one per packet) is room
+    to work in.
+    """
+    parts = begins.size - 1
+    begins[:] = 0
     for i in range(packets.size):
         packet = packets[i]
+        found[i] = -1
         if packet["status"] == DECODED:
-            from_a = _source_is_a(packet)
-            hashes[i] = _packet_hash(seed, packet, from_a) << 1 | from_a
-        else:
-            hashes[i] = -1
+            found[i] = _packet_hash(seed, packet) << 1 | _source_is_a(packet)
+        begins[_part_of(found[i], parts) + 1] += 1
+    for p in range(parts):
+        begins[p + 1] += begins[p]
+    for i in range(packets.size):
+        p = _part_of(found[i], parts)
+        hashes[begins[p]] = found[i]
+        chosen[begins[p]] = i
+        begins[p] += 1
+    for p in range(parts, 0, -1):
+        begins[p] = begins[p - 1]
+    begins[0] = 0
+
+
+@part
+def _part_of(hashed, parts):  # type: ignore[no-untyped-def]
+    """The part of a table that a hash, with the direction in its lowest bit, falls to."""
+    return hashed * parts >> PARTED_BITS if hashed >= 0 else np.int64(0)
 
 
 @kernel
-def update(packets, hashes, row, halves, words, lines, sides, slots, segments, gauge, statuses, gaps, servers):  # type: ignore[no-untyped-def]
-    """Add a batch of packets (PACKET) to the table.
+def update(  # type: ignore[no-untyped-def]
+    packets, chosen, hashes, row, halves, births, words, lines, sides, slots, segments, gauge, statuses, gaps, servers
+):  # fmt: skip
+    """Add the chosen packets of a batch (PACKET) to the table.
 
-    `hashes`: of `hash_packets`; `row`: FLOW, room for a flow per packet; `halves`: the same as FLOW_HALF; `words`:
-    int64 per row; `lines`: LINE, room for one per packet; `sides`: the same as SIDE; `slots`: int64, FREE or a hash and
-    a number, a power of two of them and more than the flows; `segments`: SEGMENT, room for two per packet; `gauge`:
-    int64, counts by FLOWS, SEGMENTS and LINES, instants at FIRST and LATEST; `statuses`: int64, packets by Status;
-    `gaps`: int64 per Phase, the gap in ns that ends a segment left in it; `servers`: uint8 per port.
+    `chosen` and `hashes`: of `deal`; `row`: FLOW, room for a flow per packet; `halves`: the same as FLOW_HALF;
+    `births`: int64 per row, how many packets of all had come before the flow's first; `words`: int64 per row;
+    `lines`: LINE, room for one per packet; `sides`: the same as SIDE; `slots`: int64, FREE or a hash and a number, a
+    power of two of them and more than the flows; `segments`: SEGMENT, room for two per packet; `gauge`: int64, counts
+    by FLOWS, SEGMENTS, LINES and BEFORE, instants at FIRST and LATEST; `statuses`: int64, packets by Status; `gaps`:
+    int64 per Phase, the gap in ns that ends a segment left in it; `servers`: uint8 per port.
     """
     mask = slots.size - 1
-    flows, closed, used = gauge[FLOWS], gauge[SEGMENTS], gauge[LINES]
-    first, latest, decoded = gauge[FIRST], gauge[LATEST], packets.size
-    for i in range(packets.size):
+    flows, closed, used, before_batch = gauge[FLOWS], gauge[SEGMENTS], gauge[LINES], gauge[BEFORE]
+    first, latest, decoded = gauge[FIRST], gauge[LATEST], chosen.size
+    for i in range(chosen.size):
         # Ask for what the next packets will need. What has changed by then only costs them a wait.
-        if i + SLOT_AHEAD < packets.size:
+        if i + SLOT_AHEAD < chosen.size:
             prefetch(slots, hashes[i + SLOT_AHEAD] >> 1 & mask)
-        if i + ROW_AHEAD < packets.size and slots[hashes[i + ROW_AHEAD] >> 1 & mask] >= 0:
+        if i + ROW_AHEAD < chosen.size and slots[hashes[i + ROW_AHEAD] >> 1 & mask] >= 0:
             number = slots[hashes[i + ROW_AHEAD] >> 1 & mask] & NUMBER_BITS
             prefetch(halves, 2 * number)
             prefetch(halves, 2 * number + 1)
             prefetch(words, number)
-        if i + LINE_AHEAD < packets.size and slots[hashes[i + LINE_AHEAD] >> 1 & mask] >= 0:
+        if i + LINE_AHEAD < chosen.size and slots[hashes[i + LINE_AHEAD] >> 1 & mask] >= 0:
             prefetch(lines, words[slots[hashes[i + LINE_AHEAD] >> 1 & mask] & NUMBER_BITS])
-        packet, hashed, from_a = packets[i], hashes[i] >> 1, hashes[i] & 1 != 0
+        packet, hashed, from_a = packets[chosen[i]], hashes[i] >> 1, hashes[i] & 1 != 0
         first, latest = min(first, packet["ts"]), max(latest, packet["ts"])
         if hashed < 0:
             statuses[packet["status"]] += 1
@@ -605,6 +640,7 @@ def update(packets, hashes, row, halves, words, lines, sides, slots, segments, g
             flow = row[flows]
             _begin_flow(flow, packet, from_a, _is_flipped(packet, kind, servers))
             _begin_segment(flow, ts, from_a)
+            births[flows] = before_batch + chosen[i]
             words[flows] = NO_LINE
             if number >= 0:
                 before = row[number]
@@ -686,19 +722,21 @@ def update(packets, hashes, row, halves, words, lines, sides, slots, segments, g
 
 
 @kernel
-def begin_gathering(row, flows, segments, starts):  # type: ignore[no-untyped-def]
-    """Where each flow's segments begin once all, the closed ones and those in the rows, lie together by flow.
+def count_segments(segments, starts):  # type: ignore[no-untyped-def]
+    """Add closed segments to those counted of each flow, in `starts[flow + 1]`."""
+    flow = segments["flow"]
+    for i in range(flow.size):
+        starts[flow[i] + 1] += 1
 
-    `starts`: int64, one more than flows, to fill; the last is how many there are.
+
+@kernel
+def begin_gathering(row, starts):  # type: ignore[no-untyped-def]
+    """From how many closed segments each flow has to where its segments begin once all lie together by flow.
+
+    `starts`: int64, one more than flows; the last is how many there are, those still in the rows included.
     """
-    starts[:] = 0
-    for i in range(segments.size):
-        starts[segments["flow"][i] + 1] += 1
-    for flow in range(flows):
-        if row["seen"][flow] & (A_SENT | B_SENT):
-            starts[flow + 1] += 1
-    for flow in range(flows):
-        starts[flow + 1] += starts[flow]
+    for flow in range(row.size):
+        starts[flow + 1] += starts[flow] + (row["seen"][flow] & (A_SENT | B_SENT) != 0)
 
 
 @kernel
@@ -713,13 +751,13 @@ def gather(segments, starts, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def end_gathering(row, flows, starts, out):  # type: ignore[no-untyped-def]
+def end_gathering(row, starts, out):  # type: ignore[no-untyped-def]
     """Add the segments that are still in the rows, and put `starts` back to where each flow's segments begin."""
-    for flow in range(flows):
+    for flow in range(row.size):
         if row["seen"][flow] & (A_SENT | B_SENT):
             _close_segment(row[flow], flow, out[starts[flow]])
             starts[flow] += 1
-    for flow in range(flows, 0, -1):
+    for flow in range(row.size, 0, -1):
         starts[flow] = starts[flow - 1]
     starts[0] = 0
 
@@ -767,18 +805,60 @@ class Flows:
         return starts
 
 
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """A batch of packets dealt to the parts of a table, see `deal`; made ahead of `add`, in another thread."""
+
+    chosen: npt.NDArray[np.int32]
+    hashes: npt.NDArray[np.int64]
+    begins: npt.NDArray[np.int64]
+
+    def of(self, part: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """(chosen, hashes) of one part."""
+        mine = slice(self.begins[part], self.begins[part + 1])
+        return self.chosen[mine], self.hashes[mine]
+
+
+class Dealer:
+    """Deals packets to parts, a power of two of them, whose tables share a seed. Any thread may ask it at any time."""
+
+    def __init__(self, seed: int, parts: int) -> None:
+        self._seed, self._parts = np.uint64(seed), parts
+        self._chosen = Reused(np.int32, DEALT_AT_ONCE, KEPT)
+        self._hashes = Reused(np.int64, DEALT_AT_ONCE, 2 * KEPT)
+
+    def deal(self, packets: npt.NDArray[np.void]) -> Dealt:
+        """Deal PACKET rows."""
+        size = packets.size
+        if size <= DEALT_AT_ONCE:
+            chosen, hashes, found = self._chosen.take()[:size], self._hashes.take()[:size], self._hashes.take()[:size]
+        else:
+            chosen, hashes, found = np.empty(size, np.int32), np.empty(size, np.int64), np.empty(size, np.int64)
+        begins = np.empty(self._parts + 1, np.int64)
+        with np.errstate(over="ignore"):
+            deal(packets, self._seed, found, hashes, chosen, begins)
+        return Dealt(chosen, hashes, begins)
+
+
+def new_seed() -> int:
+    """For the hashes of one reading, so that nobody can foresee them."""
+    return secrets.randbits(62)
+
+
 class FlowTable:
     """Packets go in by batches; flows and segments are asked for at any time."""
 
-    def __init__(self, gaps_ns: npt.NDArray[np.int64] | None = None) -> None:
+    def __init__(self, gaps_ns: npt.NDArray[np.int64] | None = None, seed: int | None = None) -> None:
         self._row = roomy(FLOW, FIRST_CAPACITY)
         self._segments = roomy(SEGMENT, FIRST_CAPACITY)
         self._slots = np.full(LEAST_SLOTS, FREE, np.int64)
+        self._births = roomy(np.int64, FIRST_CAPACITY)
         self._words = roomy(np.int64, FIRST_CAPACITY)
         self._lines = roomy(LINE, FIRST_CAPACITY)
-        self._gauge = np.zeros(6, np.int64)
-        self._gauge[SEED] = secrets.randbits(62)
+        self._gauge = np.zeros(GAUGES, np.int64)
+        self._gauge[SEED] = new_seed() if seed is None else seed
         self._gauge[FIRST], self._gauge[LATEST] = NEVER, -NEVER
+        self._dealer = Dealer(int(self._gauge[SEED]), 1)
         self._gaps = segment_gaps_ns() if gaps_ns is None else gaps_ns
         self._servers = server_ports()
         self.statuses = np.zeros(len(Status), np.int64)
@@ -794,24 +874,28 @@ class FlowTable:
         """The instant of the latest packet of all, None of no packets."""
         return int(self._gauge[LATEST]) if self.packets else None
 
-    def hashes(self, packets: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
-        """What `add` has to know of PACKET rows beforehand. It may be asked from another thread."""
-        hashes = np.empty(packets.size, np.int64)
-        with np.errstate(over="ignore"):
-            hash_packets(packets, np.uint64(self._gauge[SEED]), hashes)
-        return hashes
+    def add(self, packets: npt.NDArray[np.void]) -> None:
+        """Add PACKET rows, in the order they came."""
+        self.add_dealt(packets, *self._dealer.deal(packets).of(0), self.packets)
 
-    def add(self, packets: npt.NDArray[np.void], hashes: npt.NDArray[np.int64] | None = None) -> None:
-        """Add PACKET rows, in the order they came; `hashes` are theirs, made here if they were not made before."""
-        if hashes is None:
-            hashes = self.hashes(packets)
-        self._make_room(packets.size)
+    def add_dealt(
+        self,
+        packets: npt.NDArray[np.void],
+        chosen: npt.NDArray[np.int32],
+        hashes: npt.NDArray[np.int64],
+        before: int,
+    ) -> None:
+        """Add the PACKET rows that were dealt to this table; `before` is how many packets of all came before them."""
+        self._make_room(chosen.size)
+        self._gauge[BEFORE] = before
         with np.errstate(over="ignore"):
             update(
                 packets,
+                chosen,
                 hashes,
                 self._row,
                 self._row.view(FLOW_HALF),
+                self._births,
                 self._words,
                 self._lines,
                 self._lines.view(SIDE),
@@ -822,11 +906,12 @@ class FlowTable:
                 self._gaps,
                 self._servers,
             )
-        self.packets += packets.size
+        self.packets += chosen.size
 
     def _make_room(self, packets: int) -> None:
         flows = int(self._gauge[FLOWS]) + packets
         self._row = grown(self._row, flows)
+        self._births = grown(self._births, flows)
         self._words = grown(self._words, flows)
         self._lines = grown(self._lines, int(self._gauge[LINES]) + packets)
         self._segments = grown(self._segments, int(self._gauge[SEGMENTS]) + 2 * packets)
@@ -843,22 +928,50 @@ class FlowTable:
 
     def flows(self) -> Flows:
         """The flows and segments so far; the rows are a view that the next `add` changes."""
-        return self._flows(is_last=False)
+        kept = self.kept()
+        return gathered(kept.row, [kept.segments], is_last=False)
 
     def finish(self) -> Flows:
         """The flows and segments of a table that gets no more packets: what it no longer needs goes first."""
-        self._slots, self._words, self._lines = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, LINE)
-        return self._flows(is_last=True)
+        kept = self.let_go()
+        return gathered(kept.row, [kept.segments], is_last=True)
 
-    def _flows(self, *, is_last: bool) -> Flows:
-        count, closed = int(self._gauge[FLOWS]), int(self._gauge[SEGMENTS])
-        starts = np.zeros(count + 1, np.int64)
-        begin_gathering(self._row, count, self._segments[:closed], starts)
-        out = np.zeros(int(starts[-1]), SEGMENT)
-        for first in range(0, closed, GATHERED_AT_ONCE):
-            stop = min(first + GATHERED_AT_ONCE, closed)
-            gather(self._segments[first:stop], starts, out)
+    def kept(self) -> "Kept":
+        """What it holds, as views."""
+        return Kept(self._row[: int(self._gauge[FLOWS])], self._segments[: int(self._gauge[SEGMENTS])])
+
+    def births(self) -> npt.NDArray[np.int64]:
+        """How many packets of all had come before each flow's first, in ascending order; a view."""
+        return self._births[: int(self._gauge[FLOWS])]
+
+    def let_go(self) -> "Kept":
+        """What it holds, of a table that gets no more packets: what only they need goes at once, the rest with this."""
+        kept = self.kept()
+        self._slots = self._births = self._words = np.zeros(0, np.int64)
+        self._lines = np.zeros(0, LINE)
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a table holds: `row` (FLOW) by flow, and closed `segments` (SEGMENT) as they came."""
+
+    row: npt.NDArray[np.void]
+    segments: npt.NDArray[np.void]
+
+
+def gathered(row: npt.NDArray[np.void], closed: Sequence[npt.NDArray[np.void]], *, is_last: bool) -> Flows:
+    """Flows with their segments side by side. `is_last`: the closed ones are not needed any more and may go."""
+    starts = np.zeros(row.size + 1, np.int64)
+    for segments in closed:
+        count_segments(segments, starts)
+    begin_gathering(row, starts)
+    out = np.zeros(int(starts[-1]), SEGMENT)
+    for segments in closed:
+        for first in range(0, segments.size, GATHERED_AT_ONCE):
+            stop = min(first + GATHERED_AT_ONCE, segments.size)
+            gather(segments[first:stop], starts, out)
             if is_last:
-                give_back(self._segments, stop)
-        end_gathering(self._row, count, starts, out)
-        return Flows(self._row[:count], out, starts)
+                give_back(segments, stop)
+    end_gathering(row, starts, out)
+    return Flows(row, out, starts)

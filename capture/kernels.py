@@ -92,15 +92,34 @@ def _numba_cache_at(folder: Path) -> Iterator[None]:
         NUMBA_SETTINGS.CACHE_DIR = before
 
 
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile an entry point called from Python: cached, bounds checked (captures are hostile), without the GIL."""
+# Without reference counts. An array that a compiled function passes on is counted up and down, atomically, each time:
+# half of the time a packet spent in the flow table, and more where two threads count the same array. Such a function
+# can make no array of its own; numba says so when it compiles one that does.
+def _compiled(function: Callable[..., Any], *, is_entry: bool = False, is_counted: bool = False) -> Callable[..., Any]:
+    options: dict[str, Any] = {"boundscheck": True, "nogil": True, "cache": is_entry}
+    if not is_counted:
+        options["_nrt"] = False  # numba's own name for it, which its types do not tell
     with _numba_cache_at(cache_folder()):
-        return njit(cache=True, boundscheck=True, nogil=True)(function)
+        made: Callable[..., Any] = njit(**options)(function)
+    return made
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile an entry point called from Python: cached, bounds checked (captures are hostile), without the GIL.
+
+    It makes no arrays: what it fills and works in, the caller allocates.
+    """
+    return _compiled(function, is_entry=True)
+
+
+def allocating_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `kernel`, for one that makes arrays to work in; a slower one, for what is called once."""
+    return _compiled(function, is_entry=True, is_counted=True)
 
 
 def part(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a piece that only kernels call: it becomes part of their machine code and needs no cache of its own."""
-    return njit(boundscheck=True, nogil=True)(function)
+    return _compiled(function)
 
 
 def is_cold() -> bool:

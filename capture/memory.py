@@ -8,6 +8,7 @@ import contextlib
 import mmap
 import os
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -66,12 +67,52 @@ def octets(rows: npt.NDArray[Any]) -> npt.NDArray[np.void]:
 
 
 def give_back(array: npt.NDArray[Any], rows: int) -> None:
-    """Let the system have the memory of the first rows of a `roomy` array, which nobody reads again."""
-    base: Any = array.base  # a view of the mapping, which numpy's types do not tell
+    """Let the system have the memory of the first rows of a `roomy` array, or of a view from its beginning on.
+
+    Nobody reads them again. What is given back first is taken anew next, and that memory needs no waiting for.
+    """
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
     room = base.obj if isinstance(base, memoryview) else None
     size = rows * array.itemsize // LARGE_PAGE * LARGE_PAGE
     if isinstance(room, mmap.mmap) and size and hasattr(mmap, "MADV_DONTNEED"):
         room.madvise(mmap.MADV_DONTNEED, 0, size)
+
+
+class Reused:
+    """Arrays of one type and size, handed out again once nobody holds them or a view of them.
+
+    New memory is not free: the system clears each page when it is first written, which for the arrays of a batch costs
+    as much as finding its packets (docs/benchmarks.md).
+    """
+
+    def __init__(self, dtype: npt.DTypeLike, size: int, most: int) -> None:
+        """`most` arrays are kept; when all are held, those beyond are new each time."""
+        self._dtype, self._size, self._most = np.dtype(dtype), size, most
+        self._arrays: list[npt.NDArray[Any]] = []
+        self._lock = threading.Lock()
+
+    def take(self) -> npt.NDArray[Any]:
+        """An array with whatever it held before."""
+        with self._lock:
+            for array in self._arrays:
+                if sys.getrefcount(array) == _HELD_BY_NOBODY:
+                    return array
+            array = np.empty(self._size, self._dtype)
+            if len(self._arrays) < self._most:
+                self._arrays.append(array)
+            return array
+
+
+def _count_of_nobody() -> int:
+    """What `sys.getrefcount` says of an array that a list and a loop's variable hold: Pythons differ in one."""
+    for array in [np.empty(0)]:
+        return sys.getrefcount(array)
+    raise AssertionError
+
+
+_HELD_BY_NOBODY = _count_of_nobody()
 
 
 def _prefetcher() -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.source import PacketSource
+from peerburst.capture.source import PacketSource, Piece
 
 Packets = npt.NDArray[np.void]
 
@@ -43,18 +43,15 @@ class _Head:
         return taken
 
 
-def in_time_order(
-    paths: Sequence[str], open_source: Callable[[str], PacketSource]
-) -> Iterator[tuple[PacketSource, Packets]]:
-    """Batches of packets of all captures, each with a source it came from, in time order.
+def in_time_order(paths: Sequence[str], open_source: Callable[[str], PacketSource]) -> Iterator[Piece | Packets]:
+    """All packets of all captures in time order: of one capture as pieces yet to be decoded, of several as PACKET rows.
 
     Every capture is opened once to see its first packets; one that begins after the others' end costs nothing until
     it is due.
     """
     heads = [_Head(open_source(path)) for path in paths]
     if len(heads) == 1:
-        for packets in heads[0].source.batches():
-            yield heads[0].source, packets
+        yield from heads[0].source.pieces()
         return
     alive = [head for head in heads if head.fill()]
     while alive:
@@ -63,5 +60,5 @@ def in_time_order(
         parts = [head.take(until) for head in alive if head.due[0] <= until]
         due = np.concatenate([part[1] for part in parts])
         packets = np.concatenate([part[0] for part in parts])
-        yield alive[0].source, packets[np.argsort(due, kind="stable")]
+        yield packets[np.argsort(due, kind="stable")]
         alive = [head for head in alive if head.fill()]

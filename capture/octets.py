@@ -15,8 +15,8 @@ from numba.extending import intrinsic
 from peerburst.capture.kernels import NUMBA_SETTINGS, part
 
 
-def _loader(bits: int) -> Any:
-    """An intrinsic (octets, at) -> unsigned word in little-endian order."""
+def _loader(bits: int, big_endian: bool, kind: Any) -> Any:
+    """An intrinsic (octets, at) -> word of this numba type."""
 
     @intrinsic
     def load(context, octets, at):  # type: ignore[no-untyped-def]
@@ -26,72 +26,77 @@ def _loader(bits: int) -> Any:
             pointer = builder.bitcast(builder.gep(array.data, [arguments[1]]), word.as_pointer())
             loaded = builder.load(pointer)
             loaded.align = 1
-            return loaded
+            return builder.bswap(loaded) if big_endian else loaded
 
-        return getattr(types, f"uint{bits}")(octets, types.int64), generate
+        return kind(octets, types.int64), generate
 
     return load
 
 
-def _reader(bits: int) -> Any:
+def _reader(bits: int, big_endian: bool, kind: Any) -> Any:
     """What `_loader` does, uncompiled."""
 
     def load(octets, at):  # type: ignore[no-untyped-def]
-        return int.from_bytes(octets[at : at + bits // 8].tobytes(), "little")
+        word = octets[at : at + bits // 8].tobytes()
+        return int.from_bytes(word, "big" if big_endian else "little", signed=kind.signed)
 
     return load
 
 
 _make = _reader if NUMBA_SETTINGS.DISABLE_JIT else _loader
-_load16, _load32 = _make(16), _make(32)
+_le16, _be16 = (_make(16, big_endian, types.uint16) for big_endian in (False, True))
+_le32, _be32 = (_make(32, big_endian, types.uint32) for big_endian in (False, True))
+_be64, _signed64 = _make(64, True, types.uint64), _make(64, True, types.int64)
 
 
 @part
 def le16(octets, at):  # type: ignore[no-untyped-def]
     if at < 0 or at + 2 > octets.size:
         return np.int64(0)
-    return np.int64(_load16(octets, at))
+    return np.int64(_le16(octets, at))
+
+
+@part
+def be16(octets, at):  # type: ignore[no-untyped-def]
+    if at < 0 or at + 2 > octets.size:
+        return np.int64(0)
+    return np.int64(_be16(octets, at))
 
 
 @part
 def le32(octets, at):  # type: ignore[no-untyped-def]
     if at < 0 or at + 4 > octets.size:
         return np.int64(0)
-    return np.int64(_load32(octets, at))
-
-
-@part
-def _swapped16(word):  # type: ignore[no-untyped-def]
-    return ((word & 0xFF) << 8) | (word >> 8)
-
-
-@part
-def _swapped32(word):  # type: ignore[no-untyped-def]
-    return (_swapped16(word & 0xFFFF) << 16) | _swapped16(word >> 16)
-
-
-@part
-def be16(octets, at):  # type: ignore[no-untyped-def]
-    return _swapped16(le16(octets, at))
+    return np.int64(_le32(octets, at))
 
 
 @part
 def be32(octets, at):  # type: ignore[no-untyped-def]
-    return _swapped32(le32(octets, at))
+    if at < 0 or at + 4 > octets.size:
+        return np.int64(0)
+    return np.int64(_be32(octets, at))
 
 
 @part
 def be64(octets, at):  # type: ignore[no-untyped-def]
-    return (np.uint64(be32(octets, at)) << np.uint64(32)) | np.uint64(be32(octets, at + 4))
+    if at < 0 or at + 8 > octets.size:
+        return np.uint64(0)
+    return np.uint64(_be64(octets, at))
+
+
+@part
+def signed64(octets, at):  # type: ignore[no-untyped-def]
+    """Eight octets in network order as int64, to take fields from: their first bit is the sign."""
+    if at < 0 or at + 8 > octets.size:
+        return np.int64(0)
+    return np.int64(_signed64(octets, at))
 
 
 @part
 def read16(octets, at, big_endian):  # type: ignore[no-untyped-def]
-    word = le16(octets, at)
-    return _swapped16(word) if big_endian else word
+    return be16(octets, at) if big_endian else le16(octets, at)
 
 
 @part
 def read32(octets, at, big_endian):  # type: ignore[no-untyped-def]
-    word = le32(octets, at)
-    return _swapped32(word) if big_endian else word
+    return be32(octets, at) if big_endian else le32(octets, at)

@@ -4,7 +4,9 @@ import numpy as np
 
 from peerburst.capture.internet import (
     FRAGMENT,
+    IPV4_SHORTEST,
     MALFORMED,
+    MAPPED_PREFIX,
     OK,
     PROTO_DCCP,
     PROTO_ICMP,
@@ -31,7 +33,7 @@ from peerburst.capture.link import (
     UNKNOWN,
     network_header,
 )
-from peerburst.capture.octets import be16, be32
+from peerburst.capture.octets import be16, be32, signed64
 from peerburst.capture.status import Status
 
 # A packet as the flow table sees it. Addresses: two uint64 each, IPv4 as ::ffff:a.b.c.d. `ip_bytes` is the IP length
@@ -75,6 +77,9 @@ ENCRYPTED = int(Status.ENCRYPTED)
 ETHERNET_HEADER = 14
 VLAN_TAG = 4
 NOT_YET = 0  # no EtherType
+
+NO_IPV4_OPTIONS = 0x45  # version 4, a header of five words
+FRAGMENT_OFFSET = 0x1FFF
 
 TCP_SHORTEST = 20
 TCP_NEEDED = 14  # up to the flags
@@ -269,6 +274,51 @@ def internet(octets, at, stop, wire_stop, ethertype, packet):  # type: ignore[no
     return status, protocol, inner
 
 
+@part
+def _plain(octets, at, stop, packet):  # type: ignore[no-untyped-def]
+    """Decode what most packets are, an IPv4 header of 20 octets and TCP or UDP whole behind it; whether it was one.
+
+    Any other is left to `internet`, which would say the same of these. Word by word: a third of the time.
+    """
+    if at + IPV4_SHORTEST + UDP_HEADER > stop:
+        return False
+    first, second, third = signed64(octets, at), signed64(octets, at + 8), signed64(octets, at + 16)
+    length, protocol = first >> 32 & 0xFFFF, second >> 48 & 0xFF
+    transport = at + IPV4_SHORTEST
+    if first >> 56 & 0xFF != NO_IPV4_OPTIONS or first & FRAGMENT_OFFSET or length < IPV4_SHORTEST + UDP_HEADER:
+        return False
+    if protocol == PROTO_TCP:
+        if length < IPV4_SHORTEST + TCP_SHORTEST or transport + TCP_SHORTEST > stop:
+            return False
+        numbers, rest = signed64(octets, at + 24), signed64(octets, at + 32)
+        header = (rest >> 60 & 15) * 4
+        payload = length - IPV4_SHORTEST - header
+        if header < TCP_SHORTEST or payload < 0:
+            return False
+        packet["seq"] = numbers >> 32 & 0xFFFFFFFF
+        packet["ack"] = packet["sack"] = numbers & 0xFFFFFFFF
+        packet["window"] = rest >> 32 & 0xFFFF
+        packet["flags"] = rest >> 48 & 0xFF
+        packet["options"] = 0
+        packet["payload"] = payload
+        if header > TCP_SHORTEST and transport + header <= stop:
+            _options(octets, transport, transport + header, packet)
+    elif protocol == PROTO_UDP:
+        packet["seq"] = packet["ack"] = packet["sack"] = 0
+        packet["window"] = packet["flags"] = packet["options"] = 0
+        packet["payload"] = length - IPV4_SHORTEST - UDP_HEADER
+    else:
+        return False
+    packet["src_hi"] = packet["dst_hi"] = 0
+    packet["src_lo"] = MAPPED_PREFIX | second & 0xFFFFFFFF
+    packet["dst_lo"] = MAPPED_PREFIX | third >> 32 & 0xFFFFFFFF
+    packet["sport"] = third >> 16 & 0xFFFF
+    packet["dport"] = third & 0xFFFF
+    packet["proto"] = protocol
+    packet["ip_bytes"] = length
+    return True
+
+
 @kernel
 def decode(octets, frames, count, row):  # type: ignore[no-untyped-def]
     """Fill row[:count] (PACKET) from frames[:count] (FRAME) in octets (uint8); never raises on bad packets.
@@ -293,6 +343,11 @@ def decode(octets, frames, count, row):  # type: ignore[no-untyped-def]
                 packet["status"] = verdict_status(ethertype)
                 continue
         wire_stop = start + frame["wire"]
+        if ethertype == ETHERTYPE_IPV4 and _plain(octets, at, stop, packet):
+            packet["status"] = OK
+            frame["start"] = at + IPV4_SHORTEST
+            frame["wire"] = wire_stop - at - IPV4_SHORTEST
+            continue
         status, _protocol, transport = internet(octets, at, stop, wire_stop, ethertype, packet)
         packet["status"] = status
         frame["start"] = transport

@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.ahead import ahead
+from peerburst.capture.crew import Crew
 from peerburst.capture.errors import SettingsError
-from peerburst.capture.flowtable import Flows, FlowTable
+from peerburst.capture.flowtable import Dealt, Flows
 from peerburst.capture.kernels import announce_first_compile, mark_compiled
 from peerburst.capture.merge import in_time_order
-from peerburst.capture.source import PacketSource
+from peerburst.capture.partedtable import PartedTable
+from peerburst.capture.source import PacketSource, Piece
 from peerburst.capture.status import Status
 from peerburst.capture.timing import count_packets, stage
-
-BATCHES_AHEAD = 4  # decoded while the table takes in those before
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,35 @@ class Capture:
         return (self.last_ns - self.first_ns) / 1e9
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A piece of a capture, or packets of several, and how many packets came before them."""
+
+    what: Piece | npt.NDArray[np.void]
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Dealt:
+    """Decoded packets, dealt to the parts of the flow table."""
+
+    packets: npt.NDArray[np.void]
+    dealt: Dealt
+    before: int
+
+
+def _numbered(pieces: Iterator[Piece | npt.NDArray[np.void]], most_packets: int | None) -> Iterator[_Found]:
+    """Pieces with the number of packets before each, up to so many packets in all."""
+    before = 0
+    for what in pieces:
+        left = None if most_packets is None else most_packets - before
+        wanted = what.first(left) if isinstance(what, Piece) else what[:left]
+        yield _Found(wanted, before)
+        before += wanted.size
+        if most_packets is not None and before >= most_packets:
+            return
+
+
 def _size(path: str) -> int:
     try:
         return Path(path).stat().st_size
@@ -73,7 +101,7 @@ def read(
         raise SettingsError("no capture was named")
     if paths.count("-") > 1:
         raise SettingsError("standard input (-) can be read only once")
-    table = FlowTable(gaps_ns)
+    table = PartedTable(gaps_ns)
     sources: list[PacketSource] = []
 
     def open_source(path: str) -> PacketSource:
@@ -81,24 +109,26 @@ def read(
         announce_first_compile()
         return sources[-1]
 
-    def decoded() -> Iterator[tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]]:
-        for _source, packets in in_time_order(paths, open_source):
-            with stage("decode"):
-                hashes = table.hashes(packets)
-            yield packets, hashes
+    def decode(found: _Found) -> _Dealt:
+        packets = found.what.decode() if isinstance(found.what, Piece) else found.what
+        with stage("decode"):
+            return _Dealt(packets, table.deal(packets), found.before)
+
+    def enter(dealt: _Dealt, part: int) -> None:
+        with stage("flows"):
+            table.enter(dealt.packets, dealt.dealt, dealt.before, part)
+
+    began, total = time.monotonic(), sum(_size(path) for path in paths)
+
+    def tell() -> None:
+        if progress is not None:
+            done = sum(source.octets_read for source in sources)
+            progress(Progress(table.packets, done, total, time.monotonic() - began))
 
     interrupted = []
-    began, total = time.monotonic(), sum(_size(path) for path in paths)
+    crew = Crew(_numbered(in_time_order(paths, open_source), most_packets), decode, enter, table.parts)
     try:
-        for packets, hashes in ahead(decoded(), BATCHES_AHEAD):
-            wanted = packets.size if most_packets is None else most_packets - table.packets
-            with stage("flows"):
-                table.add(packets[:wanted], hashes[:wanted])
-            if most_packets is not None and table.packets >= most_packets:
-                break
-            if progress is not None:
-                done = sum(source.octets_read for source in sources)
-                progress(Progress(table.packets, done, total, time.monotonic() - began))
+        crew.work(table.parts, tell)
     except KeyboardInterrupt:
         interrupted.append("reading was interrupted; what follows is of the part that was read")
     mark_compiled()

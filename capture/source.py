@@ -2,19 +2,22 @@
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from peerburst.capture import pcapfile, pcapng
 from peerburst.capture.errors import CaptureError
+from peerburst.capture.memory import Reused
 from peerburst.capture.packets import FRAME, PACKET, decode
 from peerburst.capture.rarelink import RARE
 from peerburst.capture.streams import CutShort, Octets, Readable, open_stream
 from peerburst.capture.timing import stage
 
-WINDOW = 1 << 22  # octets held at a time
-BATCH = 4096  # packets at a time: their rows stay in a core's second-level cache
+WINDOW = 1 << 21  # octets held at a time
+BATCH = 1 << 14  # packets at a time
+KEPT = 8  # arrays of a kind that are used again
 
 # Captures that other tools read, so that the sentence can name them.
 FOREIGN = {
@@ -25,6 +28,42 @@ FOREIGN = {
     b"PK\x03\x04": "a zip archive",
     b"7z\xbc\xaf": "a 7-Zip archive",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Packets that lie in a window of octets and have yet to be decoded. Nobody else has these arrays."""
+
+    octets: npt.NDArray[np.uint8]
+    frames: npt.NDArray[np.void]  # FRAME; decoding moves them
+    has_rare_link: bool
+    follow_tunnels: bool
+    room: Reused  # for PACKET rows
+
+    @property
+    def size(self) -> int:
+        """How many packets it has."""
+        return int(self.frames.size)
+
+    def first(self, count: int | None) -> "Piece":
+        """No more than so many of its packets, None for all."""
+        return replace(self, frames=self.frames[:count])
+
+    def decode(self) -> npt.NDArray[np.void]:
+        """PACKET rows, the caller's own while he holds them. A piece can be decoded once."""
+        octets, frames, count = self.octets, self.frames, self.frames.size
+        packets = self.room.take()[:count]
+        with stage("decode"):
+            if self.has_rare_link:
+                from peerburst.capture.rarelink import strip
+
+                strip(octets, frames, count)
+            decode(octets, frames, count, packets)
+            if self.follow_tunnels:
+                from peerburst.capture.tunnels import follow
+
+                follow(octets, frames, count, packets, np.zeros(1, PACKET))
+        return packets
 
 
 class PacketSource:
@@ -41,10 +80,10 @@ class PacketSource:
         self.drops = 0
         self.octets_read = 0
         self._follow_tunnels = follow_tunnels
-        self._frames = np.empty(BATCH, FRAME)
-        self._spare = np.zeros(1, PACKET)
         self._last_ns = 0
         self._octets = Octets(open_stream(path, stream), WINDOW)
+        self._frames = Reused(FRAME, BATCH, KEPT)
+        self._packets = Reused(PACKET, BATCH, KEPT)
         self._section = pcapng.Section()
         self._met_rare_link = False  # looked at once per interface: a file may have a million of them
         self._pcap_header: npt.NDArray[np.int64] | None = None
@@ -76,49 +115,40 @@ class PacketSource:
 
     def batches(self) -> Iterator[npt.NDArray[np.void]]:
         """PACKET rows, up to BATCH at a time; each yielded array is new and the caller's to keep."""
+        for piece in self.pieces():
+            yield piece.decode()
+
+    def pieces(self) -> Iterator[Piece]:
+        """The same packets, found and not yet decoded; any thread may do that, whatever is read meanwhile."""
         while True:
+            frames = self._frames.take()
             with stage("records"):
-                count = self._walk()
+                count = self._walk(frames)
             if count:
-                packets = np.empty(count, PACKET)
-                with stage("decode"):
-                    self._decode(count, packets)
-                self._last_ns = int(packets["ts"][-1])
+                self._last_ns = int(frames["ts"][count - 1])
                 self.octets_read = self._octets.offset
-                yield packets
+                yield Piece(
+                    self._octets.window, frames[:count], self._has_rare_link(), self._follow_tunnels, self._packets
+                )
                 continue
             with stage("read"):
                 if not self._advance():
                     return
-
-    def _decode(self, count: int, packets: npt.NDArray[np.void]) -> None:
-        octets, frames = self._octets.window, self._frames
-        if self._has_rare_link():
-            from peerburst.capture.rarelink import strip
-
-            strip(octets, frames, count)
-        decode(octets, frames, count, packets)
-        if self._follow_tunnels:
-            from peerburst.capture.tunnels import follow
-
-            follow(octets, frames, count, packets, self._spare)
 
     def _has_rare_link(self) -> bool:
         if self._pcap_header is not None:
             return int(self._pcap_header[3]) in RARE
         return self._met_rare_link
 
-    def _walk(self) -> int:
-        """Fill self._frames from the octets held; 0 when more octets are needed or a block is in the way."""
+    def _walk(self, frames: npt.NDArray[np.void]) -> int:
+        """Fill `frames` from the octets held and say how many; 0 when it needs more octets or a block comes first."""
         octets = self._octets
         if self._pcap_header is not None:
-            count, octets.at, verdict = pcapfile.walk(
-                octets.window, octets.at, octets.end, self._pcap_header, self._frames
-            )
+            count, octets.at, verdict = pcapfile.walk(octets.window, octets.at, octets.end, self._pcap_header, frames)
         else:
             section = self._section
             count, octets.at, verdict = pcapng.walk(
-                octets.window, octets.at, octets.end, section.big_endian, section.rows(), self._last_ns, self._frames
+                octets.window, octets.at, octets.end, section.big_endian, section.rows(), self._last_ns, frames
             )
         self._verdict = verdict
         return int(count)

@@ -12,12 +12,15 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.ahead import ahead
 from peerburst.capture.errors import CaptureError
+from peerburst.capture.memory import Reused
 
 COMPRESSED_CHUNK = 1 << 18
-MOST_AT_ONCE = 1 << 20  # octets out of a decompressor at a time: a few compressed ones can stand for gigabytes
-CHUNKS_AHEAD = 4
+_PAUSE = b""  # among pieces: what came before is to be given before going on, which may take long or raise
+# Octets out of a decompressor at a time: a few compressed ones can stand for gigabytes. Small enough to be cached still
+# when they are copied into the window.
+MOST_AT_ONCE = 1 << 17
+WINDOWS_KEPT = 8
 # A hostile header may ask a decompressor for gigabytes of window; libraries' own tools stop at about this much.
 MOST_WINDOW_LOG = 27
 
@@ -94,27 +97,28 @@ LONGEST_MAGIC = max(len(magic) for magic in COMPRESSIONS)
 
 
 class Decompressed:
-    """A compressed stream read as plain octets, decompressed ahead in a thread.
-
-    Several frames or members in a row are one stream.
-    """
+    """A compressed stream read as plain octets. Several frames or members in a row are one stream."""
 
     def __init__(self, source: Readable, name: str, make: Callable[[], Decompressor]) -> None:
         self._source = source
         self._name = name
         self._make = make
-        self._chunks = ahead(self._decompress(), CHUNKS_AHEAD)
+        self._pieces = self._decompress()
         self._ready = memoryview(b"")
 
     def readinto(self, buffer: memoryview) -> int:
-        while not self._ready:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._ready = memoryview(chunk)
-        size = min(len(buffer), len(self._ready))
-        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
-        return size
+        """As much as fits of what is there: what has been given never waits for a source that says nothing yet."""
+        filled = 0
+        while filled < len(buffer):
+            if not self._ready:
+                piece = next(self._pieces, None)
+                if piece is None or (piece == _PAUSE and filled):
+                    break
+                self._ready = memoryview(piece)
+            size = min(len(buffer) - filled, len(self._ready))
+            buffer[filled : filled + size], self._ready = self._ready[:size], self._ready[size:]
+            filled += size
+        return filled
 
     def _read(self) -> bytes:
         chunk = bytearray(COMPRESSED_CHUNK)
@@ -122,21 +126,28 @@ class Decompressed:
         return bytes(memoryview(chunk)[:size])
 
     def _decompress(self) -> Iterator[bytes]:
-        """Pieces of what comes out; raises CutShort unless the stream ends as it should."""
+        """Pieces of what comes out, and pauses; raises CutShort unless it ends as it should."""
         data = self._read()
         while data.rstrip(b"\0"):  # some tools leave padding behind the last member
             frame = self._make()
             while not frame.eof:
-                if frame.needs_input and not data and not (data := self._read()):
-                    raise CutShort(f"the {self._name} stream is cut short")
+                if frame.needs_input and not data:
+                    yield _PAUSE
+                    data = self._read()
+                    if not data:
+                        raise CutShort(f"the {self._name} stream is cut short")
                 try:
                     made = frame.decompress(data, MOST_AT_ONCE)
                 except Exception as error:  # each library has its own class for a broken stream
+                    yield _PAUSE
                     raise CutShort(f"the {self._name} stream is damaged ({error})") from error
                 data = b""
                 if made:
                     yield made
-            data = frame.unused_data or self._read()
+            data = frame.unused_data or b""
+            if not data:
+                yield _PAUSE
+                data = self._read()
             while data and not data.rstrip(b"\0"):
                 data = self._read()
 
@@ -199,16 +210,21 @@ def open_stream(path: str, raw: Readable | None = None) -> Readable:
 
 
 class Octets:
-    """A window on a stream: `window[at:end]` holds the octets not yet consumed; it slides, and grows only on demand."""
+    """A window on a stream: `window[at:end]` holds the octets not yet consumed; it grows only on demand.
+
+    What a window has once held stays as it is: when it is full another takes its place, so that whoever kept the old
+    one can go on reading there.
+    """
 
     def __init__(self, stream: Readable, size: int) -> None:
         self._stream = stream
         self._size = size
-        self.window: npt.NDArray[np.uint8] = np.empty(size, np.uint8)
+        self._windows = Reused(np.uint8, size, WINDOWS_KEPT)
+        self.window: npt.NDArray[np.uint8] = self._windows.take()
         self.at = 0
         self.end = 0
         self.finished = False
-        self.consumed = 0  # octets that have slid out of the window, for messages
+        self.consumed = 0  # octets that windows before this one held, for messages
 
     @property
     def offset(self) -> int:
@@ -219,27 +235,28 @@ class Octets:
         return self.end - self.at
 
     def more(self) -> bool:
-        """Slide what is left to the front and read on; False at the end of the stream. May raise CutShort, OSError."""
+        """Read on, in another window if this one has little room left; False at the end of the stream.
+
+        May raise CutShort, OSError.
+        """
         if self.finished:
             return False
-        left = self.held()
-        if left * 2 > self.window.size:
-            wider = np.empty(self.window.size * 2, np.uint8)
-            wider[:left] = self.window[self.at : self.end]
-            self.window = wider
-        elif self.at:
-            self.window[:left] = self.window[self.at : self.end].copy()
-        self.consumed += self.at
-        self.at, self.end = 0, left
+        if 2 * self.end > self.window.size:
+            left = self.held()
+            another = self._windows.take() if 2 * left <= self._size else np.empty(2 * left, np.uint8)
+            another[:left] = self.window[self.at : self.end]
+            self.window = another
+            self.consumed += self.at
+            self.at, self.end = 0, left
         try:
-            size = self._stream.readinto(self.window.data[left:])
+            size = self._stream.readinto(self.window.data[self.end :])
         except (CutShort, OSError):
             self.finished = True
             raise
         if not size:
             self.finished = True
             return False
-        self.end = left + size
+        self.end += size
         return True
 
     def need(self, size: int) -> bool:

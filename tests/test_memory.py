@@ -7,7 +7,7 @@ import pytest
 
 from peerburst.capture import memory
 from peerburst.capture.flowtable import FIRST_CAPACITY, FLOW, FlowTable
-from peerburst.capture.memory import LARGE_PAGE, give_back, grown, roomy
+from peerburst.capture.memory import LARGE_PAGE, Reused, give_back, grown, roomy
 from peerburst.capture.packets import PACKET
 
 
@@ -68,3 +68,26 @@ def test_finishing_answers_what_asking_does() -> None:
     assert finished.segments.size == 200
     assert (asked.segments == finished.segments).all()
     assert (asked.first_segment == finished.first_segment).all()
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system takes no memory back")
+def test_memory_is_given_back_through_a_view_as_well() -> None:
+    rows = 2 * LARGE_PAGE // 8
+    array = roomy(np.int64, rows)
+    array[:rows] = 5
+    give_back(array[: rows - 10][: rows - 20], LARGE_PAGE // 8)
+    assert not array[: LARGE_PAGE // 8].any()
+    assert array[LARGE_PAGE // 8] == 5
+
+
+def test_arrays_are_used_again_once_nobody_holds_them() -> None:
+    reused = Reused(np.int64, 10, most=2)
+    first, second = reused.take(), reused.take()
+    third, fourth = reused.take(), reused.take()  # beyond the two that are kept
+    assert len({id(array) for array in (first, second, third, fourth)}) == 4
+    assert (first.size, first.dtype) == (10, np.int64)
+    mark, view = id(first), first[3:5]
+    del first
+    assert id(reused.take()) != mark  # a view holds it
+    del view
+    assert id(reused.take()) == mark

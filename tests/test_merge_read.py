@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from making import HOST, Tape, local, ns, remote
 from peerburst.analysis.result import Analysis
 from peerburst.capture.errors import CaptureError, SettingsError
-from peerburst.capture.merge import in_time_order
+from peerburst.capture.merge import Packets, in_time_order
 from peerburst.capture.read import Progress, read
-from peerburst.capture.source import PacketSource
+from peerburst.capture.source import PacketSource, Piece
 from peerburst.opening import Settings, analyse
 
 
@@ -68,7 +68,7 @@ def test_packets_come_by_time_and_within_a_file_in_its_order(files: list[list[in
         for number, seconds in enumerate(files):
             paths.append(str(Path(folder) / f"{number}.pcap"))
             write_unsorted(Path(paths[-1]), number, seconds)
-        merged = [row for _source, packets in in_time_order(paths, PacketSource) for row in packets]
+        merged = [row for packets in in_time_order(paths, PacketSource) for row in packet_rows(packets)]
     found = [(int(row["sport"]) - 1000, int(row["dport"]) - 1000) for row in merged]
     # Each packet is due at the latest time its file has shown so far.
     due = [(max(seconds[: i + 1]), number, i) for number, seconds in enumerate(files) for i in range(len(seconds))]
@@ -77,6 +77,10 @@ def test_packets_come_by_time_and_within_a_file_in_its_order(files: list[list[in
     assert [times[packet] for packet in found] == sorted(times.values())
     for number in range(len(files)):
         assert [i for file, i in found if file == number] == sorted(i for file, i in found if file == number)
+
+
+def packet_rows(found: Piece | Packets) -> Packets:
+    return found.decode() if isinstance(found, Piece) else found
 
 
 def write_unsorted(path: Path, number: int, seconds: list[int]) -> None:
