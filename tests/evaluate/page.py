@@ -19,9 +19,8 @@ Judged = Sequence[tuple[Case, Pair]]
 
 def known_to(width: float) -> str:
     """The row of thresholds refitted with features taken to be known so well."""
-    return (
-        f"the same, shares always known to {KNOWN_TO * width:g}, sizes to {2 ** (KNOWN_TO_OCTAVES * width):.2f} times"
-    )
+    factor = 2 ** (KNOWN_TO_OCTAVES * width)
+    return f"the same, shares always known to {KNOWN_TO * width:g}, sizes to a factor of {factor:.2f}"
 
 
 def replace(page: str, part: str) -> str:
