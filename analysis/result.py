@@ -1,6 +1,5 @@
 """One capture's answers: hosts, counts under each gateway model, bursts and classes. Computed when first asked for."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis import bursts, concurrency, entries, features, hostflows, kinds, programs
+from peerburst.analysis import bursts, concurrency, entries, features, hostcounts, hostflows, kinds, programs
 from peerburst.analysis.addresses import Ends, Scope, classify_ends
 from peerburst.analysis.classify import BurstClass, Classification, classify, label, says_something
 from peerburst.analysis.concurrency import DEFAULT_LIMITS, Concurrency, Steps
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEADLINE = "linux-connlimit"
-# Models are measured side by side as far as what they need meanwhile stays below this.
-MODELS_MEMORY = 320 << 20
-MODEL_BYTES_PER_SEGMENT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +70,6 @@ class Host:
     is_server: bool
     inbound_peak: int  # entries that others opened to it, under the first model
     classification: Classification
-
-
-def _processors() -> int:
-    """How many processors this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 class Analysis:
@@ -158,27 +148,21 @@ class Analysis:
         """Peaks and crossings of all hosts under a model."""
         key = (model.name, inbound)
         if key not in self._concurrency:
-            with stage("models"):
-                self._measure(model)
+            self.measure_models([model])
         return self._concurrency[key]
 
-    def _measure(self, model: GatewayModel) -> None:
-        held, capture = self.entries(model), self.capture
-        both = concurrency.measure(held, capture.flows, len(self.host_names), capture.last_ns, self.limits)
-        self._concurrency[model.name, False], self._concurrency[model.name, True] = both
-
-    def measure_models(self) -> None:
-        """Measure the models in use that nobody has asked for yet, several at a time where there are processors."""
-        missing = [model for model in self.models if (model.name, False) not in self._concurrency]
+    def measure_models(self, models: Sequence[GatewayModel] | None = None) -> None:
+        """Measure the models in use, or those named, that nobody has asked for yet."""
+        missing = [model for model in models or self.models if (model.name, False) not in self._concurrency]
         if not missing:
             return
-        _ = self.ends  # made once, before several threads ask for it
-        room = MODELS_MEMORY // (MODEL_BYTES_PER_SEGMENT * max(self.capture.flows.segments.size, 1))
-        from concurrent.futures import ThreadPoolExecutor  # it costs, and only who has models to measure pays
-
-        with stage("models"), ThreadPoolExecutor(max(1, min(_processors(), room))) as pool:
-            for _done in pool.map(self._measure, missing):
-                pass
+        capture, index = self.capture, self.index
+        with stage("models"):
+            found = hostcounts.measure(
+                missing, capture.flows, self.ends, index, capture.last_ns, self.limits, include_lan=self.include_lan
+            )
+        for model, (opened, opened_to) in zip(missing, found, strict=True):
+            self._concurrency[model.name, False], self._concurrency[model.name, True] = opened, opened_to
 
     @cached_property
     def ranked(self) -> list[int]:

@@ -1,0 +1,422 @@
+"""Every host's peaks, crossings and talking entries under several models, without keeping any model's entries.
+
+Host by host: one host's flows and segments lie in the processor's cache while all models are walked over them, and
+what is needed meanwhile is bounded by the largest host, not by the capture.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from peerburst.analysis.addresses import Ends, Scope
+from peerburst.analysis.concurrency import NEVER_CROSSED, Concurrency, sweep_host
+from peerburst.analysis.entries import counted_scopes, model_rules, model_timeouts, walk_flows
+from peerburst.analysis.gateways import GatewayModel, Unit
+from peerburst.analysis.hostflows import HostIndex
+from peerburst.analysis.sorting import sort_places, sort_run
+from peerburst.capture.flowtable import ORIG_IS_A, TALKING_NS, Flows
+from peerburst.capture.kernels import kernel, part
+
+OUTWARD, INWARD = 0, 1  # entries that a host opened, and those that others opened to it
+LAN = int(Scope.LAN)
+AT_ONCE = 1 << 13  # segments that are walked before what they gave is taken up
+# Hosts of so many segments are one part of the work. Two parts are counted side by side as far as what they need
+# meanwhile stays below MEMORY.
+PART_SEGMENTS = 1 << 16
+MEMORY = 128 << 20
+BYTES_PER_SEGMENT = 32
+
+
+@part
+def _sizes(low_host, high_host, host_first, flow, first):  # type: ignore[no-untyped-def]
+    """(the flows of the host that has most, the segments of that which has most, those of the flow that has most)."""
+    most_flows, most_segments, most_in_one = 0, 0, 0
+    for h in range(low_host, high_host):
+        total = 0
+        for place in range(host_first[h], host_first[h + 1]):
+            n = first[flow[place] + 1] - first[flow[place]]
+            total += n
+            most_in_one = max(most_in_one, n)
+        most_segments = max(most_segments, total)
+        most_flows = max(most_flows, host_first[h + 1] - host_first[h])
+    return most_flows, most_segments, most_in_one
+
+
+@part
+def _way(by_a, outbound, orig_is_a, scope):  # type: ignore[no-untyped-def]
+    """OUTWARD, INWARD or, if the entry is that of the host at the flow's other end, -1.
+
+    `by_a`: end a opened the entry; `outbound`: the host at hand is the flow's originator.
+    """
+    if (by_a != 0) == (outbound == orig_is_a):
+        return OUTWARD
+    return -1 if scope == LAN else INWARD
+
+
+@part
+def _talks(start, last, now):  # type: ignore[no-untyped-def]
+    """Whether by this segment its entry has had a packet in the TALKING_NS before an instant, or at it."""
+    return start <= now and now < last + TALKING_NS
+
+
+@part
+def rise_and_fall(starts, ends, n, until, change):  # type: ignore[no-untyped-def]
+    """(the most of n spells alive at once, the first instant of that); `starts` are in order, `ends` in any.
+
+    Ends come before starts of the same instant; none comes after `until`. `change` is room for n counts. Sorting the
+    ends too would take twice as long.
+    """
+    for k in range(n):
+        change[k] = 1
+    latest = starts[n - 1]
+    for k in range(n):
+        end = ends[k]
+        if end > latest or end > until:
+            continue
+        # The first start that is not before the end. Without a branch: in which half it is cannot be foretold.
+        base, length = 0, n
+        while length > 1:
+            half = length // 2
+            base += half * (starts[base + half - 1] < end)
+            length -= half
+        change[base] -= 1
+    count, most, at = 0, 0, 0
+    for k in range(n):
+        count += change[k]
+        if count > most:
+            most, at = count, k
+    return most, starts[at]
+
+
+@part
+def _local_key(flow, place, outbound, row):  # type: ignore[no-untyped-def]
+    """A host's port and the protocol as one number below 1 << 24: the flows of a mapping have it in common."""
+    f = flow[place]
+    is_a = outbound[place] == (row["flags"][f] & ORIG_IS_A != 0)
+    port = row["a_port"][f] if is_a else row["b_port"][f]
+    return np.int64(port) << 8 | np.int64(row["proto"][f])
+
+
+@part
+def _order_by_key(flow, low, high, outbound, row, codes, spare):  # type: ignore[no-untyped-def]
+    """Fill `codes` with the places low to high by their key, the key in the high half; not if they are so already.
+
+    Answers whether it did.
+    """
+    before, in_order = np.int64(-1), True
+    for place in range(low, high):
+        key = _local_key(flow, place, outbound, row)
+        in_order = in_order and key >= before
+        before = key
+    if in_order:
+        return False
+    for place in range(low, high):
+        codes[place - low] = _local_key(flow, place, outbound, row) << 32 | place
+    sort_run(codes, 0, high - low, spare)
+    return True
+
+
+@part
+def _gather_entries(flow, low, high, outbound, scope, counted, table, rules, timeouts, room, starts, ends, n):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Put the starts and ends of the host's entries that last side by side, by way, and how many into `n`."""
+    segment, first, row = table
+    some, some_place, start_of, end_of, place_of, by_a_of, of_segment = room
+    flags = row["flags"]
+    n[OUTWARD] = n[INWARD] = 0
+    at = low
+    while at < high:
+        chosen, segments = 0, 0
+        while at < high:
+            f = flow[at]
+            more = first[f + 1] - first[f]
+            if chosen and segments + more > AT_ONCE:
+                break
+            if counted[scope[f]]:
+                some[chosen], some_place[chosen] = f, at
+                chosen += 1
+                segments += more
+            at += 1
+        count = walk_flows(
+            some, chosen, segment, first, row, rules, timeouts, start_of, end_of, place_of, by_a_of, of_segment
+        )
+        for e in range(count):
+            place, f = some_place[place_of[e]], some[place_of[e]]
+            way = _way(by_a_of[e], outbound[place], flags[f] & ORIG_IS_A != 0, scope[f])
+            if way >= 0 and end_of[e] > start_of[e]:
+                starts[way, n[way]], ends[way, n[way]] = start_of[e], end_of[e]
+                n[way] += 1
+
+
+@part
+def _count_talkers(flow, low, high, outbound, scope, counted, table, rules, timeouts, room, wanted, now):  # type: ignore[no-untyped-def]  # fmt: skip
+    """How many of the host's entries of the `wanted` way are alive at the instant `now` and talk then."""
+    segment, first, row = table
+    some, some_place, start_of, end_of, place_of, by_a_of, of_segment = room
+    seg_start, seg_last, flags = segment["start"], segment["last"], row["flags"]
+    talkers, at = 0, low
+    while at < high:
+        chosen, segments = 0, 0
+        while at < high:
+            f = flow[at]
+            begin, stop = first[f], first[f + 1]
+            if seg_start[begin] > now:
+                at = high  # the rest begins later still
+                break
+            if chosen and segments + stop - begin > AT_ONCE:
+                break
+            if counted[scope[f]] and now < seg_last[stop - 1] + TALKING_NS:
+                some[chosen], some_place[chosen] = f, at
+                chosen += 1
+                segments += stop - begin
+            at += 1
+        walk_flows(some, chosen, segment, first, row, rules, timeouts, start_of, end_of, place_of, by_a_of, of_segment)
+        walked, told = 0, -1
+        for k in range(chosen):
+            f, place = some[k], some_place[k]
+            for i in range(first[f], first[f + 1]):
+                e = of_segment[walked]
+                walked += 1
+                if e < 0 or e == told or not _talks(seg_start[i], seg_last[i], now):
+                    continue
+                way = _way(by_a_of[e], outbound[place], flags[f] & ORIG_IS_A != 0, scope[f])
+                if way == wanted and start_of[e] <= now and now < end_of[e]:
+                    talkers += 1
+                    told = e
+    return talkers
+
+
+@part
+def _gather_mappings(
+    flow, low, high, outbound, scope, counted, table, rules, timeouts, room, held, codes, spare, starts, ends, n,
+    now, talkers,
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    """As `_gather_entries`, of mappings: entries of one key unite as long as they have time in common.
+
+    Adds to `talkers`, by way, the mappings that are alive at the instant now[way] and talk then.
+    """
+    segment, first, row = table
+    some, some_place, start_of, end_of, place_of, by_a_of, of_segment = room
+    start, end, flow_of, key, way, talk, order, spare_order = held
+    seg_start, seg_last, flags = segment["start"], segment["last"], row["flags"]
+    n[OUTWARD] = n[INWARD] = 0
+    is_sorted = _order_by_key(flow, low, high, outbound, row, codes, spare)
+    entries, at = 0, low
+    while at < high:
+        chosen, segments = 0, 0
+        while at < high:
+            place = np.int64(codes[at - low] & 0xFFFFFFFF) if is_sorted else at
+            f = flow[place]
+            more = first[f + 1] - first[f]
+            if chosen and segments + more > AT_ONCE:
+                break
+            if counted[scope[f]]:
+                some[chosen], some_place[chosen] = f, place
+                chosen += 1
+                segments += more
+            at += 1
+        count = walk_flows(
+            some, chosen, segment, first, row, rules, timeouts, start_of, end_of, place_of, by_a_of, of_segment
+        )
+        for e in range(count):
+            place, f = some_place[place_of[e]], some[place_of[e]]
+            start[entries + e], end[entries + e], flow_of[entries + e] = start_of[e], end_of[e], f
+            key[entries + e] = _local_key(flow, place, outbound, row)
+            way[entries + e] = _way(by_a_of[e], outbound[place], flags[f] & ORIG_IS_A != 0, scope[f])
+            talk[entries + e] = False
+        walked = 0
+        for k in range(chosen):
+            for i in range(first[some[k]], first[some[k] + 1]):
+                e = of_segment[walked]
+                walked += 1
+                if e >= 0 and way[entries + e] >= 0 and _talks(seg_start[i], seg_last[i], now[way[entries + e]]):
+                    talk[entries + e] = True
+        entries += count
+    begin = 0
+    while begin < entries:
+        stop, in_order = begin + 1, True
+        while stop < entries and key[stop] == key[begin]:
+            in_order = in_order and start[stop] > start[stop - 1]
+            stop += 1
+        if not in_order:
+            for i in range(begin, stop):
+                order[i - begin] = i
+            sort_places(order, stop - begin, start, flow_of, spare_order)
+        whose, since, reach, talking = -1, np.int64(0), np.int64(0), False
+        for k in range(stop - begin):
+            i = begin + k if in_order else np.int64(order[k])
+            if way[i] < 0:
+                continue
+            if whose >= 0 and start[i] < reach:
+                reach = max(reach, end[i])
+                talking = talking or talk[i]
+                continue
+            _add_mapping(whose, since, reach, talking, starts, ends, n, now, talkers)
+            whose, since, reach, talking = np.int64(way[i]), start[i], end[i], talk[i]
+        _add_mapping(whose, since, reach, talking, starts, ends, n, now, talkers)
+        begin = stop
+
+
+@part
+def _add_mapping(way, start, end, talking, starts, ends, n, now, talkers):  # type: ignore[no-untyped-def]
+    """Add a mapping that lasts, of a way at all, to what `_gather_mappings` fills."""
+    if way >= 0 and end > start:
+        starts[way, n[way]], ends[way, n[way]] = start, end
+        n[way] += 1
+        talkers[way] += talking and start <= now[way] and now[way] < end
+
+
+@kernel
+def count_hosts(
+    low_host, high_host, host_first, flow, outbound, scope, counted, segment, first, row, low_model, high_model, rules,
+    timeouts, is_mapping, limits, until, peak, peak_at, talking, crossed, above,
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Count the hosts [low_host, high_host) under the models [low_model, high_model).
+
+    The flows of host h are flow[host_first[h]:host_first[h + 1]], in the order they began; `outbound` tells beside
+    them which it opened. By flow: `scope`, `row` (FLOW) and `first`, where its segments begin, one more than flows.
+    `counted`: by Scope, whether such flows count. By model: `rules`, `timeouts` and `is_mapping`.
+
+    Fills, by model, way and host, `peak`, `peak_at` and `talking`, and by limit too `crossed` and `above` of the hosts
+    that exceed the lowest: see `concurrency.Concurrency`.
+    """
+    most_flows, most, most_in_one = _sizes(low_host, high_host, host_first, flow, first)
+    slice_flows = max(most_in_one, AT_ONCE)
+    table = (segment, first, row)
+    room = (
+        np.empty(slice_flows, np.int32), np.empty(slice_flows, np.int32), np.empty(slice_flows, np.int64),
+        np.empty(slice_flows, np.int64), np.empty(slice_flows, np.int32), np.empty(slice_flows, np.uint8),
+        np.empty(slice_flows, np.int32),
+    )  # fmt: skip
+    # Of all that follows, what is not reached costs no memory.
+    starts, ends = np.empty((2, most), np.int64), np.empty((2, most), np.int64)
+    change, spare = np.empty(most, np.int32), np.empty(most, np.int64)
+    held = (
+        np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most, np.int32),
+        np.empty(most, np.int8), np.empty(most, np.bool_), np.empty(most, np.int32), np.empty(most, np.int32),
+    )  # fmt: skip
+    codes = np.empty(most_flows, np.int64)
+    n, now, talkers = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
+    for h in range(low_host, high_host):
+        low, high = host_first[h], host_first[h + 1]
+        for m in range(low_model, high_model):
+            if is_mapping[m]:
+                now[:] = NEVER_CROSSED
+                _gather_mappings(
+                    flow, low, high, outbound, scope, counted, table, rules[m], timeouts[m], room, held, codes, spare,
+                    starts, ends, n, now, talkers,
+                )  # fmt: skip
+            else:
+                _gather_entries(
+                    flow, low, high, outbound, scope, counted, table, rules[m], timeouts[m], room, starts, ends, n
+                )
+            for way in range(2):
+                if not n[way]:
+                    continue
+                sort_run(starts[way], 0, n[way], spare)
+                peak[m, way, h], peak_at[m, way, h] = rise_and_fall(starts[way], ends[way], n[way], until, change)
+                if limits.size and peak[m, way, h] > limits[0]:
+                    kept = 0
+                    for k in range(n[way]):
+                        ends[way, kept] = ends[way, k]
+                        kept += ends[way, k] <= until
+                    sort_run(ends[way], 0, kept, spare)
+                    sweep_host(
+                        starts[way], 0, n[way], ends[way], 0, kept, limits, until, crossed[m, way, h], above[m, way, h]
+                    )
+                if not is_mapping[m]:
+                    talking[m, way, h] = _count_talkers(
+                        flow, low, high, outbound, scope, counted, table, rules[m], timeouts[m], room, way,
+                        peak_at[m, way, h],
+                    )  # fmt: skip
+            if is_mapping[m] and n[OUTWARD] + n[INWARD]:
+                now[:] = peak_at[m, :, h]
+                talkers[:] = 0
+                _gather_mappings(
+                    flow, low, high, outbound, scope, counted, table, rules[m], timeouts[m], room, held, codes, spare,
+                    starts, ends, n, now, talkers,
+                )  # fmt: skip
+                talking[m, :, h] = talkers
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+@kernel
+def count_segments(host_first, flow, first, segments):  # type: ignore[no-untyped-def]
+    """Fill per host how many segments its flows have; the rest is as in `count_hosts`."""
+    for h in range(segments.size):
+        segments[h] = 0
+        for place in range(host_first[h], host_first[h + 1]):
+            segments[h] += first[flow[place] + 1] - first[flow[place]]
+
+
+def _parts(segments: npt.NDArray[np.int64], models: int) -> Iterator[tuple[int, int, int, int]]:
+    """Neighbouring hosts of some PART_SEGMENTS in all, or one host of more model by model, as `count_hosts` has them.
+
+    `segments`: of each host.
+    """
+    low, held = 0, 0
+    for host, more in enumerate(segments.tolist()):
+        held += more
+        if held < PART_SEGMENTS and host + 1 < segments.size:
+            continue
+        if more < PART_SEGMENTS:
+            yield low, host + 1, 0, models
+        else:
+            if host > low:
+                yield low, host, 0, models
+            yield from ((host, host + 1, model, model + 1) for model in range(models))
+        low, held = host + 1, 0
+
+
+def measure(
+    models: Sequence[GatewayModel],
+    flows: Flows,
+    ends: Ends,
+    index: HostIndex,
+    until_ns: int,
+    limits: Sequence[int],
+    *,
+    include_lan: bool = False,
+) -> list[tuple[Concurrency, Concurrency]]:
+    """Peaks and crossings of every host under each model, as `concurrency.measure` of `entries.apply` gives them.
+
+    First of the entries that hosts opened, then of those opened to them. `limits` ascend; time above them is counted
+    up to the capture's last instant `until_ns`. Hosts are counted several at a time where there are processors.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # it costs, and only who has models to measure pays
+
+    hosts, shape = index.first.size - 1, (len(models), 2, index.first.size - 1)
+    peak, talking = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    peak_at = np.full(shape, NEVER_CROSSED, np.int64)
+    crossed = np.full((*shape, len(limits)), NEVER_CROSSED, np.int64)
+    above = np.zeros((*shape, len(limits)), np.int64)
+    rules, timeouts = (np.stack([made(model) for model in models]) for made in (model_rules, model_timeouts))
+    is_mapping = np.array([model.unit is Unit.MAPPING for model in models])
+
+    def count(part: tuple[int, int, int, int]) -> None:
+        low_host, high_host, low_model, high_model = part
+        count_hosts(
+            low_host, high_host, index.first, index.flow, index.outbound, ends.scope, counted_scopes(include_lan),
+            flows.segments, flows.first_segment, flows.row, low_model, high_model, rules, timeouts, is_mapping,
+            np.array(limits, np.int64), until_ns, peak, peak_at, talking, crossed, above,
+        )  # fmt: skip
+
+    segments = np.empty(hosts, np.int64)
+    count_segments(index.first, index.flow, flows.first_segment, segments)
+    largest = int(segments.max(initial=1))
+    with ThreadPoolExecutor(max(1, min(processors(), MEMORY // (BYTES_PER_SEGMENT * largest)))) as pool:
+        for _done in pool.map(count, _parts(segments, len(models))):
+            pass
+    return [
+        tuple(
+            Concurrency(peak[m, w], peak_at[m, w], talking[m, w], tuple(limits), crossed[m, w], above[m, w])
+            for w in (OUTWARD, INWARD)
+        )
+        for m in range(len(models))
+    ]
