@@ -143,17 +143,15 @@ def model_rules(model: GatewayModel) -> npt.NDArray[np.int64]:
 
 
 @part
-def _takes(rules, proto):  # type: ignore[no-untyped-def]
-    """Whether the model counts this protocol."""
+def _protocol_bit(proto):  # type: ignore[no-untyped-def]
+    """Which bit of a model's PROTOCOLS this protocol is."""
     if proto == PROTO_TCP:
-        bit = TAKES_TCP
-    elif proto == PROTO_UDP or proto == PROTO_UDPLITE:
-        bit = TAKES_UDP
-    elif proto == PROTO_ICMP or proto == PROTO_ICMPV6:
-        bit = TAKES_ICMP
-    else:
-        bit = TAKES_OTHER
-    return rules[PROTOCOLS] & bit != 0
+        return TAKES_TCP
+    if proto == PROTO_UDP or proto == PROTO_UDPLITE:
+        return TAKES_UDP
+    if proto == PROTO_ICMP or proto == PROTO_ICMPV6:
+        return TAKES_ICMP
+    return TAKES_OTHER
 
 
 @part
@@ -169,126 +167,141 @@ def _answered(seen, by_a, answered):  # type: ignore[no-untyped-def]
 
 
 @part
-def _udp_timeout(rules, timeouts, phase, answered, several):  # type: ignore[no-untyped-def]
-    if rules[TWO_WAY] == AS_STREAM:
-        return timeouts[phase]
-    if rules[ENGINE] == FLAT:
-        return timeouts[UDP]
-    if answered >= (1 if rules[TWO_WAY] == AFTER_REPLY else 2):
-        return timeouts[UDP_STREAM]
-    # The one who replied sends more: a segment tells that only by Linux's own stream, so from an age of 2 s.
-    if rules[TWO_WAY] == AFTER_ANY and answered == 1 and phase == UDP_STREAM:
-        return timeouts[UDP_STREAM]
-    return timeouts[UDP] if several else timeouts[UDP_FIRST]
-
-
-@part
-def _tcp_timeout(engine, timeouts, phase, state, deleted, several, over):  # type: ignore[no-untyped-def]
-    """The timeout that a segment of TCP leaves behind. `over`: TCP has closed in this flow."""
-    if engine == LINUX:
-        return timeouts[phase]
+def _udp_phase(two_way, engine, phase, answered, several):  # type: ignore[no-untyped-def]
+    """Which timeout a segment of UDP leaves behind."""
+    if two_way == AS_STREAM:
+        return np.int64(phase)
     if engine == FLAT:
-        return timeouts[ESTABLISHED]
-    if deleted:
-        return timeouts[CLOSE]
-    if state == SYN_SENT and several:
-        return timeouts[SYN_REPEATED]
-    if over and state != TIME_WAIT and state != CLOSE:
-        return timeouts[CLOSE]
-    return timeouts[state]
+        return UDP
+    if answered >= (1 if two_way == AFTER_REPLY else 2):
+        return UDP_STREAM
+    # The one who replied sends more: a segment tells that only by Linux's own stream, so from an age of 2 s.
+    if two_way == AFTER_ANY and answered == 1 and phase == UDP_STREAM:
+        return UDP_STREAM
+    return UDP if several else UDP_FIRST
 
 
 @part
-def walk_flows(flow, n, segment, first, row, rules, timeouts, start_of, end_of, place_of, by_a_of, of_segment):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Walk the first n of these flows under one model's rules; answers how many entries there were.
+def _tcp_phase(engine, phase, state, deleted, several, over):  # type: ignore[no-untyped-def]
+    """Which timeout a segment of TCP leaves behind. `over`: TCP has closed in this flow."""
+    if engine == LINUX:
+        return np.int64(phase)
+    if engine == FLAT:
+        return ESTABLISHED
+    if deleted:
+        return CLOSE
+    if state == SYN_SENT and several:
+        return SYN_REPEATED
+    if over and state != TIME_WAIT and state != CLOSE:
+        return CLOSE
+    return np.int64(state)
 
-    Fills by entry its start and end (ns), the place in `flow` of the flow that opened it, and whether end a sent the
-    packet that did; and `of_segment`, for one segment after the other of these flows, the entry it kept alive, or -1.
-    `first`: where each flow's segments begin, one more than flows.
+
+@part
+def walk_flows(flow, n, segment, first, row, rules, timeouts, counts, start_of, end_of, place_of, by_a_of, of_segment):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Walk the first n of these flows under several models' rules; fills `counts` with how many entries each came to.
+
+    Fills by model and entry its start and end (ns), the place in `flow` of the flow that opened it, and whether end a
+    sent the packet that did; and `of_segment`, if it has room for any, by model and for one segment after the other of
+    these flows, the entry it kept alive, or -1. `first`: where each flow's segments begin, one more than flows.
+
+    Model by model of each flow: the flow is in the cache, and its branches go the same way again.
     """
     # Columns are taken out of the loop: each time inside it costs two atomic operations, which two threads fight over.
     starts, lasts, renewals, closes = segment["start"], segment["last"], segment["renewed"], segment["closed"]
     states, phases, sights = segment["state"], segment["phase"], segment["seen"]
     protos, flags, successors, established = row["proto"], row["flags"], row["successor"], row["established"]
     histories, closings = row["history"], row["closing"]
-    engine, reset_deletes, leaves_out_closed = rules[ENGINE], rules[RESET_DELETES], rules[LEAVES_OUT_CLOSED]
-    count, walked = 0, 0
+    names_segments = of_segment.shape[1] > 0
+    counts[:] = 0
+    walked = 0
     for place in range(n):
         f = flow[place]
-        proto = protos[f]
-        takes = _takes(rules, proto)
+        low, high = first[f], first[f + 1]
+        proto, opened_by_a = protos[f], flags[f] & ORIG_IS_A != 0
+        bit = _protocol_bit(proto)
+        is_udp = bit == TAKES_UDP
         # The instant at which a successor takes the 5-tuple.
         passed_on = starts[first[successors[f]]] if successors[f] >= 0 else NEVER
-        if engine == SYN_FIN:
-            # A TCP flow begun by a SYN counts until its first FIN or RST, whatever its segments are.
-            takes = takes and histories[f] & EITHER_SYN != 0
-            for _ in range(first[f], first[f + 1]):
-                of_segment[walked] = count if takes else -1
-                walked += 1
-            if takes:
-                start_of[count], end_of[count] = starts[first[f]], min(closings[f], passed_on)
-                place_of[count], by_a_of[count] = place, flags[f] & ORIG_IS_A != 0
-                count += 1
-            continue
-        alive, by_a, answered, several, over = False, False, 0, False, False
-        expiry, at = np.int64(0), -1
-        for i in range(first[f], first[f + 1]):
-            phase, seen = phases[i], sights[i]
-            of_segment[walked] = -1
-            walked += 1
-            if not takes or (phase == NONE and engine != FLAT):
+        for m in range(rules.shape[0]):
+            engine = rules[m, ENGINE]
+            takes, count = rules[m, PROTOCOLS] & bit != 0, counts[m]
+            if engine == SYN_FIN:
+                # A TCP flow begun by a SYN counts until its first FIN or RST, whatever its segments are.
+                takes = takes and histories[f] & EITHER_SYN != 0
+                if names_segments:
+                    for i in range(high - low):
+                        of_segment[m, walked + i] = count if takes else -1
+                if takes:
+                    start_of[m, count], end_of[m, count] = starts[low], min(closings[f], passed_on)
+                    place_of[m, count], by_a_of[m, count] = place, opened_by_a
+                    counts[m] += 1
                 continue
-            start, last = starts[i], lasts[i]
-            if not alive or start >= expiry:
-                if over and engine == STATES:
-                    continue  # stray packets after the close open nothing
-                begins = start
-                if rules[FROM_ESTABLISHED]:
-                    begins = established[f]
-                    if proto != PROTO_TCP or begins == NEVER or begins > last:
-                        continue
-                    begins = max(begins, start)
-                alive, by_a, answered, several, at = True, seen & FIRST_BY_A != 0, 0, False, count
-                start_of[at] = begins
-                place_of[at] = place
-                # Linux goes by the first packet it saw, the others by who began.
-                by_a_of[at] = by_a if engine == LINUX else flags[f] & ORIG_IS_A != 0
-                expiry = np.int64(0)
-                count += 1
-            else:
-                several = True  # a second packet, in another segment
-            several = several or seen & SEVERAL != 0
-            of_segment[walked - 1] = at
-            deleted = seen & WAS_DELETED != 0
-            if proto == PROTO_TCP:
-                timeout = _tcp_timeout(engine, timeouts, phase, states[i], deleted, several, over)
-            elif proto == PROTO_UDP or proto == PROTO_UDPLITE:
-                answered = _answered(seen, by_a, answered)
-                timeout = _udp_timeout(rules, timeouts, phase, answered, several)
-            else:
-                timeout = timeouts[max(phase, PHASE_ICMP)]
-            since = renewals[i] if engine == LINUX else last
-            until = max(since + timeout, last)
-            if deleted and reset_deletes:
-                until = last
-                alive = False
-            over = over or deleted or closes[i] != NEVER
-            # The flow's own packets come before its successor's, be it in one tick: for them the entry still lives.
-            expiry = until
-            end = min(until, max(passed_on, last))
-            # An entry met when it had closed already is never counted, and ends no earlier than it starts.
-            if leaves_out_closed:
-                end = max(min(end, closes[i]), start_of[at])
-            end_of[at] = end
-    return count
+            if not takes:
+                if names_segments:
+                    for i in range(high - low):
+                        of_segment[m, walked + i] = -1
+                continue
+            alive, by_a, answered, several, over = False, False, 0, False, False
+            expiry, at = np.int64(0), -1
+            for i in range(low, high):
+                phase, seen = phases[i], sights[i]
+                if names_segments:
+                    of_segment[m, walked + i - low] = -1
+                if phase == NONE and engine != FLAT:
+                    continue
+                start, last = starts[i], lasts[i]
+                if not alive or start >= expiry:
+                    if over and engine == STATES:
+                        continue  # stray packets after the close open nothing
+                    begins = start
+                    if rules[m, FROM_ESTABLISHED]:
+                        begins = established[f]
+                        if bit != TAKES_TCP or begins == NEVER or begins > last:
+                            continue
+                        begins = max(begins, start)
+                    alive, by_a, answered, several, at = True, seen & FIRST_BY_A != 0, 0, False, count
+                    start_of[m, at] = begins
+                    place_of[m, at] = place
+                    # Linux goes by the first packet it saw, the others by who began.
+                    by_a_of[m, at] = by_a if engine == LINUX else opened_by_a
+                    expiry = np.int64(0)
+                    count += 1
+                else:
+                    several = True  # a second packet, in another segment
+                several = several or seen & SEVERAL != 0
+                if names_segments:
+                    of_segment[m, walked + i - low] = at
+                deleted = seen & WAS_DELETED != 0
+                if bit == TAKES_TCP:
+                    left = _tcp_phase(engine, phase, states[i], deleted, several, over)
+                elif is_udp:
+                    answered = _answered(seen, by_a, answered)
+                    left = _udp_phase(rules[m, TWO_WAY], engine, phase, answered, several)
+                else:
+                    left = max(phase, PHASE_ICMP)
+                since = renewals[i] if engine == LINUX else last
+                until = max(since + timeouts[m, left], last)
+                if deleted and rules[m, RESET_DELETES]:
+                    until = last
+                    alive = False
+                over = over or deleted or closes[i] != NEVER
+                # The flow's own packets come before its successor's, be it in one tick: for them the entry still lives.
+                expiry = until
+                end = min(until, max(passed_on, last))
+                # An entry met when it had closed already is never counted, and ends no earlier than it starts.
+                if rules[m, LEAVES_OUT_CLOSED]:
+                    end = max(min(end, closes[i]), start_of[m, at])
+                end_of[m, at] = end
+            counts[m] = count
+        walked += high - low
 
 
 @kernel
-def walk(flow, segment, first, row, rules, timeouts, entry, of_segment):  # type: ignore[no-untyped-def]
-    """Fill `entry` (ENTRY) and `of_segment` (int32) for one model, as `walk_flows` does; answers how many entries."""
-    return walk_flows(
-        flow, flow.size, segment, first, row, rules, timeouts,
-        entry["start"], entry["end"], entry["flow"], entry["by_a"], of_segment,
+def walk(flow, segment, first, row, rules, timeouts, counts, start, end, place, by_a, of_segment):  # type: ignore[no-untyped-def]
+    """`walk_flows` of all these flows."""
+    walk_flows(
+        flow, flow.size, segment, first, row, rules, timeouts, counts, start, end, place, by_a, of_segment
     )  # fmt: skip
 
 
@@ -395,15 +408,19 @@ def apply(model: GatewayModel, flows: Flows, ends: Ends, *, include_lan: bool = 
     Flows to groups never count; those between local hosts only with `include_lan`, as if they had crossed.
     """
     # Pages that no entry reaches are never touched, so they cost no memory.
-    entry = np.empty(flows.segments.size, ENTRY)
-    of_segment = np.empty(flows.segments.size, np.int32)
-    rules, timeouts = model_rules(model), model_timeouts(model)
-    all_flows = np.arange(flows.row.size, dtype=np.int32)
-    count = walk(all_flows, flows.segments, flows.first_segment, flows.row, rules, timeouts, entry, of_segment)
-    entry = entry[:count]
+    most = (1, flows.segments.size)
+    start, end, place = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int32)
+    by_a, of_segment, counts = np.empty(most, np.uint8), np.empty(most, np.int32), np.zeros(1, np.int64)
+    walk(
+        np.arange(flows.row.size, dtype=np.int32), flows.segments, flows.first_segment, flows.row,
+        model_rules(model)[None], model_timeouts(model)[None], counts, start, end, place, by_a, of_segment,
+    )  # fmt: skip
+    entry = np.empty(counts[0], ENTRY)
+    for name, column in (("start", start), ("end", end), ("flow", place), ("by_a", by_a)):
+        entry[name] = column[0, : entry.size]
     counted = counted_scopes(include_lan)[ends.scope]
     if model.unit is Unit.MAPPING:
-        entry = _mappings(entry, of_segment, counted, flows.row, ends)
+        entry = _mappings(entry, of_segment[0], counted, flows.row, ends)
     host, inbound = np.empty(entry.size, np.int32), np.empty(entry.size, np.bool_)
     assign_owners(entry["flow"], entry["by_a"], counted, ends.host_a, ends.host_b, host, inbound)
-    return Entries(entry, host, inbound, of_segment)
+    return Entries(entry, host, inbound, of_segment[0])

@@ -21,7 +21,7 @@ from peerburst.capture.kernels import kernel, part
 
 OUTWARD, INWARD = 0, 1  # entries that a host opened, and those that others opened to it
 LAN = int(Scope.LAN)
-AT_ONCE = 1 << 13  # segments that are walked before what they gave is taken up
+AT_ONCE = 1 << 12  # segments that are walked before what they gave is taken up
 # Hosts of so many segments are one part of the work. Two parts are counted side by side as far as what they need
 # meanwhile stays below MEMORY.
 PART_SEGMENTS = 1 << 16
@@ -120,11 +120,11 @@ def _order_by_key(flow, low, high, outbound, row, codes, spare):  # type: ignore
 
 @part
 def _gather_entries(flow, low, high, outbound, scope, counted, table, rules, timeouts, room, starts, ends, n):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Put the starts and ends of the host's entries that last side by side, by way, and how many into `n`."""
+    """Put the starts and ends of the host's entries that last side by side, by model and way; how many go into `n`."""
     segment, first, row = table
-    some, some_place, start_of, end_of, place_of, by_a_of, of_segment = room
+    some, some_place, counts, start_of, end_of, place_of, by_a_of, of_segment = room
     flags = row["flags"]
-    n[OUTWARD] = n[INWARD] = 0
+    n[:] = 0
     at = low
     while at < high:
         chosen, segments = 0, 0
@@ -138,22 +138,25 @@ def _gather_entries(flow, low, high, outbound, scope, counted, table, rules, tim
                 chosen += 1
                 segments += more
             at += 1
-        count = walk_flows(
-            some, chosen, segment, first, row, rules, timeouts, start_of, end_of, place_of, by_a_of, of_segment
-        )
-        for e in range(count):
-            place, f = some_place[place_of[e]], some[place_of[e]]
-            way = _way(by_a_of[e], outbound[place], flags[f] & ORIG_IS_A != 0, scope[f])
-            if way >= 0 and end_of[e] > start_of[e]:
-                starts[way, n[way]], ends[way, n[way]] = start_of[e], end_of[e]
-                n[way] += 1
+        walk_flows(
+            some, chosen, segment, first, row, rules, timeouts, counts, start_of, end_of, place_of, by_a_of,
+            of_segment[:, :0],
+        )  # fmt: skip
+        for m in range(rules.shape[0]):
+            for e in range(counts[m]):
+                k = place_of[m, e]
+                f = some[k]
+                way = _way(by_a_of[m, e], outbound[some_place[k]], flags[f] & ORIG_IS_A != 0, scope[f])
+                if way >= 0 and end_of[m, e] > start_of[m, e]:
+                    starts[m, way, n[m, way]], ends[m, way, n[m, way]] = start_of[m, e], end_of[m, e]
+                    n[m, way] += 1
 
 
 @part
 def _count_talkers(flow, low, high, outbound, scope, counted, table, rules, timeouts, room, wanted, now):  # type: ignore[no-untyped-def]  # fmt: skip
     """How many of the host's entries of the `wanted` way are alive at the instant `now` and talk then."""
     segment, first, row = table
-    some, some_place, start_of, end_of, place_of, by_a_of, of_segment = room
+    some, some_place, counts, start_of, end_of, place_of, by_a_of, of_segment = room
     seg_start, seg_last, flags = segment["start"], segment["last"], row["flags"]
     talkers, at = 0, low
     while at < high:
@@ -171,17 +174,19 @@ def _count_talkers(flow, low, high, outbound, scope, counted, table, rules, time
                 chosen += 1
                 segments += stop - begin
             at += 1
-        walk_flows(some, chosen, segment, first, row, rules, timeouts, start_of, end_of, place_of, by_a_of, of_segment)
+        walk_flows(
+            some, chosen, segment, first, row, rules, timeouts, counts, start_of, end_of, place_of, by_a_of, of_segment
+        )
         walked, told = 0, -1
         for k in range(chosen):
             f, place = some[k], some_place[k]
             for i in range(first[f], first[f + 1]):
-                e = of_segment[walked]
+                e = of_segment[0, walked]
                 walked += 1
                 if e < 0 or e == told or not _talks(seg_start[i], seg_last[i], now):
                     continue
-                way = _way(by_a_of[e], outbound[place], flags[f] & ORIG_IS_A != 0, scope[f])
-                if way == wanted and start_of[e] <= now and now < end_of[e]:
+                way = _way(by_a_of[0, e], outbound[place], flags[f] & ORIG_IS_A != 0, scope[f])
+                if way == wanted and start_of[0, e] <= now and now < end_of[0, e]:
                     talkers += 1
                     told = e
     return talkers
@@ -197,7 +202,7 @@ def _gather_mappings(
     Adds to `talkers`, by way, the mappings that are alive at the instant now[way] and talk then.
     """
     segment, first, row = table
-    some, some_place, start_of, end_of, place_of, by_a_of, of_segment = room
+    some, some_place, counts, start_of, end_of, place_of, by_a_of, of_segment = room
     start, end, flow_of, key, way, talk, order, spare_order = held
     seg_start, seg_last, flags = segment["start"], segment["last"], row["flags"]
     n[OUTWARD] = n[INWARD] = 0
@@ -216,19 +221,20 @@ def _gather_mappings(
                 chosen += 1
                 segments += more
             at += 1
-        count = walk_flows(
-            some, chosen, segment, first, row, rules, timeouts, start_of, end_of, place_of, by_a_of, of_segment
+        walk_flows(
+            some, chosen, segment, first, row, rules, timeouts, counts, start_of, end_of, place_of, by_a_of, of_segment
         )
+        count = counts[0]
         for e in range(count):
-            place, f = some_place[place_of[e]], some[place_of[e]]
-            start[entries + e], end[entries + e], flow_of[entries + e] = start_of[e], end_of[e], f
+            place, f = some_place[place_of[0, e]], some[place_of[0, e]]
+            start[entries + e], end[entries + e], flow_of[entries + e] = start_of[0, e], end_of[0, e], f
             key[entries + e] = _local_key(flow, place, outbound, row)
-            way[entries + e] = _way(by_a_of[e], outbound[place], flags[f] & ORIG_IS_A != 0, scope[f])
+            way[entries + e] = _way(by_a_of[0, e], outbound[place], flags[f] & ORIG_IS_A != 0, scope[f])
             talk[entries + e] = False
         walked = 0
         for k in range(chosen):
             for i in range(first[some[k]], first[some[k] + 1]):
-                e = of_segment[walked]
+                e = of_segment[0, walked]
                 walked += 1
                 if e >= 0 and way[entries + e] >= 0 and _talks(seg_start[i], seg_last[i], now[way[entries + e]]):
                     talk[entries + e] = True
@@ -269,73 +275,80 @@ def _add_mapping(way, start, end, talking, starts, ends, n, now, talkers):  # ty
 
 @kernel
 def count_hosts(
-    low_host, high_host, host_first, flow, outbound, scope, counted, segment, first, row, low_model, high_model, rules,
-    timeouts, is_mapping, limits, until, peak, peak_at, talking, crossed, above,
+    low_host, high_host, host_first, flow, outbound, scope, counted, segment, first, row, entry_models, rules,
+    timeouts, limits, until, peak, peak_at, talking, crossed, above,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Count the hosts [low_host, high_host) under the models [low_model, high_model).
+    """Count the hosts [low_host, high_host) under models: the first `entry_models` count entries, the others mappings.
 
     The flows of host h are flow[host_first[h]:host_first[h + 1]], in the order they began; `outbound` tells beside
     them which it opened. By flow: `scope`, `row` (FLOW) and `first`, where its segments begin, one more than flows.
-    `counted`: by Scope, whether such flows count. By model: `rules`, `timeouts` and `is_mapping`.
+    `counted`: by Scope, whether such flows count. By model: `rules` and `timeouts`.
 
     Fills, by model, way and host, `peak`, `peak_at` and `talking`, and by limit too `crossed` and `above` of the hosts
     that exceed the lowest: see `concurrency.Concurrency`.
     """
+    models = rules.shape[0]
     most_flows, most, most_in_one = _sizes(low_host, high_host, host_first, flow, first)
-    slice_flows = max(most_in_one, AT_ONCE)
     table = (segment, first, row)
+    # Of one slice, which may be a single flow. An odd number of cache lines, lest models meet in one set.
+    at_once = (max(most_in_one, AT_ONCE) // 128 * 2 + 3) * 64
+    size = (models, at_once)
     room = (
-        np.empty(slice_flows, np.int32), np.empty(slice_flows, np.int32), np.empty(slice_flows, np.int64),
-        np.empty(slice_flows, np.int64), np.empty(slice_flows, np.int32), np.empty(slice_flows, np.uint8),
-        np.empty(slice_flows, np.int32),
+        np.empty(at_once, np.int32), np.empty(at_once, np.int32), np.empty(models, np.int64), np.empty(size, np.int64),
+        np.empty(size, np.int64), np.empty(size, np.int32), np.empty(size, np.uint8), np.empty(size, np.int32),
     )  # fmt: skip
     # Of all that follows, what is not reached costs no memory.
-    starts, ends = np.empty((2, most), np.int64), np.empty((2, most), np.int64)
+    most = (most // 128 * 2 + 3) * 64
+    starts, ends = np.empty((models, 2, most), np.int64), np.empty((models, 2, most), np.int64)
     change, spare = np.empty(most, np.int32), np.empty(most, np.int64)
     held = (
         np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most, np.int32),
         np.empty(most, np.int8), np.empty(most, np.bool_), np.empty(most, np.int32), np.empty(most, np.int32),
     )  # fmt: skip
     codes = np.empty(most_flows, np.int64)
-    n, now, talkers = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
+    n, now, talkers = np.zeros((models, 2), np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
     for h in range(low_host, high_host):
         low, high = host_first[h], host_first[h + 1]
-        for m in range(low_model, high_model):
-            if is_mapping[m]:
+        _gather_entries(
+            flow, low, high, outbound, scope, counted, table, rules[:entry_models], timeouts[:entry_models], room,
+            starts, ends, n,
+        )  # fmt: skip
+        for m in range(models):
+            if m >= entry_models:
                 now[:] = NEVER_CROSSED
                 _gather_mappings(
-                    flow, low, high, outbound, scope, counted, table, rules[m], timeouts[m], room, held, codes, spare,
-                    starts, ends, n, now, talkers,
+                    flow, low, high, outbound, scope, counted, table, rules[m : m + 1], timeouts[m : m + 1], room,
+                    held, codes, spare, starts[m], ends[m], n[m], now, talkers,
                 )  # fmt: skip
-            else:
-                _gather_entries(
-                    flow, low, high, outbound, scope, counted, table, rules[m], timeouts[m], room, starts, ends, n
-                )
             for way in range(2):
-                if not n[way]:
+                lasting = n[m, way]
+                if not lasting:
                     continue
-                sort_run(starts[way], 0, n[way], spare)
-                peak[m, way, h], peak_at[m, way, h] = rise_and_fall(starts[way], ends[way], n[way], until, change)
+                sort_run(starts[m, way], 0, lasting, spare)
+                peak[m, way, h], peak_at[m, way, h] = rise_and_fall(
+                    starts[m, way], ends[m, way], lasting, until, change
+                )
                 if limits.size and peak[m, way, h] > limits[0]:
                     kept = 0
-                    for k in range(n[way]):
-                        ends[way, kept] = ends[way, k]
-                        kept += ends[way, k] <= until
-                    sort_run(ends[way], 0, kept, spare)
+                    for k in range(lasting):
+                        ends[m, way, kept] = ends[m, way, k]
+                        kept += ends[m, way, k] <= until
+                    sort_run(ends[m, way], 0, kept, spare)
                     sweep_host(
-                        starts[way], 0, n[way], ends[way], 0, kept, limits, until, crossed[m, way, h], above[m, way, h]
-                    )
-                if not is_mapping[m]:
-                    talking[m, way, h] = _count_talkers(
-                        flow, low, high, outbound, scope, counted, table, rules[m], timeouts[m], room, way,
-                        peak_at[m, way, h],
+                        starts[m, way], 0, lasting, ends[m, way], 0, kept, limits, until, crossed[m, way, h],
+                        above[m, way, h],
                     )  # fmt: skip
-            if is_mapping[m] and n[OUTWARD] + n[INWARD]:
+                if m < entry_models:
+                    talking[m, way, h] = _count_talkers(
+                        flow, low, high, outbound, scope, counted, table, rules[m : m + 1], timeouts[m : m + 1], room,
+                        way, peak_at[m, way, h],
+                    )  # fmt: skip
+            if m >= entry_models and n[m, OUTWARD] + n[m, INWARD]:
                 now[:] = peak_at[m, :, h]
                 talkers[:] = 0
                 _gather_mappings(
-                    flow, low, high, outbound, scope, counted, table, rules[m], timeouts[m], room, held, codes, spare,
-                    starts, ends, n, now, talkers,
+                    flow, low, high, outbound, scope, counted, table, rules[m : m + 1], timeouts[m : m + 1], room,
+                    held, codes, spare, starts[m], ends[m], n[m], now, talkers,
                 )  # fmt: skip
                 talking[m, :, h] = talkers
 
@@ -391,20 +404,24 @@ def measure(
     """
     from concurrent.futures import ThreadPoolExecutor  # it costs, and only who has models to measure pays
 
-    hosts, shape = index.first.size - 1, (len(models), 2, index.first.size - 1)
+    # Models of entries first: one walk serves them all.
+    order = sorted(range(len(models)), key=lambda number: models[number].unit is Unit.MAPPING)
+    entry_models = sum(model.unit is not Unit.MAPPING for model in models)
+    hosts = index.first.size - 1
+    shape = (len(models), 2, hosts)
     peak, talking = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     peak_at = np.full(shape, NEVER_CROSSED, np.int64)
     crossed = np.full((*shape, len(limits)), NEVER_CROSSED, np.int64)
     above = np.zeros((*shape, len(limits)), np.int64)
-    rules, timeouts = (np.stack([made(model) for model in models]) for made in (model_rules, model_timeouts))
-    is_mapping = np.array([model.unit is Unit.MAPPING for model in models])
+    rules, timeouts = (np.stack([of(models[number]) for number in order]) for of in (model_rules, model_timeouts))
 
     def count(part: tuple[int, int, int, int]) -> None:
-        low_host, high_host, low_model, high_model = part
+        low_host, high_host, low, high = part
         count_hosts(
             low_host, high_host, index.first, index.flow, index.outbound, ends.scope, counted_scopes(include_lan),
-            flows.segments, flows.first_segment, flows.row, low_model, high_model, rules, timeouts, is_mapping,
-            np.array(limits, np.int64), until_ns, peak, peak_at, talking, crossed, above,
+            flows.segments, flows.first_segment, flows.row, min(max(entry_models - low, 0), high - low),
+            rules[low:high], timeouts[low:high], np.array(limits, np.int64), until_ns,
+            peak[low:high], peak_at[low:high], talking[low:high], crossed[low:high], above[low:high],
         )  # fmt: skip
 
     segments = np.empty(hosts, np.int64)
@@ -413,10 +430,11 @@ def measure(
     with ThreadPoolExecutor(max(1, min(processors(), MEMORY // (BYTES_PER_SEGMENT * largest)))) as pool:
         for _done in pool.map(count, _parts(segments, len(models))):
             pass
-    return [
-        tuple(
-            Concurrency(peak[m, w], peak_at[m, w], talking[m, w], tuple(limits), crossed[m, w], above[m, w])
+    found: list[tuple[Concurrency, Concurrency]] = []
+    for k in np.argsort(order).tolist():
+        opened, opened_to = (
+            Concurrency(peak[k, w], peak_at[k, w], talking[k, w], tuple(limits), crossed[k, w], above[k, w])
             for w in (OUTWARD, INWARD)
         )
-        for m in range(len(models))
-    ]
+        found.append((opened, opened_to))
+    return found

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from peerburst.analysis import bursts, concurrency, entries, features, hostcounts, hostflows, kinds, programs
 from peerburst.analysis.addresses import Ends, Scope, classify_ends
-from peerburst.analysis.classify import BurstClass, Classification, classify, label, says_something
+from peerburst.analysis.classify import BurstClass, Classification, classify, labels, says_something
 from peerburst.analysis.concurrency import DEFAULT_LIMITS, Concurrency, Steps
 from peerburst.analysis.entries import Entries
 from peerburst.analysis.features import Features
@@ -262,14 +262,16 @@ class Analysis:
         return self.index.totals(self.facts)
 
     @cached_property
-    def host_features(self) -> dict[int, Features]:
-        """By number, the features of the hosts that do enough to be classed: most have few flows without weight."""
+    def _host_features(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.void]]:
+        """(numbers, FEATURES) of the hosts that do enough to be classed: most have few flows without weight."""
         enough = says_something(self.index.counts(), self.totals.ip_bytes)
         numbers = np.flatnonzero(enough & (self.index.counts() > 0))
         begins, stops = self.index.first[numbers], self.index.first[numbers + 1]
         with stage("classes"):
-            seen = self._features(self.index.flow, self.index.outbound, begins, stops)
-        return dict(zip(numbers.tolist(), seen, strict=True))
+            seen = features.measure_sets(
+                self.index.flow, self.index.outbound, begins, stops, self.facts, self.kinds
+            )
+        return numbers, seen
 
     def _features(
         self,
@@ -282,14 +284,20 @@ class Analysis:
 
     def _classification(self, number: int) -> Classification:
         """What a host does over the whole capture."""
-        if number not in self.host_features:
+        numbers, seen = self._host_features
+        at = np.searchsorted(numbers, number)
+        if at == numbers.size or numbers[at] != number:
             return Classification(BurstClass.UNKNOWN, 0.0, ())
-        return classify(self.host_features[number])
+        return classify(features.of_rows(seen[at : at + 1])[0])
 
-    def host_class(self, number: int) -> BurstClass:
-        """The class of a host, without its reasons."""
-        seen = self.host_features.get(number)
-        return label(seen) if seen is not None else BurstClass.UNKNOWN
+    @cached_property
+    def host_classes(self) -> list[BurstClass]:
+        """The class of each host by number, without its reasons."""
+        classes = [BurstClass.UNKNOWN] * len(self.host_names)
+        numbers, seen = self._host_features
+        for number, found in zip(numbers.tolist(), labels(seen), strict=True):
+            classes[number] = found
+        return classes
 
     @cached_property
     def hosts(self) -> list[Host]:
