@@ -16,8 +16,9 @@ from peerburst.analysis.entries import counted_scopes, model_rules, model_timeou
 from peerburst.analysis.gateways import GatewayModel, Unit
 from peerburst.analysis.hostflows import HostIndex
 from peerburst.analysis.sorting import sort_places, sort_run
-from peerburst.capture.flowtable import ORIG_IS_A, TALKING_NS, Flows
+from peerburst.capture.flowtable import FLOW_HALF, ORIG_IS_A, TALKING_NS, Flows
 from peerburst.capture.kernels import kernel, part
+from peerburst.capture.memory import prefetch
 
 OUTWARD, INWARD = 0, 1  # entries that a host opened, and those that others opened to it
 LAN = int(Scope.LAN)
@@ -62,32 +63,65 @@ def _talks(start, last, now):  # type: ignore[no-untyped-def]
 
 
 @part
-def rise_and_fall(starts, ends, n, until, change):  # type: ignore[no-untyped-def]
+def _divide(starts, n, cells):  # type: ignore[no-untyped-def]
+    """Divide the time of n starts, which are in order, into at most n equal cells; answers their length as a shift.
+
+    Fills for each cell which start is the first in it or after it, and one more.
+    """
+    shift = 0
+    while (starts[n - 1] - starts[0]) >> shift >= n:
+        shift += 1
+    filled = 0
+    for k in range(n):
+        while filled <= (starts[k] - starts[0]) >> shift:
+            cells[filled] = k
+            filled += 1
+    cells[filled] = n
+    return shift
+
+
+@part
+def rise_and_fall(starts, ends, n, until, cells, shift, change):  # type: ignore[no-untyped-def]
     """(the most of n spells alive at once, the first instant of that); `starts` are in order, `ends` in any.
 
-    Ends come before starts of the same instant; none comes after `until`. `change` is room for n counts. Sorting the
-    ends too would take twice as long.
+    Ends come before starts of the same instant; none comes after `until`. `cells` and `shift` are what `_divide` makes
+    of the starts, `change` is room for n counts. Sorting the ends as well would take three times as long.
     """
     for k in range(n):
         change[k] = 1
-    latest = starts[n - 1]
+    earliest, latest = starts[0], starts[n - 1]
     for k in range(n):
         end = ends[k]
         if end > latest or end > until:
             continue
-        # The first start that is not before the end. Without a branch: in which half it is cannot be foretold.
-        base, length = 0, n
-        while length > 1:
-            half = length // 2
-            base += half * (starts[base + half - 1] < end)
-            length -= half
-        change[base] -= 1
+        # The first start that is not before the end: a few steps from where the cell begins.
+        cell = (end - earliest) >> shift
+        at, stop = np.int64(cells[cell]), np.int64(cells[cell + 1])
+        if stop - at <= 3:  # nearly always, and without a branch: how many steps cannot be foretold
+            two, three = min(at + 1, n - 1), min(at + 2, n - 1)
+            at += np.int64(starts[at] < end) + np.int64(starts[two] < end) + np.int64(starts[three] < end)
+        else:
+            while at < stop:
+                middle = (at + stop) >> 1
+                if starts[middle] < end:
+                    at = middle + 1
+                else:
+                    stop = middle
+        change[at] -= 1
     count, most, at = 0, 0, 0
     for k in range(n):
         count += change[k]
         if count > most:
             most, at = count, k
     return most, starts[at]
+
+
+@part
+def _are_same(one, other, n):  # type: ignore[no-untyped-def]
+    for k in range(n):
+        if one[k] != other[k]:
+            return False
+    return True
 
 
 @part
@@ -121,7 +155,7 @@ def _order_by_key(flow, low, high, outbound, row, codes, spare):  # type: ignore
 @part
 def _gather_entries(flow, low, high, outbound, scope, counted, table, rules, timeouts, room, starts, ends, n):  # type: ignore[no-untyped-def]  # fmt: skip
     """Put the starts and ends of the host's entries that last side by side, by model and way; how many go into `n`."""
-    segment, first, row = table
+    segment, first, row, halves = table
     some, some_place, counts, start_of, end_of, place_of, by_a_of, of_segment = room
     flags = row["flags"]
     n[:] = 0
@@ -138,6 +172,12 @@ def _gather_entries(flow, low, high, outbound, scope, counted, table, rules, tim
                 chosen += 1
                 segments += more
             at += 1
+        # Flows of one host lie far apart. Asked for all at once they come many times sooner than one by one.
+        for k in range(chosen):
+            prefetch(halves, 2 * np.int64(some[k]))
+            prefetch(halves, 2 * np.int64(some[k]) + 1)
+            for i in range(first[some[k]], first[some[k] + 1]):
+                prefetch(segment, i)
         walk_flows(
             some, chosen, segment, first, row, rules, timeouts, counts, start_of, end_of, place_of, by_a_of,
             of_segment[:, :0],
@@ -155,7 +195,7 @@ def _gather_entries(flow, low, high, outbound, scope, counted, table, rules, tim
 @part
 def _count_talkers(flow, low, high, outbound, scope, counted, table, rules, timeouts, room, wanted, now):  # type: ignore[no-untyped-def]  # fmt: skip
     """How many of the host's entries of the `wanted` way are alive at the instant `now` and talk then."""
-    segment, first, row = table
+    segment, first, row, _halves = table
     some, some_place, counts, start_of, end_of, place_of, by_a_of, of_segment = room
     seg_start, seg_last, flags = segment["start"], segment["last"], row["flags"]
     talkers, at = 0, low
@@ -201,7 +241,7 @@ def _gather_mappings(
 
     Adds to `talkers`, by way, the mappings that are alive at the instant now[way] and talk then.
     """
-    segment, first, row = table
+    segment, first, row, _halves = table
     some, some_place, counts, start_of, end_of, place_of, by_a_of, of_segment = room
     start, end, flow_of, key, way, talk, order, spare_order = held
     seg_start, seg_last, flags = segment["start"], segment["last"], row["flags"]
@@ -275,21 +315,21 @@ def _add_mapping(way, start, end, talking, starts, ends, n, now, talkers):  # ty
 
 @kernel
 def count_hosts(
-    low_host, high_host, host_first, flow, outbound, scope, counted, segment, first, row, entry_models, rules,
-    timeouts, limits, until, peak, peak_at, talking, crossed, above,
+    low_host, high_host, host_first, flow, outbound, scope, counted, segment, first, row, halves, entry_models,
+    rules, timeouts, limits, until, peak, peak_at, talking, crossed, above,
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     """Count the hosts [low_host, high_host) under models: the first `entry_models` count entries, the others mappings.
 
     The flows of host h are flow[host_first[h]:host_first[h + 1]], in the order they began; `outbound` tells beside
-    them which it opened. By flow: `scope`, `row` (FLOW) and `first`, where its segments begin, one more than flows.
-    `counted`: by Scope, whether such flows count. By model: `rules` and `timeouts`.
+    them which it opened. By flow: `scope`, `row` (FLOW, and as FLOW_HALF `halves`) and `first`, where its segments
+    begin, one more than flows. `counted`: by Scope, whether such flows count. By model: `rules` and `timeouts`.
 
     Fills, by model, way and host, `peak`, `peak_at` and `talking`, and by limit too `crossed` and `above` of the hosts
     that exceed the lowest: see `concurrency.Concurrency`.
     """
     models = rules.shape[0]
     most_flows, most, most_in_one = _sizes(low_host, high_host, host_first, flow, first)
-    table = (segment, first, row)
+    table = (segment, first, row, halves)
     # Of one slice, which may be a single flow. An odd number of cache lines, lest models meet in one set.
     at_once = (max(most_in_one, AT_ONCE) // 128 * 2 + 3) * 64
     size = (models, at_once)
@@ -300,7 +340,8 @@ def count_hosts(
     # Of all that follows, what is not reached costs no memory.
     most = (most // 128 * 2 + 3) * 64
     starts, ends = np.empty((models, 2, most), np.int64), np.empty((models, 2, most), np.int64)
-    change, spare = np.empty(most, np.int32), np.empty(most, np.int64)
+    change, spare, cells = np.empty(most, np.int32), np.empty(most, np.int64), np.empty((2, most + 1), np.int32)
+    divided, shifts = np.empty(2, np.int64), np.zeros(2, np.int64)
     held = (
         np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most, np.int32),
         np.empty(most, np.int8), np.empty(most, np.bool_), np.empty(most, np.int32), np.empty(most, np.int32),
@@ -313,6 +354,7 @@ def count_hosts(
             flow, low, high, outbound, scope, counted, table, rules[:entry_models], timeouts[:entry_models], room,
             starts, ends, n,
         )  # fmt: skip
+        divided[:] = -1
         for m in range(models):
             if m >= entry_models:
                 now[:] = NEVER_CROSSED
@@ -325,8 +367,13 @@ def count_hosts(
                 if not lasting:
                     continue
                 sort_run(starts[m, way], 0, lasting, spare)
+                # Under most models entries begin at the same instants.
+                last = divided[way]
+                if last < 0 or n[last, way] != lasting or not _are_same(starts[m, way], starts[last, way], lasting):
+                    shifts[way] = _divide(starts[m, way], lasting, cells[way])
+                    divided[way] = m
                 peak[m, way, h], peak_at[m, way, h] = rise_and_fall(
-                    starts[m, way], ends[m, way], lasting, until, change
+                    starts[m, way], ends[m, way], lasting, until, cells[way], shifts[way], change
                 )
                 if limits.size and peak[m, way, h] > limits[0]:
                     kept = 0
@@ -419,7 +466,7 @@ def measure(
         low_host, high_host, low, high = part
         count_hosts(
             low_host, high_host, index.first, index.flow, index.outbound, ends.scope, counted_scopes(include_lan),
-            flows.segments, flows.first_segment, flows.row, min(max(entry_models - low, 0), high - low),
+            flows.segments, flows.first_segment, flows.row, flows.row.view(FLOW_HALF), min(max(entry_models - low, 0), high - low),
             rules[low:high], timeouts[low:high], np.array(limits, np.int64), until_ns,
             peak[low:high], peak_at[low:high], talking[low:high], crossed[low:high], above[low:high],
         )  # fmt: skip
