@@ -4,7 +4,6 @@ Host by host: one host's flows and segments lie in the processor's cache while a
 what is needed meanwhile is bounded by the largest host, not by the capture.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -15,6 +14,7 @@ from peerburst.analysis.concurrency import NEVER_CROSSED, Concurrency, sweep_hos
 from peerburst.analysis.entries import counted_scopes, model_rules, model_timeouts, walk_flows
 from peerburst.analysis.gateways import GatewayModel, Unit
 from peerburst.analysis.hostflows import HostIndex
+from peerburst.analysis.parallel import processors, side_by_side
 from peerburst.analysis.sorting import sort_places, sort_run
 from peerburst.capture.flowtable import FLOW_HALF, ORIG_IS_A, TALKING_NS, Flows
 from peerburst.capture.kernels import kernel, part
@@ -400,12 +400,6 @@ def count_hosts(
                 talking[m, :, h] = talkers
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-
-
 @kernel
 def count_segments(host_first, flow, first, segments):  # type: ignore[no-untyped-def]
     """Fill per host how many segments its flows have; the rest is as in `count_hosts`."""
@@ -449,8 +443,6 @@ def measure(
     First of the entries that hosts opened, then of those opened to them. `limits` ascend; time above them is counted
     up to the capture's last instant `until_ns`. Hosts are counted several at a time where there are processors.
     """
-    from concurrent.futures import ThreadPoolExecutor  # it costs, and only who has models to measure pays
-
     # Models of entries first: one walk serves them all.
     order = sorted(range(len(models)), key=lambda number: models[number].unit is Unit.MAPPING)
     entry_models = sum(model.unit is not Unit.MAPPING for model in models)
@@ -474,9 +466,8 @@ def measure(
     segments = np.empty(hosts, np.int64)
     count_segments(index.first, index.flow, flows.first_segment, segments)
     largest = int(segments.max(initial=1))
-    with ThreadPoolExecutor(max(1, min(processors(), MEMORY // (BYTES_PER_SEGMENT * largest)))) as pool:
-        for _done in pool.map(count, _parts(segments, len(models))):
-            pass
+    room = MEMORY // (BYTES_PER_SEGMENT * largest)
+    side_by_side(count, _parts(segments, len(models)), most=min(processors(), room))
     found: list[tuple[Concurrency, Concurrency]] = []
     for k in np.argsort(order).tolist():
         opened, opened_to = (

@@ -108,7 +108,7 @@ class Analysis:
 
     @cached_property
     def index(self) -> hostflows.HostIndex:
-        return hostflows.HostIndex(self.facts, self.ends)
+        return hostflows.HostIndex(self.capture.flows, self.ends)
 
     @cached_property
     def host_names(self) -> list[str]:
@@ -259,7 +259,7 @@ class Analysis:
     @cached_property
     def totals(self) -> hostflows.Totals:
         """How many peers and octets each host has."""
-        return self.index.totals(self.facts)
+        return self.index.totals()
 
     @cached_property
     def _host_features(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.void]]:
@@ -317,7 +317,7 @@ class Analysis:
         chosen = (index.outbound != inbound) & self.facts.opened[index.flow]
         flow, outbound = index.flow[chosen], index.outbound[chosen]
         first = np.concatenate([[0], np.cumsum(chosen)])[index.first]
-        starts = self.facts.start_ns[flow]
+        starts = self.facts.start_of(flow)
         spells = [
             (number, first[number] + spell.first, first[number] + spell.stop, spell.base_per_s)
             for number in bursts.candidates(starts, first).tolist()
