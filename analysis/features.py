@@ -407,9 +407,7 @@ def measure_sets(
         measure_times(seen.start_ns, *left, rows)
         measure_bytes(seen.ip_bytes, kind, seen.pauses, *left, rows)
         measure_beat(seen.start_ns, kind, *left, rows)
-        measure_weight(
-            table, seen.start_ns, seen.last_ns, seen.packets, seen.ip_bytes, seen.pauses, some, *left, rows
-        )
+        measure_weight(table, seen.start_ns, seen.last_ns, seen.packets, seen.ip_bytes, seen.pauses, some, *left, rows)
         measure_answers(seen.packets, seen.marks, *left, rows)
         measure_ports(table, kind, servers, some, outward, *left, rows)
         with np.errstate(over="ignore"):

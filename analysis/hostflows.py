@@ -152,6 +152,11 @@ class FlowFacts:
         starts: Ints = self._flows.segments["start"][self._flows.first_segment[flow]]
         return starts
 
+    def have_opened(self, flow: npt.NDArray[np.int32]) -> Bools:
+        """Whether the beginning of each of these flows was seen."""
+        opened: Bools = self._marks[flow] & np.uint8(OPENED) != 0
+        return opened
+
     @cached_property
     def _all(self) -> FactsOf:
         return self.of(np.arange(self.row.size, dtype=np.int32))
@@ -373,9 +378,7 @@ class HostIndex:
     def __init__(self, flows: Flows, ends: Ends) -> None:
         self._row = flows.row
         counts = np.zeros(ends.host_words.shape[0], np.int64)
-        in_order = count_host_flows(
-            ends.scope, ends.host_a, ends.host_b, flows.first_segment, flows.segments, counts
-        )
+        in_order = count_host_flows(ends.scope, ends.host_a, ends.host_b, flows.first_segment, flows.segments, counts)
         # Flows are numbered as they came, which need not be in order of time.
         order = np.zeros(0, np.int32) if in_order else np.argsort(flows.first_ns(), kind="stable").astype(np.int32)
         self.first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

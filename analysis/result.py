@@ -1,6 +1,6 @@
 """One capture's answers: hosts, counts under each gateway model, bursts and classes. Computed when first asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEADLINE = "linux-connlimit"
+FLOWS_AT_ONCE = 1 << 18  # among which bursts are sought
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,9 +269,7 @@ class Analysis:
         numbers = np.flatnonzero(enough & (self.index.counts() > 0))
         begins, stops = self.index.first[numbers], self.index.first[numbers + 1]
         with stage("classes"):
-            seen = features.measure_sets(
-                self.index.flow, self.index.outbound, begins, stops, self.facts, self.kinds
-            )
+            seen = features.measure_sets(self.index.flow, self.index.outbound, begins, stops, self.facts, self.kinds)
         return numbers, seen
 
     def _features(
@@ -311,12 +310,24 @@ class Analysis:
             found = [burst for inbound in (False, True) for burst in self._bursts(inbound)]
             return sorted(found, key=lambda burst: (burst.start_s, burst.host))
 
-    def _bursts(self, inbound: bool) -> list[Burst]:
+    def _bursts(self, inbound: bool) -> Iterator[Burst]:
         """Of the connections that hosts opened, or of those opened to them."""
+        hosts, low = self.index.first.size - 1, 0
+        while low < hosts:
+            # Some hosts at a time: of millions of flows, what is made of them on the way would be much.
+            high = int(np.searchsorted(self.index.first, self.index.first[low] + FLOWS_AT_ONCE, side="right"))
+            high = min(max(high - 1, low + 1), hosts)
+            yield from self._bursts_of(low, high, inbound)
+            low = high
+
+    def _bursts_of(self, low: int, high: int, inbound: bool) -> Iterator[Burst]:
+        """Of hosts [low, high)."""
         index, span = self.index, (self.capture.first_ns, self.capture.last_ns)
-        chosen = (index.outbound != inbound) & self.facts.opened[index.flow]
-        flow, outbound = index.flow[chosen], index.outbound[chosen]
-        first = np.concatenate([[0], np.cumsum(chosen)])[index.first]
+        begin, edges = index.first[low], index.first[low : high + 1] - index.first[low]
+        flow, outbound = (column[begin : begin + edges[-1]] for column in (index.flow, index.outbound))
+        chosen = (outbound != inbound) & self.facts.have_opened(flow)
+        flow, outbound = flow[chosen], outbound[chosen]
+        first = np.concatenate([[0], np.cumsum(chosen)])[edges]
         starts = self.facts.start_of(flow)
         spells = [
             (number, first[number] + spell.first, first[number] + spell.stop, spell.base_per_s)
@@ -324,22 +335,21 @@ class Analysis:
             for spell in bursts.find(starts[first[number] : first[number + 1]], span)
         ]
         begins, stops = (np.array([spell[i] for spell in spells], np.int64) for i in (1, 2))
-        return [
-            Burst(
-                host=self.host_names[number],
+        for (number, begin, stop, base_per_s), seen in zip(
+            spells, self._features(flow, outbound, begins, stops), strict=True
+        ):
+            host = low + number
+            yield Burst(
+                host=self.host_names[host],
                 inbound=inbound,
                 start_s=self.since_start(starts[begin]),
                 end_s=self.since_start(starts[stop - 1]),
                 base_per_s=base_per_s,
-                share_of_connections=seen.flows / max(int(index.counts()[number]), 1),
-                share_of_bytes=seen.total_bytes / max(int(self.totals.ip_bytes[number]), 1),
+                share_of_connections=seen.flows / max(int(index.counts()[host]), 1),
+                share_of_bytes=seen.total_bytes / max(int(self.totals.ip_bytes[host]), 1),
                 features=seen,
                 classification=classify(seen),
             )
-            for (number, begin, stop, base_per_s), seen in zip(
-                spells, self._features(flow, outbound, begins, stops), strict=True
-            )
-        ]
 
     @cached_property
     def scopes(self) -> dict[Scope, int]:
