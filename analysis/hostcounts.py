@@ -96,10 +96,10 @@ def rise_and_fall(starts, ends, n, until, cells, shift, change):  # type: ignore
             continue
         # The first start that is not before the end: a few steps from where the cell begins.
         cell = (end - earliest) >> shift
-        at, stop = np.int64(cells[cell]), np.int64(cells[cell + 1])
+        at, stop = int(cells[cell]), int(cells[cell + 1])
         if stop - at <= 3:  # nearly always, and without a branch: how many steps cannot be foretold
             two, three = min(at + 1, n - 1), min(at + 2, n - 1)
-            at += np.int64(starts[at] < end) + np.int64(starts[two] < end) + np.int64(starts[three] < end)
+            at += int(starts[at] < end) + int(starts[two] < end) + int(starts[three] < end)
         else:
             while at < stop:
                 middle = (at + stop) >> 1
@@ -108,20 +108,20 @@ def rise_and_fall(starts, ends, n, until, cells, shift, change):  # type: ignore
                 else:
                     stop = middle
         change[at] -= 1
-    count, most, at = 0, 0, 0
+    count, most, best = 0, 0, 0
     for k in range(n):
         count += change[k]
         if count > most:
-            most, at = count, k
-    return most, starts[at]
+            most, best = count, k
+    return most, starts[best]
 
 
 @part
 def _are_same(one, other, n):  # type: ignore[no-untyped-def]
-    for k in range(n):
-        if one[k] != other[k]:
-            return False
-    return True
+    k = 0
+    while k < n and one[k] == other[k]:
+        k += 1
+    return k == n
 
 
 @part
@@ -233,10 +233,10 @@ def _count_talkers(flow, low, high, outbound, scope, counted, table, rules, time
 
 
 @part
-def _gather_mappings(
+def _gather_mappings(  # type: ignore[no-untyped-def]
     flow, low, high, outbound, scope, counted, table, rules, timeouts, room, held, codes, spare, starts, ends, n,
     now, talkers,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """As `_gather_entries`, of mappings: entries of one key unite as long as they have time in common.
 
     Adds to `talkers`, by way, the mappings that are alive at the instant now[way] and talk then.
@@ -270,14 +270,16 @@ def _gather_mappings(
             start[entries + e], end[entries + e], flow_of[entries + e] = start_of[0, e], end_of[0, e], f
             key[entries + e] = _local_key(flow, place, outbound, row)
             way[entries + e] = _way(by_a_of[0, e], outbound[place], flags[f] & ORIG_IS_A != 0, scope[f])
-            talk[entries + e] = False
+            talk[entries + e] = 0
         walked = 0
         for k in range(chosen):
             for i in range(first[some[k]], first[some[k] + 1]):
                 e = of_segment[0, walked]
                 walked += 1
-                if e >= 0 and way[entries + e] >= 0 and _talks(seg_start[i], seg_last[i], now[way[entries + e]]):
-                    talk[entries + e] = True
+                if e >= 0:
+                    # By way, for the mapping may be of another than this entry.
+                    talk[entries + e] |= _talks(seg_start[i], seg_last[i], now[OUTWARD]) << OUTWARD
+                    talk[entries + e] |= _talks(seg_start[i], seg_last[i], now[INWARD]) << INWARD
         entries += count
     begin = 0
     while begin < entries:
@@ -289,17 +291,17 @@ def _gather_mappings(
             for i in range(begin, stop):
                 order[i - begin] = i
             sort_places(order, stop - begin, start, flow_of, spare_order)
-        whose, since, reach, talking = -1, np.int64(0), np.int64(0), False
+        whose, since, reach, talking = -1, np.int64(0), np.int64(0), 0
         for k in range(stop - begin):
-            i = begin + k if in_order else np.int64(order[k])
+            i = begin + k if in_order else int(order[k])
             if way[i] < 0:
                 continue
             if whose >= 0 and start[i] < reach:
                 reach = max(reach, end[i])
-                talking = talking or talk[i]
+                talking |= int(talk[i])
                 continue
             _add_mapping(whose, since, reach, talking, starts, ends, n, now, talkers)
-            whose, since, reach, talking = np.int64(way[i]), start[i], end[i], talk[i]
+            whose, since, reach, talking = int(way[i]), start[i], end[i], int(talk[i])
         _add_mapping(whose, since, reach, talking, starts, ends, n, now, talkers)
         begin = stop
 
@@ -310,14 +312,14 @@ def _add_mapping(way, start, end, talking, starts, ends, n, now, talkers):  # ty
     if way >= 0 and end > start:
         starts[way, n[way]], ends[way, n[way]] = start, end
         n[way] += 1
-        talkers[way] += talking and start <= now[way] and now[way] < end
+        talkers[way] += talking >> way & 1 and start <= now[way] and now[way] < end
 
 
 @kernel
-def count_hosts(
+def count_hosts(  # type: ignore[no-untyped-def]
     low_host, high_host, host_first, flow, outbound, scope, counted, segment, first, row, halves, entry_models,
     rules, timeouts, limits, until, peak, peak_at, talking, crossed, above,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Count the hosts [low_host, high_host) under models: the first `entry_models` count entries, the others mappings.
 
     The flows of host h are flow[host_first[h]:host_first[h + 1]], in the order they began; `outbound` tells beside
@@ -344,7 +346,7 @@ def count_hosts(
     divided, shifts = np.empty(2, np.int64), np.zeros(2, np.int64)
     held = (
         np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most, np.int32),
-        np.empty(most, np.int8), np.empty(most, np.bool_), np.empty(most, np.int32), np.empty(most, np.int32),
+        np.empty(most, np.int8), np.empty(most, np.uint8), np.empty(most, np.int32), np.empty(most, np.int32),
     )  # fmt: skip
     codes = np.empty(most_flows, np.int64)
     n, now, talkers = np.zeros((models, 2), np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
@@ -458,8 +460,9 @@ def measure(
         low_host, high_host, low, high = part
         count_hosts(
             low_host, high_host, index.first, index.flow, index.outbound, ends.scope, counted_scopes(include_lan),
-            flows.segments, flows.first_segment, flows.row, flows.row.view(FLOW_HALF), min(max(entry_models - low, 0), high - low),
-            rules[low:high], timeouts[low:high], np.array(limits, np.int64), until_ns,
+            flows.segments, flows.first_segment, flows.row, flows.row.view(FLOW_HALF),
+            min(max(entry_models - low, 0), high - low), rules[low:high], timeouts[low:high],
+            np.array(limits, np.int64), until_ns,
             peak[low:high], peak_at[low:high], talking[low:high], crossed[low:high], above[low:high],
         )  # fmt: skip
 

@@ -109,7 +109,7 @@ Output = Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", he
 
 @contextlib.contextmanager
 def _kept_for_good() -> Iterator[None]:
-    """Around imports: what they make stays; looking through it for garbage again and again takes a tenth of a second."""
+    """Around imports: what they make stays, and looking through it for garbage takes a tenth of a second."""
     was_on = gc.isenabled()
     gc.disable()
     try:
