@@ -402,25 +402,43 @@ def counted_scopes(include_lan: bool) -> npt.NDArray[np.bool_]:
     return counted
 
 
-def apply(model: GatewayModel, flows: Flows, ends: Ends, *, include_lan: bool = False) -> Entries:
+def apply(
+    model: GatewayModel,
+    flows: Flows,
+    ends: Ends,
+    *,
+    include_lan: bool = False,
+    only: npt.NDArray[np.int32] | None = None,
+) -> Entries:
     """The entries that a gateway of this model would have held for these flows.
 
-    Flows to groups never count; those between local hosts only with `include_lan`, as if they had crossed.
+    Flows to groups never count; those between local hosts only with `include_lan`, as if they had crossed. `only`:
+    the numbers of the flows to look at, ascending, instead of all.
     """
+    first = flows.first_segment
+    walked = np.arange(flows.row.size, dtype=np.int32) if only is None else only
+    segments = flows.segments.size if only is None else int((first[only + 1] - first[only]).sum())
     # Pages that no entry reaches are never touched, so they cost no memory.
-    most = (1, flows.segments.size)
+    most = (1, segments)
     start, end, place = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int32)
-    by_a, of_segment, counts = np.empty(most, np.uint8), np.empty(most, np.int32), np.zeros(1, np.int64)
+    by_a, of_walked, counts = np.empty(most, np.uint8), np.empty(most, np.int32), np.zeros(1, np.int64)
     walk(
-        np.arange(flows.row.size, dtype=np.int32), flows.segments, flows.first_segment, flows.row,
-        model_rules(model)[None], model_timeouts(model)[None], counts, start, end, place, by_a, of_segment,
+        walked, flows.segments, first, flows.row, model_rules(model)[None], model_timeouts(model)[None], counts,
+        start, end, place, by_a, of_walked,
     )  # fmt: skip
     entry = np.empty(counts[0], ENTRY)
-    for name, column in (("start", start), ("end", end), ("flow", place), ("by_a", by_a)):
+    for name, column in (("start", start), ("end", end), ("by_a", by_a)):
         entry[name] = column[0, : entry.size]
+    entry["flow"] = walked[place[0, : entry.size]]
+    of_segment = of_walked[0]
+    if only is not None:
+        of_segment = np.full(flows.segments.size, -1, np.int32)
+        lengths = first[only + 1] - first[only]
+        within = np.arange(segments) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        of_segment[np.repeat(first[only], lengths) + within] = of_walked[0]
     counted = counted_scopes(include_lan)[ends.scope]
     if model.unit is Unit.MAPPING:
-        entry = _mappings(entry, of_segment[0], counted, flows.row, ends)
+        entry = _mappings(entry, of_segment, counted, flows.row, ends)
     host, inbound = np.empty(entry.size, np.int32), np.empty(entry.size, np.bool_)
     assign_owners(entry["flow"], entry["by_a"], counted, ends.host_a, ends.host_b, host, inbound)
-    return Entries(entry, host, inbound, of_segment[0])
+    return Entries(entry, host, inbound, of_segment)

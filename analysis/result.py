@@ -145,6 +145,11 @@ class Analysis:
         """What a gateway of this model held. Not kept: it is large, and quickly made again."""
         return entries.apply(model, self.capture.flows, self.ends, include_lan=self.include_lan)
 
+    def entries_of(self, number: int, model: GatewayModel) -> Entries:
+        """The same of the flows of one host alone; entries of theirs that are another host's are among them."""
+        mine = np.unique(self.index.flow[self.index.first[number] : self.index.first[number + 1]])
+        return entries.apply(model, self.capture.flows, self.ends, include_lan=self.include_lan, only=mine)
+
     def concurrency(self, model: GatewayModel, *, inbound: bool = False) -> Concurrency:
         """Peaks and crossings of all hosts under a model."""
         key = (model.name, inbound)
@@ -388,14 +393,16 @@ class Analysis:
 
     def steps(self, host: str, model: str = HEADLINE) -> Steps:
         """The exact step function of a host's count under a model."""
-        number, held = self.host_number(host), self.entries(self.model(model))
+        number = self.host_number(host)
+        held = self.entries_of(number, self.model(model))
         chosen = concurrency.chosen_entries(held, inbound=self.is_server(number))
         chosen = chosen[held.host[chosen] == number]
         return concurrency.steps(held.entry["start"][chosen], held.entry["end"][chosen])
 
     def talking_steps(self, host: str, model: str = HEADLINE) -> Steps:
         """The step function of those that have had a packet in the last five seconds."""
-        number, held = self.host_number(host), self.entries(self.model(model))
+        number = self.host_number(host)
+        held = self.entries_of(number, self.model(model))
         start, end, entry = concurrency.talking_intervals(self.capture.flows, held)
         mine = (held.host[entry] == number) & (held.inbound[entry] == self.is_server(number))
         return concurrency.steps(start[mine], end[mine])

@@ -39,6 +39,25 @@ def test_they_are_those_of_all_entries(rows: npt.NDArray[np.void], include_lan: 
     check(analysis_of(rows, MODELS, limits=(1, 2, 3)), include_lan=include_lan)
 
 
+@settings(max_examples=100 if COMPILED else 10)
+@given(rows=packet_rows())
+def test_the_entries_of_one_host_are_its_own_among_all(rows: npt.NDArray[np.void]) -> None:
+    analysis = analysis_of(rows, MODELS)
+    for model in MODELS:
+        held = analysis.entries(model)
+        for number in range(len(analysis.host_names)):
+            some = analysis.entries_of(number, model)
+            for one, other in zip(spells_of(some, number), spells_of(held, number), strict=True):
+                assert one == other, model.name
+
+
+def spells_of(held: entries.Entries, number: int) -> tuple[list[object], list[object]]:
+    """The host's entries, and by segment the entry that it kept alive."""
+    mine = held.host == number
+    kept = {i: held.entry[at].tolist() for i, at in enumerate(held.of_segment.tolist()) if at >= 0 and mine[at]}
+    return held.entry[mine].tolist(), sorted(kept.items())
+
+
 def crowd(packets: int, hosts: int, seed: int) -> npt.NDArray[np.void]:
     """PACKET rows of so many hosts' TCP and UDP, to many peers and from them, at few different instants."""
     random = np.random.default_rng(seed)
