@@ -1,11 +1,16 @@
 """What a set of one host's flows looks like, in numbers: what classes are decided on."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.hostflows import (
+    ANSWERED,
+    HALF_OPEN,
+    MUTE,
+    REFUSED,
     FlowFacts,
     HostFlows,
     gather_remotes,
@@ -15,6 +20,7 @@ from peerburst.analysis.hostflows import (
     slots_for,
 )
 from peerburst.analysis.kinds import Kind
+from peerburst.analysis.parallel import processors, side_by_side
 from peerburst.analysis.sorting import sort_run
 from peerburst.capture.conntrack import SECOND_NS
 from peerburst.capture.flowtable import ORIG_IS_A, server_ports
@@ -103,6 +109,7 @@ class Features:
 # counts it in the kernel that has what it needs.
 FEATURES = np.dtype([(field.name, np.int64 if field.type is int else np.float64) for field in fields(Features)])
 PORTS = 65536
+PART_FLOWS = 1 << 14  # flows measured together: what is gathered of them lies in the processor's cache
 HEAVY, MEDIA, SERVICE = int(Kind.HEAVY), int(Kind.MEDIA), int(Kind.SERVICE)
 
 
@@ -125,20 +132,20 @@ def _runs(ordered, n):  # type: ignore[no-untyped-def]
 
 @kernel
 def part_services(kind, flow, outbound, begins, stops, parted, parted_outbound, middles):  # type: ignore[no-untyped-def]
-    """Copy each set to `parted`, its questions to services last; they begin at `middles`. `kind` is by flow."""
+    """Copy each set to `parted`, its questions to services last; they begin at `middles`."""
     for g in range(begins.size):
         at = begins[g]
         for asks in (False, True):
             middles[g] = at if asks else middles[g]
             for i in range(begins[g], stops[g]):
-                if (kind[flow[i]] == SERVICE) == asks:
+                if (kind[i] == SERVICE) == asks:
                     parted[at], parted_outbound[at] = flow[i], outbound[i]
                     at += 1
 
 
 @allocating_kernel
 def measure_services(table, size, seed, flow, outbound, begins, middles, stops, out):  # type: ignore[no-untyped-def]
-    """Each set as a whole, and whom its questions ask; `table` (FLOW) and `size` (octets) are by flow."""
+    """Each set as a whole, and whom its questions ask; `table` (FLOW) is by flow, `size` in octets."""
     most = most_flows(middles, stops)
     high, low = np.empty(most, np.uint64), np.empty(most, np.uint64)
     slots, code, chief = np.empty(slots_for(most), np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
@@ -146,7 +153,7 @@ def measure_services(table, size, seed, flow, outbound, begins, middles, stops, 
         begin, middle, stop = begins[g], middles[g], stops[g]
         total = 0
         for i in range(begin, stop):
-            total += size[flow[i]]
+            total += size[i]
         gather_remotes(table, flow, outbound, middle, stop, high, low)
         row = out[g]
         row["flows"] = stop - begin
@@ -156,8 +163,8 @@ def measure_services(table, size, seed, flow, outbound, begins, middles, stops, 
 
 
 @allocating_kernel
-def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """How close together the flows of each set began. They are in the order they began; `start` (ns) is by flow."""
+def measure_times(start, begins, stops, out):  # type: ignore[no-untyped-def]
+    """How close together the flows of each set began. They are in the order they began; `start` in ns."""
     together = np.empty(most_flows(begins, stops), np.int64)
     spare = np.empty(together.size, np.int64)
     for g in range(begins.size):
@@ -166,12 +173,12 @@ def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-d
         # Flows from i on begin within a second of it up to `second`, within half a second from `low` to `high`.
         second, low, high = begin, begin, begin
         for i in range(begin, stop):
-            now = start[flow[i]]
-            while second < stop and start[flow[second]] < now + SECOND_NS:
+            now = start[i]
+            while second < stop and start[second] < now + SECOND_NS:
                 second += 1
-            while start[flow[low]] < now - SECOND_NS // 2:
+            while start[low] < now - SECOND_NS // 2:
                 low += 1
-            while high < stop and start[flow[high]] <= now + SECOND_NS // 2:
+            while high < stop and start[high] <= now + SECOND_NS // 2:
                 high += 1
             most = max(most, second - i)
             together[i - begin] = high - low
@@ -181,19 +188,19 @@ def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-d
         if n:
             sort_run(together, 0, n, spare)
             row["together"] = _median(together, n)
-            row["seconds"] = (start[flow[stop - 1]] - start[flow[begin]]) / 1e9
+            row["seconds"] = (start[stop - 1] - start[begin]) / 1e9
 
 
 @allocating_kernel
-def measure_bytes(size, kind, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """How the bytes spread over the flows of each set; `size` (octets) and `kind` are by flow."""
+def measure_bytes(size, kind, begins, stops, out):  # type: ignore[no-untyped-def]
+    """How the bytes spread over the flows of each set; `size` in octets."""
     sizes = np.empty(most_flows(begins, stops), np.int64)
     spare = np.empty(sizes.size, np.int64)
     for g in range(begins.size):
         n = stops[g] - begins[g]
         total, heavy, media = 0, 0, 0
         for i in range(n):
-            f = flow[begins[g] + i]
+            f = begins[g] + i
             sizes[i] = size[f]
             total += size[f]
             heavy += size[f] if kind[f] == HEAVY else 0
@@ -213,15 +220,14 @@ def measure_bytes(size, kind, flow, begins, stops, out):  # type: ignore[no-unty
 
 
 @allocating_kernel
-def measure_beat(start, last, kind, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """How regularly the heavy flows of each set begin; `start`, `last` (ns) and `kind` are by flow."""
+def measure_beat(start, last, kind, begins, stops, out):  # type: ignore[no-untyped-def]
+    """How regularly the heavy flows of each set begin; `start` and `last` in ns."""
     most = most_flows(begins, stops)
     gaps, ordered = np.empty(most, np.int64), np.empty(most, np.int64)
     spare, idle = np.empty(most, np.int64), np.empty(most, np.int64)
     for g in range(begins.size):
         n, before = 0, -1
-        for i in range(begins[g], stops[g]):
-            f = flow[i]
+        for f in range(begins[g], stops[g]):
             if kind[f] == HEAVY:
                 if before >= 0:
                     gaps[n] = ordered[n] = start[f] - start[before]
@@ -264,45 +270,44 @@ def _is_cast(flow, packets):  # type: ignore[no-untyped-def]
 def measure_weight(table, start, last, packets, size, kind, rests, flow, begins, stops, talk, out):  # type: ignore[no-untyped-def]
     """How full the packets of each set are, how fast and how paced what is heavy.
 
-    `table` (FLOW) to `rests` are by flow. Fills `talk`, beside `flow`, with the octets of those that are talk.
+    `table` (FLOW) is by flow. Fills `talk` with the octets of those that are talk.
     """
     for g in range(begins.size):
         total, count, heavy, heavy_ns, paced = 0, 0, 0, 0, 0
         for i in range(begins[g], stops[g]):
-            f = flow[i]
-            seconds = (last[f] - start[f]) / 1e9
-            total += size[f]
-            count += packets[f]
-            if kind[f] == HEAVY:
-                heavy += size[f]
-                heavy_ns += last[f] - start[f]
-                if rests[f] >= PACED_RESTS and rests[f] * PACED_LONGEST_S >= seconds:
-                    paced += size[f]
+            row = table[flow[i]]
+            seconds = (last[i] - start[i]) / 1e9
+            total += size[i]
+            count += packets[i]
+            if kind[i] == HEAVY:
+                heavy += size[i]
+                heavy_ns += last[i] - start[i]
+                if rests[i] >= PACED_RESTS and rests[i] * PACED_LONGEST_S >= seconds:
+                    paced += size[i]
             talk[i] = 0
-            if _is_steady(table[f], packets[f], seconds):
-                if _talks(table[f], seconds, rests[f]):
-                    talk[i] = size[f]
-                elif _is_cast(table[f], packets[f]):
-                    paced += size[f]
-        row = out[g]
-        row["packet_bytes"] = total / max(count, 1)
-        row["paced_bytes"] = paced / max(total, 1)
+            if _is_steady(row, packets[i], seconds):
+                if _talks(row, seconds, rests[i]):
+                    talk[i] = size[i]
+                elif _is_cast(row, packets[i]):
+                    paced += size[i]
+        mine = out[g]
+        mine["packet_bytes"] = total / max(count, 1)
+        mine["paced_bytes"] = paced / max(total, 1)
         # Over a second at least: what came in an instant has no rate.
-        row["heavy_rate"] = heavy / max(heavy_ns / 1e9, 1.0)
+        mine["heavy_rate"] = heavy / max(heavy_ns / 1e9, 1.0)
 
 
 @kernel
-def measure_answers(packets, answered, refused, half_open, mute, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """What became of the flows of each set; the first five are by flow."""
+def measure_answers(packets, marks, begins, stops, out):  # type: ignore[no-untyped-def]
+    """What became of the flows of each set."""
     for g in range(begins.size):
         tiny, answers, refusals, half_opens, mutes = 0, 0, 0, 0, 0
         for i in range(begins[g], stops[g]):
-            f = flow[i]
-            tiny += packets[f] <= 2
-            answers += answered[f]
-            refusals += refused[f]
-            half_opens += half_open[f]
-            mutes += mute[f]
+            tiny += packets[i] <= 2
+            answers += marks[i] & ANSWERED != 0
+            refusals += marks[i] & REFUSED != 0
+            half_opens += marks[i] & HALF_OPEN != 0
+            mutes += marks[i] & MUTE != 0
         row, share = out[g], 1.0 / max(stops[g] - begins[g], 1)
         row["tiny"] = tiny * share
         row["answered"] = answers * share
@@ -313,7 +318,7 @@ def measure_answers(packets, answered, refused, half_open, mute, flow, begins, s
 
 @allocating_kernel
 def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
-    """To which ports the flows of each set went; `table` (FLOW) and `kind` are by flow, `servers` by port."""
+    """To which ports the flows of each set went; `table` (FLOW) is by flow, `servers` by port."""
     proto, flags = table["proto"], table["flags"]
     a_port, b_port, a_bytes, b_bytes = table["a_port"], table["b_port"], table["a_bytes"], table["b_bytes"]
     seen, seen_local = np.zeros(PORTS, np.int64), np.zeros(PORTS, np.int64)
@@ -340,7 +345,7 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
             film += port in FILM_PORTS or np.int64(a_port[f] if orig_is_a else b_port[f]) in FILM_PORTS
             received += b_bytes[f] if local_is_a else a_bytes[f]
             total += a_bytes[f] + b_bytes[f]
-            if is_udp and outbound[i] and kind[f] != SERVICE:
+            if is_udp and outbound[i] and kind[i] != SERVICE:
                 local = a_port[f] if local_is_a else b_port[f]
                 seen_local[local] += 1
                 from_one_port = max(from_one_port, seen_local[local])
@@ -400,14 +405,14 @@ def _busiest_peer(code, n, chief, peers, high, low, count):  # type: ignore[no-u
 
 
 @part
-def _most_bytes(size, flow, begin, code, n, peers, octets):  # type: ignore[no-untyped-def]
+def _most_bytes(size, begin, code, n, peers, octets):  # type: ignore[no-untyped-def]
     """(octets of all n flows, of those with the peer that has most)."""
     for k in range(peers):
         octets[k] = 0
     total, most = 0, 0
     for i in range(n):
-        octets[code[i]] += size[flow[begin + i]]
-        total += size[flow[begin + i]]
+        octets[code[i]] += size[begin + i]
+        total += size[begin + i]
         most = max(most, octets[code[i]])
     return total, most
 
@@ -426,7 +431,7 @@ def _most_talk(talk, begin, code, n, peers, octets):  # type: ignore[no-untyped-
 
 @allocating_kernel
 def measure_peers(table, size, talk, seed, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
-    """With whom the flows of each set were; `table` (FLOW) and `size` (octets) are by flow, `talk` beside `flow`."""
+    """With whom the flows of each set were; `table` (FLOW) is by flow, `size` and `talk` in octets."""
     a_port, b_port, flags = table["a_port"], table["b_port"], table["flags"]
     most = most_flows(begins, stops)
     high, low = np.empty(most, np.uint64), np.empty(most, np.uint64)
@@ -438,7 +443,7 @@ def measure_peers(table, size, talk, seed, flow, outbound, begins, stops, out): 
         gather_remotes(table, flow, outbound, begin, stops[g], high, low)
         peers = number_peers(high, low, n, seed, slots, code, chief)
         busiest, busiest_flows = _busiest_peer(code, n, chief, peers, high, low, values)
-        total, top = _most_bytes(size, flow, begin, code, n, peers, values)
+        total, top = _most_bytes(size, begin, code, n, peers, values)
         talked = _most_talk(talk, begin, code, n, peers, values)
         for k in range(peers):
             values[k] = _prefix(high[chief[k]], low[chief[k]])
@@ -466,6 +471,18 @@ def measure_peers(table, size, talk, seed, flow, outbound, begins, stops, out): 
         row["target_share"] = _runs(targets, n)[1] * share
 
 
+def _parts(begins: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> Iterator[slice]:
+    """Neighbouring sets that lie within some PART_FLOWS flows, or one set of more."""
+    low = 0
+    edges = list(zip(begins.tolist(), stops.tolist(), strict=True))
+    for number, (begin, stop) in enumerate(edges):
+        if number > low and (stop - edges[low][0] > PART_FLOWS or begin < edges[number - 1][1]):
+            yield slice(low, number)
+            low = number
+    if edges:
+        yield slice(low, len(edges))
+
+
 def measure_sets(
     flow: npt.NDArray[np.int32],
     outbound: npt.NDArray[np.bool_],
@@ -476,24 +493,31 @@ def measure_sets(
 ) -> npt.NDArray[np.void]:
     """FEATURES of sets of flows, each of one host: flow[begins[i]:stops[i]], in the order they began.
 
-    `outbound` tells beside `flow` which the host opened; `facts` and `kinds` are of the whole table.
+    `outbound` tells beside `flow` which the host opened; `facts` and `kinds` are of the whole table. Sets that lie side
+    by side are measured together, in memory that is bounded by the largest.
     """
-    out = np.zeros(begins.size, FEATURES)
-    parted, parted_outbound, middles = np.empty_like(flow), np.empty_like(outbound), np.empty_like(begins)
-    part_services(kinds, flow, outbound, begins, stops, parted, parted_outbound, middles)
-    table, size, talk, seed = facts.row, facts.ip_bytes, np.empty(flow.size, np.int64), new_seed()
-    with np.errstate(over="ignore"):
-        measure_services(table, size, seed, parted, parted_outbound, begins, middles, stops, out)
-    own = (parted, begins, np.where(middles > begins, middles, stops))
-    measure_times(facts.start_ns, *own, out)
-    measure_bytes(size, kinds, *own, out)
-    measure_beat(facts.start_ns, facts.last_ns, kinds, *own, out)
-    measure_weight(table, facts.start_ns, facts.last_ns, facts.packets, size, kinds, facts.rests, *own, talk, out)
-    measure_answers(facts.packets, facts.answered, facts.refused, facts.half_open, facts.mute, *own, out)
-    ends = (parted, parted_outbound, *own[1:])
-    measure_ports(table, kinds, server_ports(), *ends, out)
-    with np.errstate(over="ignore"):
-        measure_peers(table, size, talk, seed, *ends, out)
+    out, servers, seed, table = np.zeros(begins.size, FEATURES), server_ports(), new_seed(), facts.row
+
+    def measure_part(sets: slice) -> None:
+        low = begins[sets.start]
+        of, begin, stop = slice(low, stops[sets.stop - 1]), begins[sets] - low, stops[sets] - low
+        some, outward, middle = flow[of].copy(), outbound[of].copy(), np.empty_like(begin)
+        part_services(kinds[flow[of]], flow[of], outbound[of], begin, stop, some, outward, middle)
+        seen, kind, rows = facts.of(some), kinds[some], out[sets]
+        size, talk = seen.ip_bytes, np.empty(some.size, np.int64)
+        with np.errstate(over="ignore"):
+            measure_services(table, size, seed, some, outward, begin, middle, stop, rows)
+        own = (begin, np.where(middle > begin, middle, stop))
+        measure_times(seen.start_ns, *own, rows)
+        measure_bytes(size, kind, *own, rows)
+        measure_beat(seen.start_ns, seen.last_ns, kind, *own, rows)
+        measure_weight(table, seen.start_ns, seen.last_ns, seen.packets, size, kind, seen.rests, some, *own, talk, rows)
+        measure_answers(seen.packets, seen.marks, *own, rows)
+        measure_ports(table, kind, servers, some, outward, *own, rows)
+        with np.errstate(over="ignore"):
+            measure_peers(table, size, talk, seed, some, outward, *own, rows)
+
+    side_by_side(measure_part, _parts(begins, stops), most=processors())
     return out
 
 
