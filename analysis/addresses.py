@@ -1,6 +1,7 @@
 """Which addresses are local, and which flows cross the gateway. Addresses are two uint64, IPv4 as ::ffff:a.b.c.d."""
 
 import ipaddress
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flowtable import ORIG_IS_A
 from peerburst.capture.internet import PROTO_UDP
-from peerburst.capture.kernels import kernel
+from peerburst.capture.kernels import allocating_kernel, kernel, part
 
 Words = npt.NDArray[np.uint64]
 
@@ -77,26 +78,140 @@ def to_text(high: int, low: int) -> str:
     return str(ipaddress.IPv6Address(high << 64 | low))
 
 
-@kernel
-def match_networks(high, low, networks, inside):  # type: ignore[no-untyped-def]
-    """Set inside[i] where an address is in any of the networks: rows of mask and address, high and low words each."""
-    for i in range(high.size):
-        for k in range(networks.shape[0]):
-            if high[i] & networks[k, 0] == networks[k, 2] and low[i] & networks[k, 1] == networks[k, 3]:
-                inside[i] = True
-                break
-
-
-def within(high: Words, low: Words, networks: Sequence[Network]) -> npt.NDArray[np.bool_]:
-    """Which addresses are in any of the networks."""
+def _table(networks: Sequence[Network]) -> npt.NDArray[np.uint64]:
+    """Networks as kernels take them: rows of mask and address, high and low words each."""
     table = np.zeros((len(networks), 4), np.uint64)
     for i, network in enumerate(networks):
         prefix = network.prefixlen + (96 if network.version == 4 else 0)
         mask = ((1 << prefix) - 1) << (128 - prefix)
         table[i] = mask >> 64, mask & (1 << 64) - 1, *to_words(network.network_address)
-    inside = np.zeros(high.size, np.bool_)
-    match_networks(np.ascontiguousarray(high), np.ascontiguousarray(low), table, inside)
+    return table
+
+
+@part
+def _within(high, low, networks):  # type: ignore[no-untyped-def]
+    """Whether an address is in any of the networks of a `_table`."""
+    for k in range(networks.shape[0]):
+        if high & networks[k, 0] == networks[k, 2] and low & networks[k, 1] == networks[k, 3]:
+            return True
+    return False
+
+
+@kernel
+def match_networks(high, low, networks, inside):  # type: ignore[no-untyped-def]
+    """Fill inside[i]: whether an address is in any of the networks of a `_table`."""
+    for i in range(high.size):
+        inside[i] = _within(high[i], low[i], networks)
+
+
+def within(high: Words, low: Words, networks: Sequence[Network]) -> npt.NDArray[np.bool_]:
+    """Which addresses are in any of the networks."""
+    inside = np.empty(high.size, np.bool_)
+    match_networks(np.ascontiguousarray(high), np.ascontiguousarray(low), _table(networks), inside)
     return inside
+
+
+# What `mark_ends` says of a flow.
+LOCAL_A, LOCAL_B, TO_GROUP = 1, 2, 4
+
+
+@kernel
+def mark_ends(row, networks, groups, marks):  # type: ignore[no-untyped-def]
+    """Fill per flow (FLOW) which ends are in `networks`, and whether one is in `groups` or a broadcast address.
+
+    That is a local IPv4 address that ends in 255 and never answers: nearly always a subnet's.
+    """
+    last, none = np.uint64(255), np.uint64(0)
+    a_hi, a_lo, b_hi, b_lo = row["a_hi"], row["a_lo"], row["b_hi"], row["b_lo"]
+    a_packets, b_packets = row["a_pkts"], row["b_pkts"]
+    for i in range(marks.size):
+        local_a, local_b = _within(a_hi[i], a_lo[i], networks), _within(b_hi[i], b_lo[i], networks)
+        group = _within(a_hi[i], a_lo[i], groups) or _within(b_hi[i], b_lo[i], groups)
+        group = group or (local_a and a_hi[i] == none and a_lo[i] & last == last and a_packets[i] == 0)
+        group = group or (local_b and b_hi[i] == none and b_lo[i] & last == last and b_packets[i] == 0)
+        marks[i] = (LOCAL_A if local_a else 0) | (LOCAL_B if local_b else 0) | (TO_GROUP if group else 0)
+
+
+@part
+def _slot(slots, words, high, low, seed):  # type: ignore[no-untyped-def]
+    """The slot that holds this address's number, or the free one (-1) where it belongs."""
+    value = (low ^ seed) * np.uint64(0x9E3779B97F4A7C15)
+    value = (value ^ (value >> np.uint64(29)) ^ high) * np.uint64(0x9E3779B97F4A7C15)
+    at = np.int64(value >> np.uint64(32)) & (slots.size - 1)
+    while slots[at] >= 0 and (words[slots[at], 1] != low or words[slots[at], 0] != high):
+        at = (at + 1) & (slots.size - 1)
+    return at
+
+
+@allocating_kernel
+def number_ends(row, marks, seed, code_a, code_b):  # type: ignore[no-untyped-def]
+    """Number the addresses of the ends that `marks` says are local, in the order they appear; answers them, n by 2.
+
+    Fills per flow the number of each end, -1 where it is not local. `seed` keeps anybody from writing a capture whose
+    addresses all fall into one slot.
+    """
+    a_hi, a_lo, b_hi, b_lo = row["a_hi"], row["a_lo"], row["b_hi"], row["b_lo"]
+    slots, words, count = np.full(1 << 10, -1, np.int32), np.empty((1 << 9, 2), np.uint64), 0
+    for i in range(marks.size):
+        for side in range(2):
+            code = -1
+            if marks[i] & (LOCAL_B if side else LOCAL_A):
+                high, low = (b_hi[i], b_lo[i]) if side else (a_hi[i], a_lo[i])
+                at = _slot(slots, words, high, low, seed)
+                if slots[at] < 0:
+                    if count == words.shape[0]:
+                        larger = np.empty((2 * count, 2), np.uint64)
+                        larger[:count] = words
+                        words, slots = larger, np.full(4 * count, -1, np.int32)
+                        for k in range(count):
+                            slots[_slot(slots, words, words[k, 0], words[k, 1], seed)] = k
+                        at = _slot(slots, words, high, low, seed)
+                    words[count, 0], words[count, 1] = high, low
+                    slots[at] = count
+                    count += 1
+                code = slots[at]
+            if side:
+                code_b[i] = code
+            else:
+                code_a[i] = code
+    return words[:count]
+
+
+@kernel
+def renumber(code, ranks):  # type: ignore[no-untyped-def]
+    """Put ranks[code[i]] in the place of every code that is not -1."""
+    for i in range(code.size):
+        if code[i] >= 0:
+            code[i] = ranks[code[i]]
+
+
+@kernel
+def weigh_ends(row, code_a, code_b, weights):  # type: ignore[no-untyped-def]
+    """Add up for each address number two for every packet, and one for every flow it opened; answers the packets."""
+    flags, a_packets, b_packets = row["flags"], row["a_pkts"], row["b_pkts"]
+    total = np.int64(0)
+    for i in range(code_a.size):
+        if code_a[i] >= 0:
+            packets, opens_a = np.int64(a_packets[i]) + np.int64(b_packets[i]), flags[i] & ORIG_IS_A != 0
+            weights[code_a[i]] += 2 * packets + opens_a
+            weights[code_b[i]] += 2 * packets + (not opens_a)
+            total += packets
+    return total
+
+
+def _numbers(
+    row: npt.NDArray[np.void], marks: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint64]]:
+    """(number of end a per flow, of end b, distinct addresses by 2 in order) of the ends marked local; -1 of others."""
+    code_a, code_b = np.empty(row.size, np.int32), np.empty(row.size, np.int32)
+    with np.errstate(over="ignore"):
+        words = number_ends(row, marks, np.uint64(secrets.randbits(62)), code_a, code_b)
+    order = np.lexsort((words[:, 1], words[:, 0]))
+    ranks = np.empty(order.size, np.int32)
+    ranks[order] = np.arange(order.size)
+    renumber(code_a, ranks)
+    renumber(code_b, ranks)
+    return code_a, code_b, words[order]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,45 +242,30 @@ def pair_codes(high: Words, low: Words) -> tuple[npt.NDArray[np.int64], Words]:
     return codes, np.stack([sorted_high[is_new], sorted_low[is_new]], axis=1)
 
 
-def _find_hub(row: npt.NDArray[np.void], unexplained: npt.NDArray[np.bool_], version: int) -> tuple[int, int] | None:
+def _find_hub(row: npt.NDArray[np.void], marks: npt.NDArray[np.uint8], version: int) -> tuple[int, int] | None:
     """The address that is an end of nearly all packets that no local range explains: the capturing host itself."""
     is_v4 = (row["a_hi"] == 0) & (row["a_lo"] >> np.uint64(32) == np.uint64(0xFFFF))
-    chosen = unexplained & (is_v4 if version == 4 else ~is_v4)
-    some = row[chosen]
-    if not some.size:
+    unexplained = (marks == 0) & (is_v4 if version == 4 else ~is_v4)
+    code_a, code_b, words = _numbers(row, np.where(unexplained, LOCAL_A | LOCAL_B, 0).astype(np.uint8))
+    if not words.size:
         return None
-    packets = some["a_pkts"].astype(np.int64) + some["b_pkts"]
-    codes, distinct = pair_codes(
-        np.concatenate([some["a_hi"], some["b_hi"]]), np.concatenate([some["a_lo"], some["b_lo"]])
-    )
     # Of two ends seen equally often, the one that opens flows: half a packet more for each.
-    opens_a = (some["flags"] & ORIG_IS_A) != 0
-    weight = np.concatenate([2 * packets + opens_a, 2 * packets + ~opens_a])
-    per_address = np.bincount(codes, weights=weight)
-    best = int(per_address.argmax())
-    if per_address[best] < 2 * HUB_SHARE * packets.sum():
+    weights = np.zeros(words.shape[0], np.int64)
+    packets = weigh_ends(row, code_a, code_b, weights)
+    best = int(weights.argmax())
+    if weights[best] < 2 * HUB_SHARE * packets:
         return None
-    return int(distinct[best, 0]), int(distinct[best, 1])
+    return int(words[best, 0]), int(words[best, 1])
 
 
-def _directed_broadcast(
-    row: npt.NDArray[np.void], local_a: npt.NDArray[np.bool_], local_b: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.bool_]:
-    """Flows to a local IPv4 address that ends in 255 and never answers: a subnet's broadcast address, nearly always."""
-    last = np.uint64(255)
-    to_a = local_a & (row["a_hi"] == 0) & (row["a_lo"] & last == last) & (row["a_pkts"] == 0)
-    to_b = local_b & (row["b_hi"] == 0) & (row["b_lo"] & last == last) & (row["b_pkts"] == 0)
-    broadcast: npt.NDArray[np.bool_] = to_a | to_b
-    return broadcast
-
-
-def _find_gateways(row: npt.NDArray[np.void], lan: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """Local addresses (n by 2) that serve other local hosts what gateways serve."""
-    serves_a = lan & (row["proto"] == PROTO_UDP) & np.isin(row["a_port"], GATEWAY_PORTS) & (row["a_pkts"] > 0)
-    serves_b = lan & (row["proto"] == PROTO_UDP) & np.isin(row["b_port"], GATEWAY_PORTS) & (row["b_pkts"] > 0)
-    high = np.concatenate([row["a_hi"][serves_a], row["b_hi"][serves_b]])
-    low = np.concatenate([row["a_lo"][serves_a], row["b_lo"][serves_b]])
-    return pair_codes(high, low)[1]
+def _find_gateways(row: npt.NDArray[np.void], lan: npt.NDArray[np.intp]) -> set[tuple[int, int]]:
+    """Local addresses, as words, that serve other local hosts what gateways serve; `lan`: flows between local hosts."""
+    found: set[tuple[int, int]] = set()
+    lan = lan[row["proto"][lan] == PROTO_UDP]
+    for end in ("a", "b"):
+        serves = lan[np.isin(row[f"{end}_port"][lan], GATEWAY_PORTS) & (row[f"{end}_pkts"][lan] > 0)]
+        found |= set(zip(row[f"{end}_hi"][serves].tolist(), row[f"{end}_lo"][serves].tolist(), strict=True))
+    return found
 
 
 def classify_ends(
@@ -179,34 +279,29 @@ def classify_ends(
     networks = parse_networks(DEFAULT_LOCAL_NETS if local_nets is None else local_nets)
     if local_nets is None:
         networks += parse_networks(interfaces)
-    groups = parse_networks(GROUP_NETS)
-    local_a, local_b = within(row["a_hi"], row["a_lo"], networks), within(row["b_hi"], row["b_lo"], networks)
-    group = within(row["a_hi"], row["a_lo"], groups) | within(row["b_hi"], row["b_lo"], groups)
-    group |= _directed_broadcast(row, local_a, local_b)
+    marks = np.empty(row.size, np.uint8)
+    mark_ends(row, _table(networks), _table(parse_networks(GROUP_NETS)), marks)
     hubs = []
-    if local_nets is None:
+    if local_nets is None and not marks.all():
         for version in (4, 6):
-            hub = _find_hub(row, ~(local_a | local_b | group), version)
+            hub = _find_hub(row, marks, version)
             if hub is not None:
                 hubs.append(to_text(*hub))
-                local_a |= (row["a_hi"] == hub[0]) & (row["a_lo"] == hub[1])
-                local_b |= (row["b_hi"] == hub[0]) & (row["b_lo"] == hub[1])
-    scope = np.full(row.size, Scope.TRANSIT, np.uint8)
-    scope[local_a ^ local_b] = Scope.CROSSING
-    scope[local_a & local_b] = Scope.LAN
-    scope[group] = Scope.GROUP
-    gateways = _find_gateways(row, scope == Scope.LAN)
-    for high, low in gateways:
-        is_a, is_b = (row["a_hi"] == high) & (row["a_lo"] == low), (row["b_hi"] == high) & (row["b_lo"] == low)
-        scope[(is_a | is_b) & (scope == Scope.LAN)] = Scope.GATEWAY
-        local_a &= ~is_a
-        local_b &= ~is_b
-    host_a, host_b = np.full(row.size, -1, np.int32), np.full(row.size, -1, np.int32)
-    in_a, in_b = np.flatnonzero(local_a), np.flatnonzero(local_b)
-    codes, words = pair_codes(
-        np.concatenate([row["a_hi"][in_a], row["b_hi"][in_b]]), np.concatenate([row["a_lo"][in_a], row["b_lo"][in_b]])
-    )
-    host_a[in_a], host_b[in_b] = codes[: in_a.size], codes[in_a.size :]
-    return Ends(
-        scope, host_a, host_b, words, tuple(hubs), tuple(to_text(int(high), int(low)) for high, low in gateways)
-    )
+                for end, mark in (("a", LOCAL_A), ("b", LOCAL_B)):
+                    marks[(row[f"{end}_hi"] == hub[0]) & (row[f"{end}_lo"] == hub[1])] |= mark
+    by_marks = np.full(8, Scope.GROUP, np.uint8)
+    by_marks[[0, LOCAL_A, LOCAL_B, LOCAL_A | LOCAL_B]] = Scope.TRANSIT, Scope.CROSSING, Scope.CROSSING, Scope.LAN
+    scope = by_marks[marks]
+    host_a, host_b, words = _numbers(row, marks)
+    lan = np.flatnonzero(scope == Scope.LAN)
+    served = _find_gateways(row, lan)
+    is_gateway = np.zeros(words.shape[0], np.bool_)
+    if served:
+        is_gateway[:] = [(high, low) in served for high, low in words.tolist()]
+        scope[lan[is_gateway[host_a[lan]] | is_gateway[host_b[lan]]]] = Scope.GATEWAY
+        # The gateway is no host of its own.
+        ranks = np.where(is_gateway, -1, np.cumsum(~is_gateway) - 1).astype(np.int32)
+        renumber(host_a, ranks)
+        renumber(host_b, ranks)
+    gateways = tuple(to_text(int(high), int(low)) for high, low in words[is_gateway])
+    return Ends(scope, host_a, host_b, words[~is_gateway], tuple(hubs), gateways)

@@ -474,10 +474,27 @@ def _rule(features: Features, rules: tuple[Rule, ...]) -> Rule | None:
     return next((rule for rule in rules if rule.holds(features)), None)
 
 
-def label(features: Features) -> BurstClass:
-    """The class alone: working out the reasons takes much longer."""
-    rule = _rule(features, RULES)
-    return rule.label if rule is not None else BurstClass.UNKNOWN
+def labels(rows: npt.NDArray[np.void]) -> list[BurstClass]:
+    """The class alone of each of many sets of flows, by rows of features.FEATURES: reasons take much longer."""
+
+    def holds(condition: Condition) -> npt.NDArray[np.bool_]:
+        ways = [np.logical_and.reduce([_bound_holds(bound, rows) for bound in way]) for way in condition.ways]
+        found: npt.NDArray[np.bool_] = np.logical_or.reduce(ways)
+        return found
+
+    left, found = np.ones(rows.size, np.bool_), np.full(rows.size, len(RULES))
+    for number, rule in enumerate(RULES):
+        held = np.logical_and.reduce([left, *(holds(condition) for condition in rule.needs)])
+        found[held] = number
+        left &= ~held
+    classes = [*(rule.label for rule in RULES), BurstClass.UNKNOWN]
+    return [classes[number] for number in found.tolist()]
+
+
+def _bound_holds(bound: Bound, rows: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    column = rows[bound.feature]
+    held: npt.NDArray[np.bool_] = column >= bound.value if bound.at_least else column < bound.value
+    return held
 
 
 def classify(features: Features, *, provisional: bool = False, rules: tuple[Rule, ...] = RULES) -> Classification:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from peerburst.analysis.entries import Entries
 from peerburst.analysis.sorting import sort_run
 from peerburst.capture.flowtable import TALKING_NS, Flows
-from peerburst.capture.kernels import allocating_kernel, kernel
+from peerburst.capture.kernels import allocating_kernel, kernel, part
 
 NEVER_CROSSED = -1
 DEFAULT_LIMIT = 200  # the article's hotel
@@ -52,44 +52,54 @@ def deal(host, inbound, start, end, until, next_start, next_end, starts, ends): 
                 next_end[k] += 1
 
 
+@part
+def sweep_host(starts, start_at, starts_stop, ends, end_at, ends_stop, limits, until, crossed, above):  # type: ignore[no-untyped-def]  # fmt: skip
+    """(the most alive at once, the first instant of that) of one host, whose starts and ends are in order.
+
+    Fills by limit, which ascend, the instant the count first exceeded it (`crossed`) and for how long it did (`above`,
+    ns), up to the instant `until`.
+    """
+    count, over, most, peak_at = 0, 0, 0, np.int64(NEVER_CROSSED)  # `over`: how many limits the count exceeds
+    while start_at < starts_stop or end_at < ends_stop:
+        if end_at < ends_stop and (start_at == starts_stop or ends[end_at] <= starts[start_at]):
+            if over and count == limits[over - 1] + 1:
+                over -= 1
+                above[over] += ends[end_at]
+            count -= 1
+            end_at += 1
+            continue
+        now = starts[start_at]
+        start_at += 1
+        count += 1
+        if count > most:
+            most, peak_at = count, now
+        if over < limits.size and count == limits[over] + 1:
+            above[over] -= now
+            if crossed[over] == NEVER_CROSSED:
+                crossed[over] = now
+            over += 1
+    for k in range(over):
+        above[k] += until
+    return most, peak_at
+
+
 @allocating_kernel
 def sweep(starts, begun, ends, ended, limits, until, peak, peak_at, crossed, above):  # type: ignore[no-untyped-def]
     """Walk each host's starts and ends in time order (it sorts them), keeping a count.
 
-    `begun` and `ended` say how many each has. `limits` ascend. Fills per host `peak` and its instant, and per host and
-    limit the instant the count first exceeded it (`crossed`) and for how long it did (`above`, ns), up to the instant
-    `until`.
+    `begun` and `ended` say how many each has. Fills per host `peak` and its instant, and per host and limit what
+    `sweep_host` tells of it.
     """
     spare = np.empty(begun.max() if begun.size else 0, np.int64)
-    since = np.zeros(limits.size, np.int64)
     start_at, end_at = 0, 0
     for h in range(begun.size):
         starts_stop, ends_stop = start_at + begun[h], end_at + ended[h]
         sort_run(starts, start_at, starts_stop, spare)
         sort_run(ends, end_at, ends_stop, spare)
-        count, over, most = 0, 0, 0  # `over`: how many limits the count exceeds
-        while start_at < starts_stop or end_at < ends_stop:
-            if end_at < ends_stop and (start_at == starts_stop or ends[end_at] <= starts[start_at]):
-                if over and count == limits[over - 1] + 1:
-                    over -= 1
-                    above[h, over] += ends[end_at] - since[over]
-                count -= 1
-                end_at += 1
-                continue
-            now = starts[start_at]
-            start_at += 1
-            count += 1
-            if count > most:
-                most = count
-                peak_at[h] = now
-            if over < limits.size and count == limits[over] + 1:
-                since[over] = now
-                if crossed[h, over] == NEVER_CROSSED:
-                    crossed[h, over] = now
-                over += 1
-        peak[h] = most
-        for k in range(over):
-            above[h, k] += until - since[k]
+        peak[h], peak_at[h] = sweep_host(
+            starts, start_at, starts_stop, ends, end_at, ends_stop, limits, until, crossed[h], above[h]
+        )
+        start_at, end_at = starts_stop, ends_stop
 
 
 @allocating_kernel

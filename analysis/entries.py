@@ -40,6 +40,7 @@ from peerburst.capture.flowtable import (
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from peerburst.capture.kernels import kernel, part
 
+EITHER_SYN = np.uint64(1 << LETTER_SYN | 1 << (LETTER_SYN + 6))  # in a flow's history, from whichever end
 FOREVER_NS = 1 << 61  # of a timeout that never comes; start + FOREVER_NS still fits
 
 # Timeouts as the kernel takes them: by Phase, then those of finer phases.
@@ -142,17 +143,15 @@ def model_rules(model: GatewayModel) -> npt.NDArray[np.int64]:
 
 
 @part
-def _takes(rules, proto):  # type: ignore[no-untyped-def]
-    """Whether the model counts this protocol."""
+def _protocol_bit(proto):  # type: ignore[no-untyped-def]
+    """Which bit of a model's PROTOCOLS this protocol is."""
     if proto == PROTO_TCP:
-        bit = TAKES_TCP
-    elif proto == PROTO_UDP or proto == PROTO_UDPLITE:
-        bit = TAKES_UDP
-    elif proto == PROTO_ICMP or proto == PROTO_ICMPV6:
-        bit = TAKES_ICMP
-    else:
-        bit = TAKES_OTHER
-    return rules[PROTOCOLS] & bit != 0
+        return TAKES_TCP
+    if proto == PROTO_UDP or proto == PROTO_UDPLITE:
+        return TAKES_UDP
+    if proto == PROTO_ICMP or proto == PROTO_ICMPV6:
+        return TAKES_ICMP
+    return TAKES_OTHER
 
 
 @part
@@ -168,103 +167,142 @@ def _answered(seen, by_a, answered):  # type: ignore[no-untyped-def]
 
 
 @part
-def _udp_timeout(rules, timeouts, phase, answered, several):  # type: ignore[no-untyped-def]
-    if rules[TWO_WAY] == AS_STREAM:
-        return timeouts[phase]
-    if rules[ENGINE] == FLAT:
-        return timeouts[UDP]
-    if answered >= (1 if rules[TWO_WAY] == AFTER_REPLY else 2):
-        return timeouts[UDP_STREAM]
+def _udp_phase(two_way, engine, phase, answered, several):  # type: ignore[no-untyped-def]
+    """Which timeout a segment of UDP leaves behind."""
+    if two_way == AS_STREAM:
+        return np.int64(phase)
+    if engine == FLAT:
+        return UDP
+    if answered >= (1 if two_way == AFTER_REPLY else 2):
+        return UDP_STREAM
     # The one who replied sends more: a segment tells that only by Linux's own stream, so from an age of 2 s.
-    if rules[TWO_WAY] == AFTER_ANY and answered == 1 and phase == UDP_STREAM:
-        return timeouts[UDP_STREAM]
-    return timeouts[UDP] if several else timeouts[UDP_FIRST]
+    if two_way == AFTER_ANY and answered == 1 and phase == UDP_STREAM:
+        return UDP_STREAM
+    return UDP if several else UDP_FIRST
 
 
 @part
-def _tcp_timeout(engine, timeouts, phase, state, deleted, several, over):  # type: ignore[no-untyped-def]
-    """The timeout that a segment of TCP leaves behind. `over`: TCP has closed in this flow."""
+def _tcp_phase(engine, phase, state, deleted, several, over):  # type: ignore[no-untyped-def]
+    """Which timeout a segment of TCP leaves behind. `over`: TCP has closed in this flow."""
     if engine == LINUX:
-        return timeouts[phase]
+        return np.int64(phase)
     if engine == FLAT:
-        return timeouts[ESTABLISHED]
+        return ESTABLISHED
     if deleted:
-        return timeouts[CLOSE]
+        return CLOSE
     if state == SYN_SENT and several:
-        return timeouts[SYN_REPEATED]
+        return SYN_REPEATED
     if over and state != TIME_WAIT and state != CLOSE:
-        return timeouts[CLOSE]
-    return timeouts[state]
+        return CLOSE
+    return np.int64(state)
 
 
-@kernel
-def walk(segment, first, row, rules, timeouts, entry, of_segment):  # type: ignore[no-untyped-def]
-    """Fill `entry` (ENTRY) and `of_segment` (int32) for one model, flow by flow; answers how many entries.
+@part
+def walk_flows(flow, n, segment, first, row, rules, timeouts, counts, start_of, end_of, place_of, by_a_of, of_segment):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Walk the first n of these flows under several models' rules; fills `counts` with how many entries each came to.
 
-    `first`: where each flow's segments begin, one more than flows.
+    Fills by model and entry its start and end (ns), the place in `flow` of the flow that opened it, and whether end a
+    sent the packet that did; and `of_segment`, if it has room for any, by model and for one segment after the other of
+    these flows, the entry it kept alive, or -1. `first`: where each flow's segments begin, one more than flows.
+
+    Model by model of each flow: the flow is in the cache, and its branches go the same way again.
     """
     # Columns are taken out of the loop: each time inside it costs two atomic operations, which two threads fight over.
     starts, lasts, renewals, closes = segment["start"], segment["last"], segment["renewed"], segment["closed"]
     states, phases, sights = segment["state"], segment["phase"], segment["seen"]
     protos, flags, successors, established = row["proto"], row["flags"], row["successor"], row["established"]
-    entry_start, entry_end, entry_flow, entry_by_a = entry["start"], entry["end"], entry["flow"], entry["by_a"]
-    engine, reset_deletes, leaves_out_closed = rules[ENGINE], rules[RESET_DELETES], rules[LEAVES_OUT_CLOSED]
-    count = 0
-    for flow in range(first.size - 1):
-        proto = protos[flow]
-        takes = _takes(rules, proto)
+    histories, closings = row["history"], row["closing"]
+    names_segments = of_segment.shape[1] > 0
+    counts[:] = 0
+    walked = 0
+    for place in range(n):
+        f = flow[place]
+        low, high = first[f], first[f + 1]
+        proto, opened_by_a = protos[f], flags[f] & ORIG_IS_A != 0
+        bit = _protocol_bit(proto)
+        is_udp = bit == TAKES_UDP
         # The instant at which a successor takes the 5-tuple.
-        passed_on = starts[first[successors[flow]]] if successors[flow] >= 0 else NEVER
-        alive, by_a, answered, several, over = False, False, 0, False, False
-        expiry, at = np.int64(0), -1
-        for i in range(first[flow], first[flow + 1]):
-            phase, seen = phases[i], sights[i]
-            of_segment[i] = -1
-            if not takes or (phase == NONE and engine != FLAT):
+        passed_on = starts[first[successors[f]]] if successors[f] >= 0 else NEVER
+        for m in range(rules.shape[0]):
+            engine = rules[m, ENGINE]
+            takes, count = rules[m, PROTOCOLS] & bit != 0, counts[m]
+            if engine == SYN_FIN:
+                # A TCP flow begun by a SYN counts until its first FIN or RST, whatever its segments are.
+                takes = takes and histories[f] & EITHER_SYN != 0
+                if names_segments:
+                    for i in range(high - low):
+                        of_segment[m, walked + i] = count if takes else -1
+                if takes:
+                    start_of[m, count], end_of[m, count] = starts[low], min(closings[f], passed_on)
+                    place_of[m, count], by_a_of[m, count] = place, opened_by_a
+                    counts[m] += 1
                 continue
-            start, last = starts[i], lasts[i]
-            if not alive or start >= expiry:
-                if over and engine == STATES:
-                    continue  # stray packets after the close open nothing
-                begins = start
-                if rules[FROM_ESTABLISHED]:
-                    begins = established[flow]
-                    if proto != PROTO_TCP or begins == NEVER or begins > last:
-                        continue
-                    begins = max(begins, start)
-                alive, by_a, answered, several, at = True, seen & FIRST_BY_A != 0, 0, False, count
-                entry_start[at] = begins
-                entry_flow[at] = flow
-                # Linux goes by the first packet it saw, the others by who began.
-                entry_by_a[at] = by_a if engine == LINUX else flags[flow] & ORIG_IS_A != 0
-                expiry = np.int64(0)
-                count += 1
-            else:
-                several = True  # a second packet, in another segment
-            several = several or seen & SEVERAL != 0
-            of_segment[i] = at
-            deleted = seen & WAS_DELETED != 0
-            if proto == PROTO_TCP:
-                timeout = _tcp_timeout(engine, timeouts, phase, states[i], deleted, several, over)
-            elif proto == PROTO_UDP or proto == PROTO_UDPLITE:
-                answered = _answered(seen, by_a, answered)
-                timeout = _udp_timeout(rules, timeouts, phase, answered, several)
-            else:
-                timeout = timeouts[max(phase, PHASE_ICMP)]
-            since = renewals[i] if engine == LINUX else last
-            until = max(since + timeout, last)
-            if deleted and reset_deletes:
-                until = last
-                alive = False
-            over = over or deleted or closes[i] != NEVER
-            # The flow's own packets come before its successor's, be it in one tick: for them the entry still lives.
-            expiry = until
-            end = min(until, max(passed_on, last))
-            # An entry met when it had closed already is never counted, and ends no earlier than it starts.
-            if leaves_out_closed:
-                end = max(min(end, closes[i]), entry_start[at])
-            entry_end[at] = end
-    return count
+            if not takes:
+                if names_segments:
+                    for i in range(high - low):
+                        of_segment[m, walked + i] = -1
+                continue
+            alive, by_a, answered, several, over = False, False, 0, False, False
+            expiry, at = np.int64(0), -1
+            for i in range(low, high):
+                phase, seen = phases[i], sights[i]
+                if names_segments:
+                    of_segment[m, walked + i - low] = -1
+                if phase == NONE and engine != FLAT:
+                    continue
+                start, last = starts[i], lasts[i]
+                if not alive or start >= expiry:
+                    if over and engine == STATES:
+                        continue  # stray packets after the close open nothing
+                    begins = start
+                    if rules[m, FROM_ESTABLISHED]:
+                        begins = established[f]
+                        if bit != TAKES_TCP or begins == NEVER or begins > last:
+                            continue
+                        begins = max(begins, start)
+                    alive, by_a, answered, several, at = True, seen & FIRST_BY_A != 0, 0, False, count
+                    start_of[m, at] = begins
+                    place_of[m, at] = place
+                    # Linux goes by the first packet it saw, the others by who began.
+                    by_a_of[m, at] = by_a if engine == LINUX else opened_by_a
+                    expiry = np.int64(0)
+                    count += 1
+                else:
+                    several = True  # a second packet, in another segment
+                several = several or seen & SEVERAL != 0
+                if names_segments:
+                    of_segment[m, walked + i - low] = at
+                deleted = seen & WAS_DELETED != 0
+                if bit == TAKES_TCP:
+                    left = _tcp_phase(engine, phase, states[i], deleted, several, over)
+                elif is_udp:
+                    answered = _answered(seen, by_a, answered)
+                    left = _udp_phase(rules[m, TWO_WAY], engine, phase, answered, several)
+                else:
+                    left = max(phase, PHASE_ICMP)
+                since = renewals[i] if engine == LINUX else last
+                until = max(since + timeouts[m, left], last)
+                if deleted and rules[m, RESET_DELETES]:
+                    until = last
+                    alive = False
+                over = over or deleted or closes[i] != NEVER
+                # The flow's own packets come before its successor's, be it in one tick: for them the entry still lives.
+                expiry = until
+                end = min(until, max(passed_on, last))
+                # An entry met when it had closed already is never counted, and ends no earlier than it starts.
+                if rules[m, LEAVES_OUT_CLOSED]:
+                    end = max(min(end, closes[i]), start_of[m, at])
+                end_of[m, at] = end
+            counts[m] = count
+        walked += high - low
+
+
+@kernel
+def walk(flow, segment, first, row, rules, timeouts, counts, start, end, place, by_a, of_segment):  # type: ignore[no-untyped-def]
+    """`walk_flows` of all these flows."""
+    walk_flows(
+        flow, flow.size, segment, first, row, rules, timeouts, counts, start, end, place, by_a, of_segment
+    )  # fmt: skip
 
 
 @kernel
@@ -323,34 +361,31 @@ def rename(of_segment, group):  # type: ignore[no-untyped-def]
             of_segment[i] = group[of_segment[i]]
 
 
-def _successor_instants(flows: Flows) -> npt.NDArray[np.int64]:
-    """When each flow's 5-tuple passes to the next flow, or NEVER."""
-    ends = np.full(flows.row.size, NEVER, np.int64)
-    followed = np.flatnonzero(flows.row["successor"] >= 0)
-    ends[followed] = flows.first_ns()[flows.row["successor"][followed]]
-    return ends
-
-
 @kernel
-def key_mappings(flow, row, host_a, host_b, key):  # type: ignore[no-untyped-def]
+def key_mappings(flow, by_a, counted, row, host_a, host_b, key):  # type: ignore[no-untyped-def]
     """Fill per entry a number, the same for entries of one local address, local port and protocol.
 
-    `flow` is by entry, `row` (FLOW) and the hosts at both ends by flow.
+    The address is the opener's if it is local, else the other end's; a flow that does not count, which no gateway
+    sees, has a number of its own. `flow` and `by_a` are by entry, `row` (FLOW), `counted` and the hosts by flow.
     """
-    flags, proto, a_port, b_port = row["flags"], row["proto"], row["a_port"], row["b_port"]
+    proto, a_port, b_port = row["proto"], row["a_port"], row["b_port"]
     for i in range(flow.size):
         f = flow[i]
-        from_a = (flags[f] & ORIG_IS_A != 0 and host_a[f] >= 0) or host_b[f] < 0
+        from_a = (by_a[i] and host_a[f] >= 0) or host_b[f] < 0
         host, port = (host_a[f], a_port[f]) if from_a else (host_b[f], b_port[f])
-        key[i] = (np.int64(host) + 1) << 24 | np.int64(port) << 8 | np.int64(proto[f])
+        key[i] = np.int64(host) << 24 | np.int64(port) << 8 | np.int64(proto[f]) if counted[f] else -1 - np.int64(f)
 
 
 def _mappings(
-    entry: npt.NDArray[np.void], of_segment: npt.NDArray[np.int32], row: npt.NDArray[np.void], ends: Ends
+    entry: npt.NDArray[np.void],
+    of_segment: npt.NDArray[np.int32],
+    counted: npt.NDArray[np.bool_],
+    row: npt.NDArray[np.void],
+    ends: Ends,
 ) -> npt.NDArray[np.void]:
     """Entries of flows to entries of mappings: one lasts as long as any of its flows' does. Renames `of_segment`."""
     key = np.empty(entry.size, np.int64)
-    key_mappings(entry["flow"], row, ends.host_a, ends.host_b, key)
+    key_mappings(entry["flow"], entry["by_a"], counted, row, ends.host_a, ends.host_b, key)
     order = np.lexsort((entry["start"], key))
     group = np.empty(entry.size, np.int32)
     united = np.empty(unite(order, key, entry["start"], entry["end"], group), ENTRY)
@@ -359,51 +394,51 @@ def _mappings(
     return united
 
 
-def _opened_by_a(row: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
-    opened: npt.NDArray[np.bool_] = (row["flags"] & ORIG_IS_A) != 0
-    return opened
-
-
-def _syn_fin(flows: Flows) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int32]]:
-    """The recipe "SYN minus FIN or RST": a TCP flow begun by a SYN counts until its first FIN or RST."""
-    row = flows.row
-    syn = np.uint64(1 << LETTER_SYN | 1 << (LETTER_SYN + 6))
-    chosen = np.flatnonzero((row["proto"] == PROTO_TCP) & (row["history"] & syn != 0))
-    entry = np.zeros(chosen.size, ENTRY)
-    entry["flow"] = chosen
-    entry["start"] = flows.first_ns()[chosen]
-    entry["end"] = np.minimum(row["closing"], _successor_instants(flows))[chosen]
-    entry["by_a"] = _opened_by_a(row)[chosen]
-    of_flow = np.full(row.size, -1, np.int32)
-    of_flow[chosen] = np.arange(chosen.size)
-    return entry, of_flow[flows.segments["flow"]]
-
-
-def _counted_flows(ends: Ends, include_lan: bool) -> npt.NDArray[np.bool_]:
-    """The flows whose entries count."""
-    counted: npt.NDArray[np.bool_] = (ends.scope == Scope.CROSSING) | (ends.scope == Scope.GATEWAY)
-    if include_lan:
-        counted |= ends.scope == Scope.LAN
+def counted_scopes(include_lan: bool) -> npt.NDArray[np.bool_]:
+    """By Scope, whether the entries of such flows count."""
+    counted = np.zeros(len(Scope), np.bool_)
+    counted[[Scope.CROSSING, Scope.GATEWAY]] = True
+    counted[Scope.LAN] = include_lan
     return counted
 
 
-def apply(model: GatewayModel, flows: Flows, ends: Ends, *, include_lan: bool = False) -> Entries:
+def apply(
+    model: GatewayModel,
+    flows: Flows,
+    ends: Ends,
+    *,
+    include_lan: bool = False,
+    only: npt.NDArray[np.int32] | None = None,
+) -> Entries:
     """The entries that a gateway of this model would have held for these flows.
 
-    Flows to groups never count; those between local hosts only with `include_lan`, as if they had crossed.
+    Flows to groups never count; those between local hosts only with `include_lan`, as if they had crossed. `only`:
+    the numbers of the flows to look at, ascending, instead of all.
     """
-    if model.engine is Engine.SYN_FIN:
-        entry, of_segment = _syn_fin(flows)
-    else:
-        # Pages that no entry reaches are never touched, so they cost no memory.
-        entry = np.empty(flows.segments.size, ENTRY)
-        of_segment = np.empty(flows.segments.size, np.int32)
-        rules, timeouts = model_rules(model), model_timeouts(model)
-        count = walk(flows.segments, flows.first_segment, flows.row, rules, timeouts, entry, of_segment)
-        entry = entry[:count]
-        if model.unit is Unit.MAPPING:
-            entry = _mappings(entry, of_segment, flows.row, ends)
+    first = flows.first_segment
+    walked = np.arange(flows.row.size, dtype=np.int32) if only is None else only
+    segments = flows.segments.size if only is None else int((first[only + 1] - first[only]).sum())
+    # Pages that no entry reaches are never touched, so they cost no memory.
+    most = (1, segments)
+    start, end, place = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int32)
+    by_a, of_walked, counts = np.empty(most, np.uint8), np.empty(most, np.int32), np.zeros(1, np.int64)
+    walk(
+        walked, flows.segments, first, flows.row, model_rules(model)[None], model_timeouts(model)[None], counts,
+        start, end, place, by_a, of_walked,
+    )  # fmt: skip
+    entry = np.empty(counts[0], ENTRY)
+    for name, column in (("start", start), ("end", end), ("by_a", by_a)):
+        entry[name] = column[0, : entry.size]
+    entry["flow"] = walked[place[0, : entry.size]]
+    of_segment = of_walked[0]
+    if only is not None:
+        of_segment = np.full(flows.segments.size, -1, np.int32)
+        lengths = first[only + 1] - first[only]
+        within = np.arange(segments) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        of_segment[np.repeat(first[only], lengths) + within] = of_walked[0]
+    counted = counted_scopes(include_lan)[ends.scope]
+    if model.unit is Unit.MAPPING:
+        entry = _mappings(entry, of_segment, counted, flows.row, ends)
     host, inbound = np.empty(entry.size, np.int32), np.empty(entry.size, np.bool_)
-    counted = _counted_flows(ends, include_lan)
     assign_owners(entry["flow"], entry["by_a"], counted, ends.host_a, ends.host_b, host, inbound)
     return Entries(entry, host, inbound, of_segment)

@@ -1,11 +1,16 @@
 """What a set of one host's flows looks like, in numbers: what classes are decided on."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.hostflows import (
+    ANSWERED,
+    HALF_OPEN,
+    MUTE,
+    REFUSED,
     FlowFacts,
     HostFlows,
     gather_remotes,
@@ -15,6 +20,7 @@ from peerburst.analysis.hostflows import (
     slots_for,
 )
 from peerburst.analysis.kinds import Kind
+from peerburst.analysis.parallel import processors, side_by_side
 from peerburst.analysis.sorting import sort_run
 from peerburst.capture.conntrack import SECOND_NS
 from peerburst.capture.flowtable import ORIG_IS_A, server_ports
@@ -83,6 +89,7 @@ class Features:
 # counts it in the kernel that has what it needs.
 FEATURES = np.dtype([(field.name, np.int64 if field.type is int else np.float64) for field in fields(Features)])
 PORTS = 65536
+PART_FLOWS = 1 << 14  # flows measured together: what is gathered of them lies in the processor's cache
 HEAVY, MEDIA, SERVICE = int(Kind.HEAVY), int(Kind.MEDIA), int(Kind.SERVICE)
 
 
@@ -104,8 +111,8 @@ def _runs(ordered, n):  # type: ignore[no-untyped-def]
 
 
 @allocating_kernel
-def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """How close together the flows of each set began. They are in the order they began; `start` (ns) is by flow."""
+def measure_times(start, begins, stops, out):  # type: ignore[no-untyped-def]
+    """How close together the flows of each set began. They are in the order they began; `start` in ns."""
     together = np.empty(most_flows(begins, stops), np.int64)
     spare = np.empty(together.size, np.int64)
     for g in range(begins.size):
@@ -114,12 +121,12 @@ def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-d
         # Flows from i on begin within a second of it up to `second`, within half a second from `low` to `high`.
         second, low, high = begin, begin, begin
         for i in range(begin, stop):
-            now = start[flow[i]]
-            while second < stop and start[flow[second]] < now + SECOND_NS:
+            now = start[i]
+            while second < stop and start[second] < now + SECOND_NS:
                 second += 1
-            while start[flow[low]] < now - SECOND_NS // 2:
+            while start[low] < now - SECOND_NS // 2:
                 low += 1
-            while high < stop and start[flow[high]] <= now + SECOND_NS // 2:
+            while high < stop and start[high] <= now + SECOND_NS // 2:
                 high += 1
             most = max(most, second - i)
             together[i - begin] = high - low
@@ -129,19 +136,19 @@ def measure_times(start, flow, begins, stops, out):  # type: ignore[no-untyped-d
         if n:
             sort_run(together, 0, n, spare)
             row["together"] = _median(together, n)
-            row["seconds"] = (start[flow[stop - 1]] - start[flow[begin]]) / 1e9
+            row["seconds"] = (start[stop - 1] - start[begin]) / 1e9
 
 
 @allocating_kernel
-def measure_bytes(size, kind, pauses, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """How the bytes spread over the flows of each set; `size` (octets), `kind` and `pauses` are by flow."""
+def measure_bytes(size, kind, pauses, begins, stops, out):  # type: ignore[no-untyped-def]
+    """How the bytes spread over the flows of each set; `size` in octets."""
     sizes = np.empty(most_flows(begins, stops), np.int64)
     spare = np.empty(sizes.size, np.int64)
     for g in range(begins.size):
         n = stops[g] - begins[g]
         total, heavy, media, paced, services = 0, 0, 0, 0, 0
         for i in range(n):
-            f = flow[begins[g] + i]
+            f = begins[g] + i
             sizes[i] = size[f]
             total += size[f]
             heavy += size[f] if kind[f] == HEAVY else 0
@@ -166,18 +173,18 @@ def measure_bytes(size, kind, pauses, flow, begins, stops, out):  # type: ignore
 
 
 @allocating_kernel
-def measure_beat(start, kind, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """How regularly the heavy flows of each set begin; `start` (ns) and `kind` are by flow."""
+def measure_beat(start, kind, begins, stops, out):  # type: ignore[no-untyped-def]
+    """How regularly the heavy flows of each set begin; `start` in ns."""
     gaps = np.empty(most_flows(begins, stops), np.int64)
     spare = np.empty(gaps.size, np.int64)
     for g in range(begins.size):
         n, before = 0, np.int64(-1)
         for i in range(begins[g], stops[g]):
-            if kind[flow[i]] == HEAVY:
+            if kind[i] == HEAVY:
                 if before >= 0:
-                    gaps[n] = start[flow[i]] - before
+                    gaps[n] = start[i] - before
                     n += 1
-                before = start[flow[i]]
+                before = start[i]
         if n < CLOCKED_GAPS:
             continue
         sort_run(gaps, 0, n, spare)
@@ -200,30 +207,28 @@ def _talks(flow, packets, seconds, pauses):  # type: ignore[no-untyped-def]
 
 @kernel
 def measure_weight(table, start, last, packets, size, pauses, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """How full the packets of each set are, and how many bytes are talk; `table` (FLOW) to `pauses` are by flow."""
+    """How full the packets of each set are, and how many bytes are talk; `table` (FLOW) is by flow."""
     for g in range(begins.size):
         total, count, talk = 0, 0, 0
         for i in range(begins[g], stops[g]):
-            f = flow[i]
-            total += size[f]
-            count += packets[f]
-            talk += size[f] if _talks(table[f], packets[f], (last[f] - start[f]) / 1e9, pauses[f]) else 0
+            total += size[i]
+            count += packets[i]
+            talk += size[i] if _talks(table[flow[i]], packets[i], (last[i] - start[i]) / 1e9, pauses[i]) else 0
         out[g]["packet_bytes"] = total / max(count, 1)
         out[g]["talk_bytes"] = talk / max(total, 1)
 
 
 @kernel
-def measure_answers(packets, answered, refused, half_open, mute, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """What became of the flows of each set; the first five are by flow."""
+def measure_answers(packets, marks, begins, stops, out):  # type: ignore[no-untyped-def]
+    """What became of the flows of each set."""
     for g in range(begins.size):
         tiny, answers, refusals, half_opens, mutes = 0, 0, 0, 0, 0
         for i in range(begins[g], stops[g]):
-            f = flow[i]
-            tiny += packets[f] <= 2
-            answers += answered[f]
-            refusals += refused[f]
-            half_opens += half_open[f]
-            mutes += mute[f]
+            tiny += packets[i] <= 2
+            answers += marks[i] & ANSWERED != 0
+            refusals += marks[i] & REFUSED != 0
+            half_opens += marks[i] & HALF_OPEN != 0
+            mutes += marks[i] & MUTE != 0
         row, share = out[g], 1.0 / max(stops[g] - begins[g], 1)
         row["tiny"] = tiny * share
         row["answered"] = answers * share
@@ -234,7 +239,7 @@ def measure_answers(packets, answered, refused, half_open, mute, flow, begins, s
 
 @allocating_kernel
 def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
-    """To which ports the flows of each set went; `table` (FLOW) and `kind` are by flow, `servers` by port."""
+    """To which ports the flows of each set went; `table` (FLOW) is by flow, `servers` by port."""
     proto, flags = table["proto"], table["flags"]
     a_port, b_port, a_bytes, b_bytes = table["a_port"], table["b_port"], table["a_bytes"], table["b_bytes"]
     seen, seen_local = np.zeros(PORTS, np.int64), np.zeros(PORTS, np.int64)
@@ -257,7 +262,7 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
             web += port in WEB_PORTS
             received += b_bytes[f] if local_is_a else a_bytes[f]
             total += a_bytes[f] + b_bytes[f]
-            if is_udp and outbound[i] and kind[f] != SERVICE:
+            if is_udp and outbound[i] and kind[i] != SERVICE:
                 local = a_port[f] if local_is_a else b_port[f]
                 seen_local[local] += 1
                 from_one_port = max(from_one_port, seen_local[local])
@@ -315,21 +320,21 @@ def _busiest_peer(code, n, chief, peers, high, low, count):  # type: ignore[no-u
 
 
 @part
-def _most_bytes(size, flow, begin, code, n, peers, octets):  # type: ignore[no-untyped-def]
+def _most_bytes(size, begin, code, n, peers, octets):  # type: ignore[no-untyped-def]
     """(octets of all n flows, of those with the peer that has most)."""
     for k in range(peers):
         octets[k] = 0
     total, most = 0, 0
     for i in range(n):
-        octets[code[i]] += size[flow[begin + i]]
-        total += size[flow[begin + i]]
+        octets[code[i]] += size[begin + i]
+        total += size[begin + i]
         most = max(most, octets[code[i]])
     return total, most
 
 
 @allocating_kernel
 def measure_peers(table, size, seed, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
-    """With whom the flows of each set were; `table` (FLOW) and `size` (octets) are by flow."""
+    """With whom the flows of each set were; `table` (FLOW) is by flow, `size` in octets."""
     a_port, b_port, flags = table["a_port"], table["b_port"], table["flags"]
     most = most_flows(begins, stops)
     high, low = np.empty(most, np.uint64), np.empty(most, np.uint64)
@@ -341,7 +346,7 @@ def measure_peers(table, size, seed, flow, outbound, begins, stops, out):  # typ
         gather_remotes(table, flow, outbound, begin, stops[g], high, low)
         peers = number_peers(high, low, n, seed, slots, code, chief)
         busiest, busiest_flows = _busiest_peer(code, n, chief, peers, high, low, values)
-        total, top = _most_bytes(size, flow, begin, code, n, peers, values)
+        total, top = _most_bytes(size, begin, code, n, peers, values)
         for k in range(peers):
             values[k] = _prefix(high[chief[k]], low[chief[k]])
         sort_run(values, 0, peers, spare)
@@ -367,6 +372,18 @@ def measure_peers(table, size, seed, flow, outbound, begins, stops, out):  # typ
         row["target_share"] = _runs(targets, n)[1] * share
 
 
+def _parts(begins: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> Iterator[slice]:
+    """Neighbouring sets that lie within some PART_FLOWS flows, or one set of more."""
+    low = 0
+    edges = list(zip(begins.tolist(), stops.tolist(), strict=True))
+    for number, (begin, stop) in enumerate(edges):
+        if number > low and (stop - edges[low][0] > PART_FLOWS or begin < edges[number - 1][1]):
+            yield slice(low, number)
+            low = number
+    if edges:
+        yield slice(low, len(edges))
+
+
 def measure_sets(
     flow: npt.NDArray[np.int32],
     outbound: npt.NDArray[np.bool_],
@@ -377,28 +394,26 @@ def measure_sets(
 ) -> npt.NDArray[np.void]:
     """FEATURES of sets of flows, each of one host: flow[begins[i]:stops[i]], in the order they began.
 
-    `outbound` tells beside `flow` which the host opened; `facts` and `kinds` are of the whole table.
+    `outbound` tells beside `flow` which the host opened; `facts` and `kinds` are of the whole table. Sets that lie side
+    by side are measured together, in memory that is bounded by the largest.
     """
-    out = np.zeros(begins.size, FEATURES)
-    measure_times(facts.start_ns, flow, begins, stops, out)
-    measure_bytes(facts.ip_bytes, kinds, facts.pauses, flow, begins, stops, out)
-    measure_beat(facts.start_ns, kinds, flow, begins, stops, out)
-    measure_weight(
-        facts.row,
-        facts.start_ns,
-        facts.last_ns,
-        facts.packets,
-        facts.ip_bytes,
-        facts.pauses,
-        flow,
-        begins,
-        stops,
-        out,
-    )
-    measure_answers(facts.packets, facts.answered, facts.refused, facts.half_open, facts.mute, flow, begins, stops, out)
-    measure_ports(facts.row, kinds, server_ports(), flow, outbound, begins, stops, out)
-    with np.errstate(over="ignore"):
-        measure_peers(facts.row, facts.ip_bytes, new_seed(), flow, outbound, begins, stops, out)
+    out, servers, seed, table = np.zeros(begins.size, FEATURES), server_ports(), new_seed(), facts.row
+
+    def measure_part(sets: slice) -> None:
+        low = begins[sets.start]
+        of, left = slice(low, stops[sets.stop - 1]), (begins[sets] - low, stops[sets] - low)
+        some, outward, seen = flow[of], outbound[of], facts.of(flow[of])
+        kind, rows = kinds[some], out[sets]
+        measure_times(seen.start_ns, *left, rows)
+        measure_bytes(seen.ip_bytes, kind, seen.pauses, *left, rows)
+        measure_beat(seen.start_ns, kind, *left, rows)
+        measure_weight(table, seen.start_ns, seen.last_ns, seen.packets, seen.ip_bytes, seen.pauses, some, *left, rows)
+        measure_answers(seen.packets, seen.marks, *left, rows)
+        measure_ports(table, kind, servers, some, outward, *left, rows)
+        with np.errstate(over="ignore"):
+            measure_peers(table, seen.ip_bytes, seed, some, outward, *left, rows)
+
+    side_by_side(measure_part, _parts(begins, stops), most=processors())
     return out
 
 

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,22 +10,28 @@ import numpy.typing as npt
 
 from peerburst.analysis.addresses import Ends, Scope
 from peerburst.capture.flowtable import (
+    FLOW_HALF,
+    GATHER_AHEAD,
     LETTER_ACK,
     LETTER_DATA,
     LETTER_FIN,
     LETTER_RST,
     LETTER_SYN,
     LETTER_SYNACK,
+    NEVER,
     ORIG_IS_A,
     TALKING_NS,
     Flows,
 )
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
 from peerburst.capture.kernels import allocating_kernel, kernel, part
+from peerburst.capture.memory import prefetch
 
 # What a responder sends that is an answer, and what an originator sends that goes on with the handshake.
 ANSWERS = 1 << LETTER_SYNACK | 1 << LETTER_ACK | 1 << LETTER_DATA | 1 << LETTER_FIN
 GOING_ON = 1 << LETTER_ACK | 1 << LETTER_DATA | 1 << LETTER_FIN
+
+GROUP, TRANSIT = int(Scope.GROUP), int(Scope.TRANSIT)
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -37,40 +44,8 @@ def sent_letter(row: npt.NDArray[np.void], letter: int, by_a: Bools) -> Bools:
     return sent
 
 
-@dataclass(frozen=True, slots=True)
-class FlowFacts:
-    """What is the same for every flow whoever looks at it; one element per flow."""
-
-    row: npt.NDArray[np.void]  # the flow table itself (FLOW)
-    start_ns: Ints
-    last_ns: Ints
-    orig_is_a: Bools
-    packets: Ints
-    ip_bytes: Ints
-    pauses: npt.NDArray[np.int32]  # silences of more than TALKING_NS
-    answered: Bools  # the responder sent something other than a refusal
-    refused: Bools  # all that came back was an RST
-    half_open: Bools  # the originator sent a SYN and never went on with the handshake
-    mute: Bools  # nothing was said: TCP without data from either end, else nothing came back
-    opened: Bools  # its beginning was seen: not a TCP flow met mid-stream, not an ICMP error
-
-
-@kernel
-def count_pauses(first, start, last, pauses):  # type: ignore[no-untyped-def]
-    """Count how often each flow fell silent for more than TALKING_NS and went on; any such silence ends a segment.
-
-    `first`: where each flow's segments begin, one more than flows; `start` and `last` are by segment.
-    """
-    for flow in range(pauses.size):
-        pauses[flow] = 0
-        for i in range(first[flow] + 1, first[flow + 1]):
-            pauses[flow] += start[i] - last[i - 1] > TALKING_NS
-
-
-def _pauses(flows: Flows) -> npt.NDArray[np.int32]:
-    pauses = np.empty(flows.row.size, np.int32)
-    count_pauses(flows.first_segment, flows.segments["start"], flows.segments["last"], pauses)
-    return pauses
+# What `_judge` says of a flow.
+ANSWERED, REFUSED, HALF_OPEN, MUTE, OPENED, FROM_A = 1, 2, 4, 8, 16, 32
 
 
 @part
@@ -82,51 +57,168 @@ def _is_icmp_error(proto, icmp):  # type: ignore[no-untyped-def]
     return proto == PROTO_ICMPV6 and kind < 128
 
 
+@part
+def _judge(flow):  # type: ignore[no-untyped-def]
+    """The marks of a flow (FLOW)."""
+    from_a = flow["flags"] & ORIG_IS_A != 0
+    marks = FROM_A if from_a else 0
+    if flow["proto"] != PROTO_TCP:
+        answered = (flow["b_pkts"] if from_a else flow["a_pkts"]) > 0
+        opened = not _is_icmp_error(flow["proto"], flow["icmp"])
+        return marks | (ANSWERED if answered else MUTE) | (OPENED if opened else 0)
+    letters = np.int64(flow["history"] & np.uint64(0xFFF))  # those of end a, then those of end b
+    orig, resp = (letters & 63, letters >> 6) if from_a else (letters >> 6, letters & 63)
+    if resp & ANSWERS != 0:
+        marks |= ANSWERED
+    elif resp & 1 << LETTER_RST != 0:
+        marks |= REFUSED
+    if orig & 1 << LETTER_SYN != 0 and orig & GOING_ON == 0:
+        marks |= HALF_OPEN
+    if (orig | resp) & 1 << LETTER_DATA == 0:
+        marks |= MUTE
+    if orig & 1 << LETTER_SYN != 0 or resp & 1 << LETTER_SYNACK != 0:
+        marks |= OPENED
+    return marks
+
+
 @kernel
-def judge(row, packets, octets, orig_is_a, answered, refused, half_open, mute, opened):  # type: ignore[no-untyped-def]
-    """Fill FlowFacts of these names from FLOW rows."""
-    flags, proto, history, icmp = row["flags"], row["proto"], row["history"], row["icmp"]
-    a_packets, b_packets, a_bytes, b_bytes = row["a_pkts"], row["b_pkts"], row["a_bytes"], row["b_bytes"]
-    for i in range(flags.size):
-        from_a = flags[i] & ORIG_IS_A != 0
-        orig_is_a[i] = from_a
-        packets[i] = np.int64(a_packets[i]) + np.int64(b_packets[i])
-        octets[i] = np.int64(a_bytes[i]) + np.int64(b_bytes[i])
-        if proto[i] != PROTO_TCP:
-            answered[i] = (b_packets[i] if from_a else a_packets[i]) > 0
-            opened[i] = not _is_icmp_error(proto[i], icmp[i])
-            refused[i] = half_open[i] = False
-            mute[i] = not answered[i]
-            continue
-        letters = np.int64(history[i] & np.uint64(0xFFF))  # those of end a, then those of end b
-        orig, resp = (letters & 63, letters >> 6) if from_a else (letters >> 6, letters & 63)
-        answered[i] = resp & ANSWERS != 0
-        refused[i] = resp & ANSWERS == 0 and resp & 1 << LETTER_RST != 0
-        half_open[i] = orig & 1 << LETTER_SYN != 0 and orig & GOING_ON == 0
-        mute[i] = (orig | resp) & 1 << LETTER_DATA == 0
-        opened[i] = orig & 1 << LETTER_SYN != 0 or resp & 1 << LETTER_SYNACK != 0
+def judge(row, marks):  # type: ignore[no-untyped-def]
+    """Fill the marks of every flow (FLOW)."""
+    for i in range(marks.size):
+        marks[i] = _judge(row[i])
+
+
+@kernel
+def gather_facts(flow, row, halves, first, segment, start, last, packets, octets, pauses, marks):  # type: ignore[no-untyped-def]
+    """Fill, side by side for these flows, what FlowFacts says of them.
+
+    `row` (FLOW, and as FLOW_HALF `halves`) and `first`, where each one's segments begin, are of the whole table.
+    """
+    starts, lasts = segment["start"], segment["last"]
+    for k in range(flow.size):
+        if k + GATHER_AHEAD < flow.size:
+            ahead = np.int64(flow[k + GATHER_AHEAD])
+            prefetch(halves, 2 * ahead)
+            prefetch(halves, 2 * ahead + 1)
+            prefetch(segment, first[ahead])
+            prefetch(segment, first[ahead + 1] - 1)
+        f = flow[k]
+        begin, stop = first[f], first[f + 1]
+        start[k], last[k] = starts[begin], lasts[stop - 1]
+        pauses[k] = 0
+        for i in range(begin + 1, stop):
+            pauses[k] += starts[i] - lasts[i - 1] > TALKING_NS
+        one = row[f]
+        packets[k] = np.int64(one["a_pkts"]) + np.int64(one["b_pkts"])
+        octets[k] = np.int64(one["a_bytes"]) + np.int64(one["b_bytes"])
+        marks[k] = _judge(one)
+
+
+@dataclass(frozen=True, slots=True)
+class FactsOf:
+    """What is the same for a flow whoever looks at it: one element for each of some flows."""
+
+    start_ns: Ints
+    last_ns: Ints
+    packets: Ints
+    ip_bytes: Ints
+    pauses: npt.NDArray[np.int32]  # silences of more than TALKING_NS
+    marks: npt.NDArray[np.uint8]  # ANSWERED and the like
+
+
+class FlowFacts:
+    """What is the same for every flow whoever looks at it; the columns have one element per flow.
+
+    Columns are made when they are first asked for: with millions of flows all of them need much memory, and answers
+    about some flows should ask for those (`of`).
+    """
+
+    def __init__(self, flows: Flows) -> None:
+        self._flows = flows
+        self.row = flows.row  # the flow table itself (FLOW)
+
+    def of(self, flow: npt.NDArray[np.int32]) -> FactsOf:
+        """The facts of these flows."""
+        start, last, packets, octets = (np.empty(flow.size, np.int64) for _ in range(4))
+        pauses, marks = np.empty(flow.size, np.int32), np.empty(flow.size, np.uint8)
+        gather_facts(
+            flow, self.row, self.row.view(FLOW_HALF), self._flows.first_segment, self._flows.segments,
+            start, last, packets, octets, pauses, marks,
+        )  # fmt: skip
+        return FactsOf(start, last, packets, octets, pauses, marks)
+
+    def start_of(self, flow: npt.NDArray[np.int32]) -> Ints:
+        """When each of these flows began, ns."""
+        starts: Ints = self._flows.segments["start"][self._flows.first_segment[flow]]
+        return starts
+
+    def have_opened(self, flow: npt.NDArray[np.int32]) -> Bools:
+        """Whether the beginning of each of these flows was seen."""
+        opened: Bools = self._marks[flow] & np.uint8(OPENED) != 0
+        return opened
+
+    @cached_property
+    def _all(self) -> FactsOf:
+        return self.of(np.arange(self.row.size, dtype=np.int32))
+
+    @cached_property
+    def _marks(self) -> npt.NDArray[np.uint8]:
+        marks = np.empty(self.row.size, np.uint8)
+        judge(self.row, marks)
+        return marks
+
+    def _are(self, mark: int) -> Bools:
+        marked: Bools = self._marks & np.uint8(mark) != 0
+        return marked
+
+    @property
+    def start_ns(self) -> Ints:
+        return self._all.start_ns
+
+    @property
+    def last_ns(self) -> Ints:
+        return self._all.last_ns
+
+    @property
+    def packets(self) -> Ints:
+        return self._all.packets
+
+    @property
+    def ip_bytes(self) -> Ints:
+        return self._all.ip_bytes
+
+    @property
+    def orig_is_a(self) -> Bools:
+        return self._are(FROM_A)
+
+    @property
+    def answered(self) -> Bools:
+        """The responder sent something other than a refusal."""
+        return self._are(ANSWERED)
+
+    @property
+    def refused(self) -> Bools:
+        """All that came back was an RST."""
+        return self._are(REFUSED)
+
+    @property
+    def half_open(self) -> Bools:
+        """The originator sent a SYN and never went on with the handshake."""
+        return self._are(HALF_OPEN)
+
+    @property
+    def mute(self) -> Bools:
+        """Nothing was said: TCP without data from either end, else nothing came back."""
+        return self._are(MUTE)
+
+    @property
+    def opened(self) -> Bools:
+        """Its beginning was seen: not a TCP flow met mid-stream, not an ICMP error."""
+        return self._are(OPENED)
 
 
 def flow_facts(flows: Flows) -> FlowFacts:
-    row = flows.row
-    packets, octets = np.empty(row.size, np.int64), np.empty(row.size, np.int64)
-    marks = [np.empty(row.size, np.bool_) for _ in range(6)]
-    judge(row, packets, octets, *marks)
-    orig_is_a, answered, refused, half_open, mute, opened = marks
-    return FlowFacts(
-        row=row,
-        start_ns=flows.first_ns(),
-        last_ns=flows.segments["last"][flows.first_segment[1:] - 1] if row.size else np.zeros(0, np.int64),
-        orig_is_a=orig_is_a,
-        packets=packets,
-        ip_bytes=octets,
-        pauses=_pauses(flows),
-        answered=answered,
-        refused=refused,
-        half_open=half_open,
-        mute=mute,
-        opened=opened,
-    )
+    return FlowFacts(flows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,37 +303,62 @@ def number_peers(high, low, n, seed, slots, code, chief):  # type: ignore[no-unt
 
 
 @allocating_kernel
-def measure_hosts(table, size, seed, flow, outbound, first, peers, octets):  # type: ignore[no-untyped-def]
-    """Per host, how many remote addresses its flows have and their octets; `size` (octets) is by flow.
+def measure_hosts(table, seed, flow, outbound, first, peers, octets):  # type: ignore[no-untyped-def]
+    """Per host, how many remote addresses its flows (FLOW, in `table`) have, and their octets.
 
     The flows of host h are flow[first[h]:first[h + 1]].
     """
     most = most_flows(first[:-1], first[1:])
     high, low = np.empty(most, np.uint64), np.empty(most, np.uint64)
     slots, code, chief = np.empty(slots_for(most), np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
+    a_bytes, b_bytes = table["a_bytes"], table["b_bytes"]
     for h in range(peers.size):
         gather_remotes(table, flow, outbound, first[h], first[h + 1], high, low)
         peers[h] = number_peers(high, low, first[h + 1] - first[h], seed, slots, code, chief)
         for i in range(first[h], first[h + 1]):
-            octets[h] += size[flow[i]]
+            octets[h] += np.int64(a_bytes[flow[i]]) + np.int64(b_bytes[flow[i]])
 
 
 @kernel
-def group_by_host(chosen, host_a, host_b, orig_is_a, at, flow, outbound):  # type: ignore[no-untyped-def]
-    """Put the flows of each host side by side, in the order of `chosen`; a flow between two hosts stands twice.
+def count_host_flows(scope, host_a, host_b, first, segment, counts):  # type: ignore[no-untyped-def]
+    """Count each host's unicast flows into `counts`, which are zeros; answers whether flows are numbered as they began.
 
-    `at`: where each host's begin; afterwards, where they stop.
+    `first`: where each flow's segments begin.
     """
-    for i in range(chosen.size):
-        f = chosen[i]
+    starts, latest, in_order = segment["start"], -NEVER, True
+    for f in range(scope.size):
+        if scope[f] == GROUP or scope[f] == TRANSIT:
+            continue
+        in_order = in_order and starts[first[f]] >= latest
+        latest = starts[first[f]]
         if host_a[f] >= 0:
-            k = at[host_a[f]]
-            at[host_a[f]] += 1
-            flow[k], outbound[k] = f, orig_is_a[f]
+            counts[host_a[f]] += 1
         if host_b[f] >= 0:
-            k = at[host_b[f]]
+            counts[host_b[f]] += 1
+    return in_order
+
+
+@kernel
+def group_by_host(order, scope, host_a, host_b, row, at, flow, outbound):  # type: ignore[no-untyped-def]
+    """Put the unicast flows of each host side by side; one between two hosts stands twice.
+
+    In this order or, where it is empty, in that of their numbers. `at`: where each host's begin; afterwards, where
+    they stop.
+    """
+    flags = row["flags"]
+    for k in range(scope.size):
+        f = np.int64(order[k]) if order.size else k
+        if scope[f] == GROUP or scope[f] == TRANSIT:
+            continue
+        from_a = flags[f] & ORIG_IS_A != 0
+        if host_a[f] >= 0:
+            k_a = at[host_a[f]]
+            at[host_a[f]] += 1
+            flow[k_a], outbound[k_a] = f, from_a
+        if host_b[f] >= 0:
+            k_b = at[host_b[f]]
             at[host_b[f]] += 1
-            flow[k], outbound[k] = f, not orig_is_a[f]
+            flow[k_b], outbound[k_b] = f, not from_a
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,31 +375,27 @@ class HostIndex:
     Those of host h are flow[first[h]:first[h + 1]], in the order they began; `outbound` tells which the host opened.
     """
 
-    def __init__(self, facts: FlowFacts, ends: Ends) -> None:
-        self._row = facts.row
-        chosen = np.flatnonzero((ends.scope != Scope.GROUP) & (ends.scope != Scope.TRANSIT)).astype(np.int32)
-        start = facts.start_ns[chosen]
-        if (start[1:] < start[:-1]).any():  # flows are numbered as they came, which need not be in order of time
-            chosen = chosen[np.argsort(start, kind="stable")]
-        hosts = ends.host_words.shape[0]
-        # One more in front, for ends that are not local (-1).
-        flows = np.bincount(ends.host_a[chosen] + 1, minlength=hosts + 1)[1:]
-        flows += np.bincount(ends.host_b[chosen] + 1, minlength=hosts + 1)[1:]
-        self.first = np.concatenate([[0], np.cumsum(flows)]).astype(np.int64)
+    def __init__(self, flows: Flows, ends: Ends) -> None:
+        self._row = flows.row
+        counts = np.zeros(ends.host_words.shape[0], np.int64)
+        in_order = count_host_flows(ends.scope, ends.host_a, ends.host_b, flows.first_segment, flows.segments, counts)
+        # Flows are numbered as they came, which need not be in order of time.
+        order = np.zeros(0, np.int32) if in_order else np.argsort(flows.first_ns(), kind="stable").astype(np.int32)
+        self.first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         self.flow = np.empty(self.first[-1], np.int32)
         self.outbound = np.empty(self.first[-1], np.bool_)
         at = self.first[:-1].copy()
-        group_by_host(chosen, ends.host_a, ends.host_b, facts.orig_is_a, at, self.flow, self.outbound)
+        group_by_host(order, ends.scope, ends.host_a, ends.host_b, self._row, at, self.flow, self.outbound)
 
     def counts(self) -> Ints:
         """How many flows each host has."""
         return np.diff(self.first)
 
-    def totals(self, facts: FlowFacts) -> Totals:
+    def totals(self) -> Totals:
         """How many peers and octets each host has."""
         peers, octets = np.zeros(self.first.size - 1, np.int64), np.zeros(self.first.size - 1, np.int64)
         with np.errstate(over="ignore"):
-            measure_hosts(self._row, facts.ip_bytes, new_seed(), self.flow, self.outbound, self.first, peers, octets)
+            measure_hosts(self._row, new_seed(), self.flow, self.outbound, self.first, peers, octets)
         return Totals(peers, octets)
 
     def of(self, host: int) -> HostFlows:

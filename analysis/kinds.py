@@ -5,7 +5,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.hostflows import FlowFacts
+from peerburst.analysis.hostflows import ANSWERED, FROM_A, FactsOf, FlowFacts
 from peerburst.capture.flowtable import Flows, server_ports
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP
 
@@ -33,19 +33,28 @@ PROBE_PACKETS = 2
 MEDIA_PACKETS_PER_S = (10.0, 250.0)
 MEDIA_LARGEST_MEAN = 400
 MEDIA_SECONDS = 10.0
+AT_ONCE = 1 << 16  # flows judged together: what is made of them on the way stays small
 MEDIA_LEAST_SHARE = 0.2  # of the packets that the quieter side sends
 
 
 def flow_kinds(flows: Flows, facts: FlowFacts) -> npt.NDArray[np.uint8]:
     """Kind per flow."""
-    row = flows.row
+    kinds = np.empty(flows.row.size, np.uint8)
+    for low in range(0, kinds.size, AT_ONCE):
+        some = np.arange(low, min(low + AT_ONCE, kinds.size), dtype=np.int32)
+        kinds[low : low + AT_ONCE] = _kinds(flows.row[low : low + AT_ONCE], facts.of(some))
+    return kinds
+
+
+def _kinds(row: npt.NDArray[np.void], facts: FactsOf) -> npt.NDArray[np.uint8]:
+    answered, orig_is_a = facts.marks & ANSWERED != 0, facts.marks & FROM_A != 0
     seconds = (facts.last_ns - facts.start_ns) / 1e9
     packets = facts.packets.astype(np.float64)
     mean = facts.ip_bytes / np.maximum(packets, 1)
     rate = packets / np.maximum(seconds, 1e-9)
     quieter = np.minimum(row["a_pkts"], row["b_pkts"]) / np.maximum(packets, 1)
     is_udp, is_icmp = row["proto"] == PROTO_UDP, np.isin(row["proto"], (PROTO_ICMP, PROTO_ICMPV6))
-    resp_port = np.where(facts.orig_is_a, row["b_port"], row["a_port"])
+    resp_port = np.where(orig_is_a, row["b_port"], row["a_port"])
     service = is_icmp | ((is_udp | (row["proto"] == PROTO_TCP)) & np.isin(resp_port, SERVICE_PORTS))
     media = (
         is_udp
@@ -56,9 +65,9 @@ def flow_kinds(flows: Flows, facts: FlowFacts) -> npt.NDArray[np.uint8]:
         & (quieter >= MEDIA_LEAST_SHARE)
     )
     heavy = facts.ip_bytes >= HEAVY_BYTES
-    probe = ~facts.answered | (is_udp & (packets <= PROBE_PACKETS))
+    probe = ~answered | (is_udp & (packets <= PROBE_PACKETS))
     unknown_port = server_ports()[resp_port] == 0
-    sync = facts.answered & unknown_port & (facts.ip_bytes < SYNC_BYTES)
+    sync = answered & unknown_port & (facts.ip_bytes < SYNC_BYTES)
     kinds = np.full(row.size, Kind.ORDINARY, np.uint8)
     for kind, is_kind in (
         (Kind.SYNC, sync),

@@ -65,7 +65,7 @@ def timeline_view(analysis: Analysis, host: str, model: GatewayModel, limit: int
     """The host's count over time. Of a host to which all connections were opened, those are counted."""
     number, capture = analysis.host_number(host), analysis.capture
     inbound = analysis.is_server(number)
-    held = analysis.entries(model)
+    held = analysis.entries_of(number, model)
     mine = (held.host == number) & (held.inbound == inbound) & (held.entry["end"] > held.entry["start"])
     steps = concurrency.steps(held.entry["start"][mine], held.entry["end"][mine])
     instants = _drawn_instants(steps, capture.first_ns, capture.last_ns)
@@ -130,8 +130,8 @@ def _prefix(address: str) -> str:
 
 def raster_view(analysis: Analysis, host: str, model: GatewayModel) -> raster.RasterView:
     """The host's flows as lines, and how long the gateway remembers each."""
-    flows = analysis.counted_flows(analysis.host_number(host))
-    held = analysis.entries(model)
+    number = analysis.host_number(host)
+    flows, held = analysis.counted_flows(number), analysis.entries_of(number, model)
     gone = np.full(analysis.kinds.size, -np.inf)
     np.maximum.at(gone, held.entry["flow"], (held.entry["end"] - analysis.capture.first_ns) / 1e9)
     gone[np.isneginf(gone)] = np.nan

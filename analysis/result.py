@@ -1,7 +1,6 @@
 """One capture's answers: hosts, counts under each gateway model, bursts and classes. Computed when first asked for."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -9,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis import bursts, concurrency, entries, features, hostflows, kinds, programs
+from peerburst.analysis import bursts, concurrency, entries, features, hostcounts, hostflows, kinds, programs
 from peerburst.analysis.addresses import Ends, Scope, classify_ends
-from peerburst.analysis.classify import BurstClass, Classification, classify, label, says_something
+from peerburst.analysis.classify import BurstClass, Classification, classify, labels, says_something
 from peerburst.analysis.concurrency import DEFAULT_LIMITS, Concurrency, Steps
 from peerburst.analysis.entries import Entries
 from peerburst.analysis.features import Features
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEADLINE = "linux-connlimit"
-# Models are measured side by side as far as what they need meanwhile stays below this.
-MODELS_MEMORY = 320 << 20
-MODEL_BYTES_PER_SEGMENT = 64
+FLOWS_AT_ONCE = 1 << 18  # among which bursts are sought
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +73,6 @@ class Host:
     classification: Classification
 
 
-def _processors() -> int:
-    """How many processors this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-
-
 class Analysis:
     """What the captures say. `models` are in the order of the verdict matrix, the headline model first."""
 
@@ -118,7 +109,7 @@ class Analysis:
 
     @cached_property
     def index(self) -> hostflows.HostIndex:
-        return hostflows.HostIndex(self.facts, self.ends)
+        return hostflows.HostIndex(self.capture.flows, self.ends)
 
     @cached_property
     def host_names(self) -> list[str]:
@@ -154,31 +145,30 @@ class Analysis:
         """What a gateway of this model held. Not kept: it is large, and quickly made again."""
         return entries.apply(model, self.capture.flows, self.ends, include_lan=self.include_lan)
 
+    def entries_of(self, number: int, model: GatewayModel) -> Entries:
+        """The same of the flows of one host alone; entries of theirs that are another host's are among them."""
+        mine = np.unique(self.index.flow[self.index.first[number] : self.index.first[number + 1]])
+        return entries.apply(model, self.capture.flows, self.ends, include_lan=self.include_lan, only=mine)
+
     def concurrency(self, model: GatewayModel, *, inbound: bool = False) -> Concurrency:
         """Peaks and crossings of all hosts under a model."""
         key = (model.name, inbound)
         if key not in self._concurrency:
-            with stage("models"):
-                self._measure(model)
+            self.measure_models([model])
         return self._concurrency[key]
 
-    def _measure(self, model: GatewayModel) -> None:
-        held, capture = self.entries(model), self.capture
-        both = concurrency.measure(held, capture.flows, len(self.host_names), capture.last_ns, self.limits)
-        self._concurrency[model.name, False], self._concurrency[model.name, True] = both
-
-    def measure_models(self) -> None:
-        """Measure the models in use that nobody has asked for yet, several at a time where there are processors."""
-        missing = [model for model in self.models if (model.name, False) not in self._concurrency]
+    def measure_models(self, models: Sequence[GatewayModel] | None = None) -> None:
+        """Measure the models in use, or those named, that nobody has asked for yet."""
+        missing = [model for model in models or self.models if (model.name, False) not in self._concurrency]
         if not missing:
             return
-        _ = self.ends  # made once, before several threads ask for it
-        room = MODELS_MEMORY // (MODEL_BYTES_PER_SEGMENT * max(self.capture.flows.segments.size, 1))
-        from concurrent.futures import ThreadPoolExecutor  # it costs, and only who has models to measure pays
-
-        with stage("models"), ThreadPoolExecutor(max(1, min(_processors(), room))) as pool:
-            for _done in pool.map(self._measure, missing):
-                pass
+        capture, index = self.capture, self.index
+        with stage("models"):
+            found = hostcounts.measure(
+                missing, capture.flows, self.ends, index, capture.last_ns, self.limits, include_lan=self.include_lan
+            )
+        for model, (opened, opened_to) in zip(missing, found, strict=True):
+            self._concurrency[model.name, False], self._concurrency[model.name, True] = opened, opened_to
 
     @cached_property
     def ranked(self) -> list[int]:
@@ -275,17 +265,17 @@ class Analysis:
     @cached_property
     def totals(self) -> hostflows.Totals:
         """How many peers and octets each host has."""
-        return self.index.totals(self.facts)
+        return self.index.totals()
 
     @cached_property
-    def host_features(self) -> dict[int, Features]:
-        """By number, the features of the hosts that do enough to be classed: most have few flows without weight."""
+    def _host_features(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.void]]:
+        """(numbers, FEATURES) of the hosts that do enough to be classed: most have few flows without weight."""
         enough = says_something(self.index.counts(), self.totals.ip_bytes)
         numbers = np.flatnonzero(enough & (self.index.counts() > 0))
         begins, stops = self.index.first[numbers], self.index.first[numbers + 1]
         with stage("classes"):
-            seen = self._features(self.index.flow, self.index.outbound, begins, stops)
-        return dict(zip(numbers.tolist(), seen, strict=True))
+            seen = features.measure_sets(self.index.flow, self.index.outbound, begins, stops, self.facts, self.kinds)
+        return numbers, seen
 
     def _features(
         self,
@@ -298,14 +288,20 @@ class Analysis:
 
     def _classification(self, number: int) -> Classification:
         """What a host does over the whole capture."""
-        if number not in self.host_features:
+        numbers, seen = self._host_features
+        at = np.searchsorted(numbers, number)
+        if at == numbers.size or numbers[at] != number:
             return Classification(BurstClass.UNKNOWN, 0.0, ())
-        return classify(self.host_features[number])
+        return classify(features.of_rows(seen[at : at + 1])[0])
 
-    def host_class(self, number: int) -> BurstClass:
-        """The class of a host, without its reasons."""
-        seen = self.host_features.get(number)
-        return label(seen) if seen is not None else BurstClass.UNKNOWN
+    @cached_property
+    def host_classes(self) -> list[BurstClass]:
+        """The class of each host by number, without its reasons."""
+        classes = [BurstClass.UNKNOWN] * len(self.host_names)
+        numbers, seen = self._host_features
+        for number, found in zip(numbers.tolist(), labels(seen), strict=True):
+            classes[number] = found
+        return classes
 
     @cached_property
     def hosts(self) -> list[Host]:
@@ -319,35 +315,46 @@ class Analysis:
             found = [burst for inbound in (False, True) for burst in self._bursts(inbound)]
             return sorted(found, key=lambda burst: (burst.start_s, burst.host))
 
-    def _bursts(self, inbound: bool) -> list[Burst]:
+    def _bursts(self, inbound: bool) -> Iterator[Burst]:
         """Of the connections that hosts opened, or of those opened to them."""
+        hosts, low = self.index.first.size - 1, 0
+        while low < hosts:
+            # Some hosts at a time: of millions of flows, what is made of them on the way would be much.
+            high = int(np.searchsorted(self.index.first, self.index.first[low] + FLOWS_AT_ONCE, side="right"))
+            high = min(max(high - 1, low + 1), hosts)
+            yield from self._bursts_of(low, high, inbound)
+            low = high
+
+    def _bursts_of(self, low: int, high: int, inbound: bool) -> Iterator[Burst]:
+        """Of hosts [low, high)."""
         index, span = self.index, (self.capture.first_ns, self.capture.last_ns)
-        chosen = (index.outbound != inbound) & self.facts.opened[index.flow]
-        flow, outbound = index.flow[chosen], index.outbound[chosen]
-        first = np.concatenate([[0], np.cumsum(chosen)])[index.first]
-        starts = self.facts.start_ns[flow]
+        begin, edges = index.first[low], index.first[low : high + 1] - index.first[low]
+        flow, outbound = (column[begin : begin + edges[-1]] for column in (index.flow, index.outbound))
+        chosen = (outbound != inbound) & self.facts.have_opened(flow)
+        flow, outbound = flow[chosen], outbound[chosen]
+        first = np.concatenate([[0], np.cumsum(chosen)])[edges]
+        starts = self.facts.start_of(flow)
         spells = [
             (number, first[number] + spell.first, first[number] + spell.stop, spell.base_per_s)
             for number in bursts.candidates(starts, first).tolist()
             for spell in bursts.find(starts[first[number] : first[number + 1]], span)
         ]
         begins, stops = (np.array([spell[i] for spell in spells], np.int64) for i in (1, 2))
-        return [
-            Burst(
-                host=self.host_names[number],
+        for (number, begin, stop, base_per_s), seen in zip(
+            spells, self._features(flow, outbound, begins, stops), strict=True
+        ):
+            host = low + number
+            yield Burst(
+                host=self.host_names[host],
                 inbound=inbound,
                 start_s=self.since_start(starts[begin]),
                 end_s=self.since_start(starts[stop - 1]),
                 base_per_s=base_per_s,
-                share_of_connections=seen.flows / max(int(index.counts()[number]), 1),
-                share_of_bytes=seen.total_bytes / max(int(self.totals.ip_bytes[number]), 1),
+                share_of_connections=seen.flows / max(int(index.counts()[host]), 1),
+                share_of_bytes=seen.total_bytes / max(int(self.totals.ip_bytes[host]), 1),
                 features=seen,
                 classification=classify(seen),
             )
-            for (number, begin, stop, base_per_s), seen in zip(
-                spells, self._features(flow, outbound, begins, stops), strict=True
-            )
-        ]
 
     @cached_property
     def scopes(self) -> dict[Scope, int]:
@@ -386,14 +393,16 @@ class Analysis:
 
     def steps(self, host: str, model: str = HEADLINE) -> Steps:
         """The exact step function of a host's count under a model."""
-        number, held = self.host_number(host), self.entries(self.model(model))
+        number = self.host_number(host)
+        held = self.entries_of(number, self.model(model))
         chosen = concurrency.chosen_entries(held, inbound=self.is_server(number))
         chosen = chosen[held.host[chosen] == number]
         return concurrency.steps(held.entry["start"][chosen], held.entry["end"][chosen])
 
     def talking_steps(self, host: str, model: str = HEADLINE) -> Steps:
         """The step function of those that have had a packet in the last five seconds."""
-        number, held = self.host_number(host), self.entries(self.model(model))
+        number = self.host_number(host)
+        held = self.entries_of(number, self.model(model))
         start, end, entry = concurrency.talking_intervals(self.capture.flows, held)
         mine = (held.host[entry] == number) & (held.inbound[entry] == self.is_server(number))
         return concurrency.steps(start[mine], end[mine])

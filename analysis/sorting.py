@@ -28,6 +28,41 @@ def sort_run(values, low, high, spare):  # type: ignore[no-untyped-def]
 
 
 @part
+def sort_places(places, n, first, second, spare):  # type: ignore[no-untyped-def]
+    """Sort the first n places by what `first` holds there and, where that is equal, by `second`.
+
+    A merge sort as `sort_run`, of nearly ordered places fast; `spare` has room for as many.
+    """
+    width = 1
+    while width < n:
+        for begin in range(0, n - width, 2 * width):
+            middle, end = begin + width, min(begin + 2 * width, n)
+            if not _comes_before(places[middle], places[middle - 1], first, second):
+                continue
+            for i in range(begin, middle):
+                spare[i] = places[i]
+            i, j, k = begin, middle, begin
+            while i < middle and j < end:
+                right = _comes_before(places[j], spare[i], first, second)
+                places[k] = places[j] if right else spare[i]
+                j += right
+                i += not right
+                k += 1
+            while i < middle:
+                places[k] = spare[i]
+                i += 1
+                k += 1
+        width *= 2
+
+
+@part
+def _comes_before(one, other, first, second):  # type: ignore[no-untyped-def]
+    if first[one] != first[other]:
+        return first[one] < first[other]
+    return second[one] < second[other]
+
+
+@part
 def _merge(values, begin, middle, end, spare):  # type: ignore[no-untyped-def]
     """Merge two neighbouring runs that are in order."""
     left = middle - begin

@@ -1,4 +1,4 @@
-"""`python -m peerburst.analysis.warm`: compile the kernels of this layer on nothing, for the cache.
+"""`python -m peerburst.analysis.warm`: compile the kernels of this layer on next to nothing, for the cache.
 
 The first run of an installation starts this beside its own compiling of the packet kernels, which takes longer: on two
 cores that is a quarter less to wait.
@@ -6,25 +6,31 @@ cores that is a quarter less to wait.
 
 import numpy as np
 
-from peerburst.analysis import bursts, concurrency, entries, features, hostflows
-from peerburst.analysis.addresses import classify_ends
+from peerburst.analysis import bursts, concurrency, entries, features, hostcounts, hostflows, kinds
+from peerburst.analysis.addresses import MAPPED, classify_ends
 from peerburst.analysis.gateways import load
 from peerburst.capture.flowtable import FLOW, SEGMENT, Flows
 
 
 def main() -> None:
-    flows = Flows(np.zeros(0, FLOW), np.zeros(0, SEGMENT), np.zeros(1, np.int64))
+    # One flow of one packet, from a local host.
+    row, segment = np.zeros(1, FLOW), np.zeros(1, SEGMENT)
+    row["a_lo"], row["b_lo"], row["successor"] = MAPPED | 10 << 24, MAPPED | 9 << 24, -1
+    flows = Flows(row, segment, np.array([0, 1], np.int64))
     ends = classify_ends(flows.row)
-    held = entries.apply(load("linux-connlimit"), flows, ends)
-    concurrency.measure(held, flows, 1, 0)
-    entries.apply(load("nat-mapping"), flows, ends)
-    facts = hostflows.flow_facts(flows)
-    index = hostflows.HostIndex(facts, ends)
-    index.totals(facts)
-    none = np.zeros(0, np.int64)
-    features.measure_sets(index.flow, index.outbound, none, none, facts, np.zeros(0, np.uint8))
-    concurrency.talking_intervals(flows, held)
+    index, facts = hostflows.HostIndex(flows, ends), hostflows.flow_facts(flows)
+    models = [load("linux-connlimit"), load("nat-mapping")]
+    hostcounts.measure(models, flows, ends, index, 0, (1,))
+    index.totals()
+    facts.have_opened(index.flow)
+    begins, stops = index.first[:-1], index.first[1:]
+    features.measure_sets(index.flow, index.outbound, begins, stops, facts, kinds.flow_kinds(flows, facts))
     bursts.two_states(np.ones(1), 0.1, 1.0, 1.0, np.zeros(1, np.uint8))
+    # What pictures and live sessions ask for.
+    for model in models:
+        held = entries.apply(model, flows, ends)
+        concurrency.measure(held, flows, 1, 0)
+        concurrency.talking_intervals(flows, held)
 
 
 if __name__ == "__main__":

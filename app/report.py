@@ -2,7 +2,6 @@
 
 import html
 import io
-import json
 import os
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from peerburst.analysis.result import Analysis
 from peerburst.analysis.wording import one_line
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.timing import stage
-from peerburst.document import document
+from peerburst.document import pieces
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -55,7 +54,7 @@ def write(analysis: Analysis, folder: str | os.PathLike[str], host: str, limit: 
     page = PAGE.format(
         title=html.escape(one_line(title)), first_image=first, verdict=html.escape(text), images="\n".join(others)
     )
-    numbers = json.dumps(document(analysis), indent=1, allow_nan=False)
+    numbers = "".join(pieces(analysis, indent=1))
     files = []
     try:
         place.mkdir(parents=True, exist_ok=True)

@@ -203,9 +203,9 @@ def _united(held: list[Entry], flows: list[Flow], ends: Ends) -> list[Entry]:
     made: list[Entry] = []
     while left:
         one = left.pop(0)
-        key = _mapping(one.flow, flows[one.flow], ends)
+        key = _mapping(one, flows[one.flow], ends)
         while True:
-            same = (e for e in left if _mapping(e.flow, flows[e.flow], ends) == key)
+            same = (e for e in left if _mapping(e, flows[e.flow], ends) == key)
             touching = next((e for e in same if e.start < one.end), None)
             if touching is None:
                 break
@@ -216,10 +216,15 @@ def _united(held: list[Entry], flows: list[Flow], ends: Ends) -> list[Entry]:
     return made
 
 
-def _mapping(number: int, flow: Flow, ends: Ends) -> object:
-    """Local address, local port and protocol: the originator's if it is local, else those of the end that is."""
-    hosts = {"a": int(ends.host_a[number]), "b": int(ends.host_b[number])}
-    side = "a" if (flow["orig"] == "a" and hosts["a"] >= 0) or hosts["b"] < 0 else "b"
+def _mapping(entry: Entry, flow: Flow, ends: Ends) -> object:
+    """Local address, local port and protocol: the opener's if it is local, else those of the end that is.
+
+    A flow that does not count never reaches the gateway, and shares a mapping with none.
+    """
+    if owner(entry, ends)[0] < 0:
+        return entry.flow
+    hosts = {"a": int(ends.host_a[entry.flow]), "b": int(ends.host_b[entry.flow])}
+    side = "a" if (entry.opener == "a" and hosts["a"] >= 0) or hosts["b"] < 0 else "b"
     return hosts[side], flow["ports"][side], flow["proto"]
 
 

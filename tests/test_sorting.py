@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peerburst.analysis.sorting import SHORT, sort_run
+from peerburst.analysis.sorting import SHORT, sort_places, sort_run
 
 
 def check(values: list[int], low: int, high: int) -> None:
@@ -27,3 +27,11 @@ def test_runs_of_every_shape(size: int) -> None:
     ascending = list(range(size))
     for values in (ascending, ascending[::-1], [0] * size, [i * 7919 % 101 for i in ascending]):
         check(values, 0, size)
+
+
+@given(values=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), max_size=80))
+def test_places_are_sorted_by_one_value_then_another_then_as_they_were(values: list[tuple[int, int]]) -> None:
+    first, second = (np.array([value[i] for value in values], np.int64) for i in (0, 1))
+    places = np.arange(len(values), dtype=np.int32)
+    sort_places(places, len(values), first, second.astype(np.int32), np.empty(len(values), np.int32))
+    assert places.tolist() == sorted(range(len(values)), key=lambda i: values[i])
