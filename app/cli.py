@@ -215,7 +215,9 @@ def analyze(
     if format is AnalysisFormat.json:
         from peerburst.document import pieces
 
-        sys.stdout.writelines((*pieces(analysis), "\n"))
+        for piece in pieces(analysis):
+            sys.stdout.write(piece)
+        sys.stdout.write("\n")
         return
     from peerburst import terminal
 
