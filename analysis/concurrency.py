@@ -53,18 +53,18 @@ def deal(host, inbound, start, end, until, next_start, next_end, starts, ends): 
 
 
 @part
-def sweep_host(starts, start_at, starts_stop, ends, end_at, ends_stop, limits, until, since, crossed, above):  # type: ignore[no-untyped-def]  # fmt: skip
+def sweep_host(starts, start_at, starts_stop, ends, end_at, ends_stop, limits, until, crossed, above):  # type: ignore[no-untyped-def]  # fmt: skip
     """(the most alive at once, the first instant of that) of one host, whose starts and ends are in order.
 
     Fills by limit, which ascend, the instant the count first exceeded it (`crossed`) and for how long it did (`above`,
-    ns), up to the instant `until`. `since`: int64, one for each limit, room to work in.
+    ns), up to the instant `until`.
     """
     count, over, most, peak_at = 0, 0, 0, np.int64(NEVER_CROSSED)  # `over`: how many limits the count exceeds
     while start_at < starts_stop or end_at < ends_stop:
         if end_at < ends_stop and (start_at == starts_stop or ends[end_at] <= starts[start_at]):
             if over and count == limits[over - 1] + 1:
                 over -= 1
-                above[over] += ends[end_at] - since[over]
+                above[over] += ends[end_at]
             count -= 1
             end_at += 1
             continue
@@ -74,12 +74,12 @@ def sweep_host(starts, start_at, starts_stop, ends, end_at, ends_stop, limits, u
         if count > most:
             most, peak_at = count, now
         if over < limits.size and count == limits[over] + 1:
-            since[over] = now
+            above[over] -= now
             if crossed[over] == NEVER_CROSSED:
                 crossed[over] = now
             over += 1
     for k in range(over):
-        above[k] += until - since[k]
+        above[k] += until
     return most, peak_at
 
 
@@ -90,14 +90,14 @@ def sweep(starts, begun, ends, ended, limits, until, peak, peak_at, crossed, abo
     `begun` and `ended` say how many each has. Fills per host `peak` and its instant, and per host and limit what
     `sweep_host` tells of it.
     """
-    spare, since = np.empty(begun.max() if begun.size else 0, np.int64), np.empty(limits.size, np.int64)
+    spare = np.empty(begun.max() if begun.size else 0, np.int64)
     start_at, end_at = 0, 0
     for h in range(begun.size):
         starts_stop, ends_stop = start_at + begun[h], end_at + ended[h]
         sort_run(starts, start_at, starts_stop, spare)
         sort_run(ends, end_at, ends_stop, spare)
         peak[h], peak_at[h] = sweep_host(
-            starts, start_at, starts_stop, ends, end_at, ends_stop, limits, until, since, crossed[h], above[h]
+            starts, start_at, starts_stop, ends, end_at, ends_stop, limits, until, crossed[h], above[h]
         )
         start_at, end_at = starts_stop, ends_stop
 

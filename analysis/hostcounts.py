@@ -5,6 +5,7 @@ what is needed meanwhile is bounded by the largest host, not by the capture.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from peerburst.analysis.hostflows import HostIndex
 from peerburst.analysis.parallel import processors, side_by_side
 from peerburst.analysis.sorting import sort_places, sort_run
 from peerburst.capture.flowtable import FLOW_HALF, ORIG_IS_A, TALKING_NS, Flows
-from peerburst.capture.kernels import allocating_kernel, kernel, part
+from peerburst.capture.kernels import kernel, part
 from peerburst.capture.memory import prefetch
 
 OUTWARD, INWARD = 0, 1  # entries that a host opened, and those that others opened to it
@@ -30,8 +31,8 @@ MEMORY = 128 << 20
 BYTES_PER_SEGMENT = 32
 
 
-@part
-def _sizes(low_host, high_host, host_first, flow, first):  # type: ignore[no-untyped-def]
+@kernel
+def sizes(low_host, high_host, host_first, flow, first):  # type: ignore[no-untyped-def]
     """(the flows of the host that has most, the segments of that which has most, those of the flow that has most)."""
     most_flows, most_segments, most_in_one = 0, 0, 0
     for h in range(low_host, high_host):
@@ -315,10 +316,32 @@ def _add_mapping(way, start, end, talking, starts, ends, n, now, talkers):  # ty
         talkers[way] += talking >> way & 1 and start <= now[way] and now[way] < end
 
 
-@allocating_kernel
+def _working_room(models: int, most_flows: int, most: int, most_in_one: int) -> tuple[Any, ...]:
+    """What `count_hosts` works in, of so many models, and `sizes` of its hosts; what is not reached costs no memory."""
+    # Of one slice, which may be a single flow. An odd number of cache lines, lest models meet in one set.
+    at_once = (max(most_in_one, AT_ONCE) // 128 * 2 + 3) * 64
+    size = (models, at_once)
+    room = (
+        np.empty(at_once, np.int32), np.empty(at_once, np.int32), np.empty(models, np.int64), np.empty(size, np.int64),
+        np.empty(size, np.int64), np.empty(size, np.int32), np.empty(size, np.uint8), np.empty(size, np.int32),
+    )  # fmt: skip
+    most = (most // 128 * 2 + 3) * 64
+    ordered = (
+        np.empty((models, 2, most), np.int64), np.empty((models, 2, most), np.int64), np.empty(most, np.int32),
+        np.empty(most, np.int64), np.empty((2, most + 1), np.int32), np.empty(2, np.int64), np.zeros(2, np.int64),
+    )  # fmt: skip
+    held = (
+        np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most, np.int32),
+        np.empty(most, np.int8), np.empty(most, np.uint8), np.empty(most, np.int32), np.empty(most, np.int32),
+    )  # fmt: skip
+    few = np.zeros((models, 2), np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
+    return room, ordered, held, np.empty(most_flows, np.int64), few
+
+
+@kernel
 def count_hosts(  # type: ignore[no-untyped-def]
     low_host, high_host, host_first, flow, outbound, scope, counted, segment, first, row, halves, entry_models,
-    rules, timeouts, limits, until, peak, peak_at, talking, crossed, above,
+    rules, timeouts, limits, until, peak, peak_at, talking, crossed, above, working_room,
 ):  # fmt: skip
     """Count the hosts [low_host, high_host) under models: the first `entry_models` count entries, the others mappings.
 
@@ -330,26 +353,10 @@ def count_hosts(  # type: ignore[no-untyped-def]
     that exceed the lowest: see `concurrency.Concurrency`.
     """
     models = rules.shape[0]
-    most_flows, most, most_in_one = _sizes(low_host, high_host, host_first, flow, first)
     table = (segment, first, row, halves)
-    # Of one slice, which may be a single flow. An odd number of cache lines, lest models meet in one set.
-    at_once = (max(most_in_one, AT_ONCE) // 128 * 2 + 3) * 64
-    size = (models, at_once)
-    room = (
-        np.empty(at_once, np.int32), np.empty(at_once, np.int32), np.empty(models, np.int64), np.empty(size, np.int64),
-        np.empty(size, np.int64), np.empty(size, np.int32), np.empty(size, np.uint8), np.empty(size, np.int32),
-    )  # fmt: skip
-    # Of all that follows, what is not reached costs no memory.
-    most = (most // 128 * 2 + 3) * 64
-    starts, ends = np.empty((models, 2, most), np.int64), np.empty((models, 2, most), np.int64)
-    change, spare, cells = np.empty(most, np.int32), np.empty(most, np.int64), np.empty((2, most + 1), np.int32)
-    divided, shifts = np.empty(2, np.int64), np.zeros(2, np.int64)
-    held = (
-        np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most, np.int32),
-        np.empty(most, np.int8), np.empty(most, np.uint8), np.empty(most, np.int32), np.empty(most, np.int32),
-    )  # fmt: skip
-    codes, since = np.empty(most_flows, np.int64), np.empty(limits.size, np.int64)
-    n, now, talkers = np.zeros((models, 2), np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
+    room, ordered, held, codes, few = working_room
+    starts, ends, change, spare, cells, divided, shifts = ordered
+    n, now, talkers = few
     for h in range(low_host, high_host):
         low, high = host_first[h], host_first[h + 1]
         _gather_entries(
@@ -384,7 +391,7 @@ def count_hosts(  # type: ignore[no-untyped-def]
                         kept += ends[m, way, k] <= until
                     sort_run(ends[m, way], 0, kept, spare)
                     sweep_host(
-                        starts[m, way], 0, lasting, ends[m, way], 0, kept, limits, until, since, crossed[m, way, h],
+                        starts[m, way], 0, lasting, ends[m, way], 0, kept, limits, until, crossed[m, way, h],
                         above[m, way, h],
                     )  # fmt: skip
                 if m < entry_models:
@@ -393,13 +400,13 @@ def count_hosts(  # type: ignore[no-untyped-def]
                         way, peak_at[m, way, h],
                     )  # fmt: skip
             if m >= entry_models and n[m, OUTWARD] + n[m, INWARD]:
-                now[:] = peak_at[m, :, h]
+                now[OUTWARD], now[INWARD] = peak_at[m, OUTWARD, h], peak_at[m, INWARD, h]
                 talkers[:] = 0
                 _gather_mappings(
                     flow, low, high, outbound, scope, counted, table, rules[m : m + 1], timeouts[m : m + 1], room,
                     held, codes, spare, starts[m], ends[m], n[m], now, talkers,
                 )  # fmt: skip
-                talking[m, :, h] = talkers
+                talking[m, OUTWARD, h], talking[m, INWARD, h] = talkers[OUTWARD], talkers[INWARD]
 
 
 @kernel
@@ -458,12 +465,14 @@ def measure(
 
     def count(part: tuple[int, int, int, int]) -> None:
         low_host, high_host, low, high = part
+        needed = sizes(low_host, high_host, index.first, index.flow, flows.first_segment)
         count_hosts(
             low_host, high_host, index.first, index.flow, index.outbound, ends.scope, counted_scopes(include_lan),
             flows.segments, flows.first_segment, flows.row, flows.row.view(FLOW_HALF),
             min(max(entry_models - low, 0), high - low), rules[low:high], timeouts[low:high],
             np.array(limits, np.int64), until_ns,
             peak[low:high], peak_at[low:high], talking[low:high], crossed[low:high], above[low:high],
+            _working_room(high - low, *needed),
         )  # fmt: skip
 
     segments = np.empty(hosts, np.int64)
