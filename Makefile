@@ -3,7 +3,7 @@
 # make test    the test suite
 # make check   style, types, import layers, and the test suite with and without the compiler
 # make accuracy  hold packets, flows and counts against tshark and a real Linux gateway; writes docs/accuracy.md
-# make arena   record the captures in pcaps/arena anew, with real programs in network namespaces (root; a quarter of an hour)
+# make arena   record the captures in pcaps/arena anew, with real programs in network namespaces (root; half an hour)
 # make bench   peerburst beside other flow meters; takes about half an hour, writes docs/benchmarks.md
 # make evaluate  judge classes and kinds on captures with known answers; writes its part of docs/classes.md
 # make clean   remove everything that these have made

@@ -133,7 +133,7 @@ def _few_bytes(f: Features) -> str:
 
 
 def _peers(f: Features) -> str:
-    return f"{counted(f.flows, 'connection')} {'from' if f.inbound > 0.5 else 'with'} {counted(f.peers, 'peer')}"
+    return f"{counted(f.connections, 'connection')} {'from' if f.inbound > 0.5 else 'with'} {counted(f.peers, 'peer')}"
 
 
 def _per_peer(f: Features) -> str:
@@ -150,7 +150,7 @@ def _unanswered(f: Features) -> str:
 
 
 def _mute(f: Features) -> str:
-    return f"in {share(f.mute, 1)} nothing was said: no answer, or a handshake without a word after it"
+    return f"in {share(f.mute, 1)} the other end said nothing: no answer, or a handshake without a word after it"
 
 
 def _ports(f: Features) -> str:
@@ -166,6 +166,10 @@ def _not_one_socket(f: Features) -> str:
 
 
 def _one_target(f: Features) -> str:
+    if f.target_share < 0.5:
+        return (
+            f"{share(f.busiest_peer_share, 1)} went to one address, {f.packet_bytes:.0f} octets in a packet on average"
+        )
     return f"{share(f.target_share, 1)} went to one address and port ({f.busiest_port})"
 
 
@@ -178,6 +182,8 @@ def _one_port(f: Features) -> str:
 
 
 def _weight(f: Features) -> str:
+    if f.heavy_bytes < 0.5:
+        return _full_packets(f)
     return f"{size(f.total_bytes)} in all, {share(f.top3_bytes, 1)} of it in three connections"
 
 
@@ -210,46 +216,72 @@ def _one_peer(f: Features) -> str:
 
 
 def _asks(f: Features) -> str:
-    return f"{share(f.service, 1)} were questions to services (names, time, addresses)"
+    if f.service >= 0.5:
+        asked = counted(f.service_peers, "server")
+        return f"{share(f.service, 1)} of {f.flows} were questions to {asked} (names, time, ping)"
+    return f"{share(f.tiny, 1)} were a question or a question and its answer, {share(f.udp, 1)} by UDP"
+
+
+def _largest(f: Features) -> str:
+    return f"the largest connection carried {size(f.largest_bytes)}"
+
+
+def _heavy_rate(f: Features) -> str:
+    return f"{size(f.heavy_rate)} a second while they lasted"
+
+
+def _paced(f: Features) -> str:
+    if f.paced_bytes < 0.5:
+        return f"{share(f.film, 1)} went to ports of streaming servers"
+    return f"{share(f.paced_bytes, 1)} of the bytes came in connections that rest and go on, or by the clock"
+
+
+def _together(f: Features) -> str:
+    return f"{f.together:.0f} opened together as a rule, from {counted(f.peers, 'host')}; {size(f.total_bytes)} in all"
 
 
 FEW_BYTES = 20_000  # a host of few connections and less than this has done nothing that has a name
-LEAST_OUTCOMES = 15  # fewer outcomes say nothing (TRW misjudges a login after 4: docs/classes.md)
+FEW_FLOWS = 10  # as many as the smallest burst has
+LEAST_OUTCOMES = 15  # fewer outcomes accuse nobody (TRW misjudges a login after 4: docs/classes.md)
 
-_MANY_PEERS = _of(_peers, least("peers", 10))
-_FEW_PER_PEER = _of(_per_peer, below("flows_per_peer", 3))
-# Each peer has a port of its own choosing; or, where a program keeps one port everywhere, it also talks to all of them
-# through one socket, and more than a question and its answer.
-_PEERS_PORTS = _either(
-    _ports,
-    (least("port_entropy", 0.45), least("ports", 8)),
-    (least("one_local_port", 0.6), below("tiny", 0.6)),
-)
+# Those who come to a host may be peers, or the clients of a server.
+_MANY_PEERS = _of(_peers, least("peers", 5), below("inbound", 0.6))
+_FEW_PER_PEER = _of(_per_peer, below("flows_per_peer", 5))
+# Each peer has a port of its own choosing, unless the program keeps one port everywhere.
+_OWN_PORTS = _of(_ports, least("port_entropy", 0.45))
 _UNKNOWN_PORTS = _of(_unknown_ports, least("unknown_ports", 0.4))
-_CARRIES_WEIGHT = _either(
-    _full_packets,
-    (least("packet_bytes", 380), least("total_bytes", 500_000)),
-    (least("largest_bytes", 500_000), least("packet_bytes", 300)),
-    (least("top3_bytes", 0.9), least("total_bytes", 200_000), least("packet_bytes", 300)),
-)
-_SMALL = _of(_few_bytes, below("median_bytes", 64_000))
-# Somebody gave something: more than the packet or two with which a node answers a question.
-_FETCHED_SOMETHING = _of(
-    lambda f: f"the largest connection carried {size(f.largest_bytes)}", least("largest_bytes", 3000)
-)
 _SOME_ANSWER = _of(_answered, least("answered", 0.1))
+_MOST_ANSWER = _of(_answered, least("answered", 0.5))
+# What weighs is what the peers give: who syncs may download something from a server meanwhile.
+_FULL_PACKETS = _of(
+    _full_packets, least("packet_bytes", 400), least("largest_bytes", 64_000), least("unknown_bytes", 0.5)
+)
+# Somebody gave something: more than the packet or two with which a node answers a question.
+_FETCHED_SOMETHING = _of(_largest, least("largest_bytes", 6000))
+_FETCHED_NOTHING = _of(_largest, below("largest_bytes", 6000))
+_SMALL = _of(_few_bytes, below("median_bytes", 64_000))
 _FETCHED = _of(_received, least("received", 0.75), least("total_bytes", 1_000_000))
-_TO_SERVICES = _of(_web_ports, least("web", 0.35), below("unknown_ports", 0.3))
+_TO_WEB_PORTS = _of(_web_ports, least("web", 0.5))
 
 RULES = (
-    # A flood hits one address and port, fast, and nothing is ever said: the target may well answer each SYN, or even
-    # accept each connection.
+    # A flood hits one address and port, fast, and no word ever comes back: the target may well answer each SYN, accept
+    # each connection, even wait for a request that never ends. Or all ports of an address, with more in each packet
+    # than a scan has a use for.
     Rule(
         BurstClass.FLOOD,
         (
-            _of(_one_target, least("target_share", 0.8), least("flows", 100)),
-            _of(_mute, least("mute", 0.8)),
-            _of(_rate, least("per_second", 50)),
+            _either(
+                _one_target,
+                (least("target_share", 0.8),),
+                (least("busiest_peer_share", 0.8), least("packet_bytes", 200)),
+            ),
+            _of(_mute, least("mute", 0.85)),
+            # Who asks a resolver that is down, or counts something by UDP, gets no word back either.
+            _either(
+                _rate,
+                (least("per_second", 50), least("connections", 100)),
+                (least("per_second", 10), below("udp", 0.5), least("connections", 100)),
+            ),
         ),
         (_of(_tiny, least("tiny", 0.8)),),
     ),
@@ -257,7 +289,7 @@ RULES = (
     Rule(
         BurstClass.FLOOD,
         (
-            _of(_peers, least("inbound", 0.9), least("peers", 50), least("flows", 100)),
+            _of(_peers, least("inbound", 0.9), least("peers", 50), least("connections", 100)),
             _of(_unanswered, below("answered", 0.05)),
             _of(_rate, least("per_second", 200)),
         ),
@@ -267,7 +299,7 @@ RULES = (
     Rule(
         BurstClass.SCAN,
         (
-            _of(_unanswered, below("answered", 0.4), least("flows", LEAST_OUTCOMES)),
+            _of(_unanswered, below("answered", 0.5), least("connections", LEAST_OUTCOMES)),
             _of(_mute, least("mute", 0.7)),
             _of(
                 lambda f: f"{f.ports_of_busiest_peer} ports of one host were tried",
@@ -277,45 +309,27 @@ RULES = (
         ),
         (_of(_tiny, least("tiny", 0.8)),),
     ),
-    # A program that meets its peers at one port of all of them uses one socket; what nobody answers is no meeting.
+    # Many hosts in vain: on one port, or neighbours, or none of whom is there. A program that has met its peers before
+    # does that too, but from one UDP socket; and of its peers some are there.
     Rule(
         BurstClass.SCAN,
         (
-            _of(_one_port, least("busiest_port_share", 0.8), least("peers", 26)),
-            _of(_mute, least("mute", 0.9), below("answered", 0.4)),
-            _either(_not_one_socket, (below("one_local_port", 0.5),), (below("answered", 0.05), least("mute", 0.95))),
+            _of(_peers, least("peers", 26), below("inbound", 0.5)),
+            _of(_mute, least("mute", 0.8), below("answered", 0.4)),
+            _either(
+                _one_port,
+                (least("busiest_port_share", 0.8), least("mute", 0.9), below("one_local_port", 0.5)),
+                (least("busiest_port_share", 0.8), below("answered", 0.05)),
+                (below("spread", 0.1), below("one_local_port", 0.5)),
+                (below("answered", 0.05), least("connections", 100), below("one_local_port", 0.5)),
+            ),
         ),
         (_FEW_PER_PEER,),
-    ),
-    # Neighbouring addresses, one after another: peers live all over the world.
-    Rule(
-        BurstClass.SCAN,
-        (
-            _of(_spread, below("spread", 0.1), least("peers", 26)),
-            _of(_mute, least("mute", 0.9), below("answered", 0.2)),
-            _of(_not_one_socket, below("one_local_port", 0.5)),
-            _of(_peers, below("inbound", 0.5)),
-        ),
-    ),
-    # Random addresses and ports of which none answers: nothing that lives finds so little. A login behind a gateway
-    # that drops all UDP does, but from one socket.
-    Rule(
-        BurstClass.SCAN,
-        (
-            _of(_unanswered, below("answered", 0.03), least("flows", 100)),
-            _of(_mute, least("mute", 0.97)),
-            _of(_not_one_socket, below("one_local_port", 0.5)),
-            _of(_peers, below("inbound", 0.5)),
-        ),
     ),
     Rule(
         BurstClass.SPAM,
         (
-            _either(
-                lambda f: f"{share(f.mail, 1)} went to mail servers' ports",
-                (least("mail", 0.5),),
-                (least("mail", 0.3), below("web", 0.1), below("unknown_ports", 0.1)),
-            ),
+            _of(lambda f: f"{share(f.mail, 1)} went to mail servers' ports", least("mail", 0.5)),
             _of(_peers, least("peers", 10)),
         ),
         (_FEW_PER_PEER,),
@@ -325,77 +339,61 @@ RULES = (
         BurstClass.CALL,
         (
             _of(
-                lambda f: f"{share(f.talk_bytes, 1)} of the bytes are steady UDP exchanges that both sides fill",
+                lambda f: (
+                    f"{share(f.talk_bytes, 1)} of the bytes are steady UDP exchanges, with one peer, that both fill"
+                ),
                 least("talk_bytes", 0.35),
             ),
-            # People talk to one another, or through one server; a program that keeps up with all its friends does not.
-            _either(_one_peer, (least("top_peer_bytes", 0.25),), (below("peers", 10),)),
         ),
         (_of(_one_peer, least("top_peer_bytes", 0.5)),),
     ),
-    # Peers that share nothing but the program: one connection each, ports of their own choosing.
+    # Peers that share nothing but the program: one connection each, to ports that no service has.
     Rule(
         BurstClass.P2P_BULK,
-        (_MANY_PEERS, _FEW_PER_PEER, _PEERS_PORTS, _UNKNOWN_PORTS, _CARRIES_WEIGHT, _SOME_ANSWER),
-        (_of(_spread, least("spread", 0.8)),),
+        (_MANY_PEERS, _FEW_PER_PEER, _UNKNOWN_PORTS, _SOME_ANSWER, _FULL_PACKETS),
+        (_OWN_PORTS, _of(_spread, least("spread", 0.8))),
     ),
     Rule(
         BurstClass.P2P_SYNC,
-        (_MANY_PEERS, _FEW_PER_PEER, _PEERS_PORTS, _UNKNOWN_PORTS, _SMALL, _FETCHED_SOMETHING, _SOME_ANSWER),
+        (_MANY_PEERS, _FEW_PER_PEER, _UNKNOWN_PORTS, _SOME_ANSWER, _FETCHED_SOMETHING),
         (
+            _SMALL,
+            _OWN_PORTS,
             _of(_one_local_port, least("one_local_port", 0.4)),
-            _of(_tiny, least("tiny", 0.4)),
             _of(_full_packets, below("packet_bytes", 300)),
         ),
     ),
     # The same shape, and nothing but questions and answers: a node that looks something up among its peers.
     Rule(
         BurstClass.DISCOVERY,
-        (
-            _MANY_PEERS,
-            _FEW_PER_PEER,
-            _PEERS_PORTS,
-            _UNKNOWN_PORTS,
-            _of(lambda f: f"the largest connection carried {size(f.largest_bytes)}", below("largest_bytes", 3000)),
-            _SOME_ANSWER,
-        ),
-        (_of(_one_local_port, least("one_local_port", 0.4)),),
+        (_MANY_PEERS, _FEW_PER_PEER, _UNKNOWN_PORTS, _SOME_ANSWER, _FETCHED_NOTHING),
+        (_OWN_PORTS, _of(_one_local_port, least("one_local_port", 0.4))),
     ),
-    # Many peers, one port: a node that looks for others, a server list, resolvers asked in turn.
+    # A resolver that asks the world itself, where a guest asks one or two; or servers of any kind asked in turn.
     Rule(
         BurstClass.DISCOVERY,
         (
-            _of(_peers, least("peers", 10)),
-            _of(_ports, below("port_entropy", 0.45)),
-            _of(_answered, least("answered", 0.5)),
+            _MOST_ANSWER,
             _either(
-                _few_bytes,
-                (least("udp", 0.6), least("tiny", 0.6), below("service", 0.4)),
-                (least("unknown_ports", 0.6), below("median_bytes", 5000)),
+                _asks,
+                (least("service", 0.5), least("service_peers", 10)),
+                (least("tiny", 0.5), least("udp", 0.5), least("peers", 10)),
             ),
         ),
-        (_FEW_PER_PEER, _MANY_PEERS),
     ),
-    # A resolver that asks the world itself; a guest asks one or two.
-    Rule(
-        BurstClass.DISCOVERY,
-        (
-            _of(_asks, least("service", 0.8)),
-            _of(_peers, least("peers", 10), below("busiest_peer_share", 0.4)),
-            _of(_answered, least("answered", 0.5)),
-        ),
-    ),
-    # A player fetches a segment, rests, and fetches the next (DASH, ISO/IEC 23009-1); a download never rests.
+    # A player fetches a segment, rests, and fetches the next (DASH, ISO/IEC 23009-1), where a download never rests; or
+    # the film comes by the clock, one way (RTP), or from a port that serves nothing else.
     Rule(
         BurstClass.STREAMING,
         (
             _FETCHED,
-            _of(
-                lambda f: f"{share(f.paced_bytes, 1)} of the bytes came in connections that rest and go on",
-                least("paced_bytes", 0.5),
+            _either(
+                _paced,
+                (least("paced_bytes", 0.5), least("top_peer_bytes", 0.5), least("heavy_rate", 18_000)),
+                (least("film", 0.5),),
             ),
         ),
-        (_TO_SERVICES,),
+        (_TO_WEB_PORTS,),
     ),
     # A player that opens a connection for each segment does so by the clock of the film.
     Rule(
@@ -406,53 +404,44 @@ RULES = (
                 lambda f: f"{share(f.clocked, 1)} of the heavy connections came at equal distances",
                 least("clocked", 0.6),
             ),
-            _of(_one_peer, least("top_peer_bytes", 0.6)),
         ),
-        (_TO_SERVICES,),
+        (_TO_WEB_PORTS, _of(_one_peer, least("top_peer_bytes", 0.6))),
     ),
+    # Download managers fetch one file over several connections, so one peer it is all the same; a tree of small files
+    # comes in full packets, though no connection carries weight. A chat that goes on for hours carries weight as well,
+    # but never fast.
     Rule(
         BurstClass.BULK_TRANSFER,
         (
-            _of(_weight, least("heavy_bytes", 0.8), least("total_bytes", 1_000_000)),
-            # Download managers fetch one file over several connections, so one peer it is all the same.
-            _of(_one_peer, least("top_peer_bytes", 0.6)),
-        ),
-    ),
-    # A film through many small connections: one after another as it goes on, where a page opens its all at once (a
-    # page 20 to 30 in a second, a player 5).
-    Rule(
-        BurstClass.STREAMING,
-        (
-            _FETCHED,
-            _of(
-                lambda f: f"they were opened one after another, {f.together:.0f} in a second as a rule",
-                below("together", 11),
+            _of(_one_peer, least("top_peer_bytes", 0.6), least("total_bytes", 1_000_000)),
+            _either(
+                _weight,
+                (least("heavy_bytes", 0.7), least("heavy_rate", 18_000)),
+                (least("packet_bytes", 400), below("web", 0.5)),
             ),
-            _of(lambda f: f"over {f.seconds:.0f} s", least("seconds", 30)),
-            _TO_SERVICES,
-            _of(_few_bytes, least("median_bytes", 8000)),
         ),
+        (_of(_heavy_rate, least("heavy_rate", 18_000)),),
     ),
-    # A page comes from a few hosts, several connections at once, and something in it has weight.
+    # A page opens several connections at once, and something in it has weight; or it comes from several hosts.
     Rule(
         BurstClass.WEB,
         (
-            _TO_SERVICES,
-            _of(_answered, least("answered", 0.6)),
-            _either(_peers, (least("peers", 3),), (least("flows", 20),)),
+            _TO_WEB_PORTS,
+            _MOST_ANSWER,
             _either(
-                _received,
-                (least("received", 0.75),),
-                (least("largest_bytes", 20_000), least("together", 4)),
+                _together,
+                (least("together", 4), below("tiny", 0.5)),
+                (least("received", 0.75), least("peers", 3)),
             ),
         ),
         (_of(_received, least("received", 0.75)),),
     ),
+    # What remains, where most answer: a server or a few, or servers of known services.
     Rule(
         BurstClass.CLIENT_SERVER,
         (
-            _either(_peers, (least("busiest_peer_share", 0.4),), (below("peers", 4),), (below("unknown_ports", 0.3),)),
-            _of(_answered, least("answered", 0.5)),
+            _MOST_ANSWER,
+            _either(_peers, (least("busiest_peer_share", 0.4),), (below("peers", 4),), (below("unknown_ports", 0.4),)),
         ),
         (_of(_one_port, least("busiest_port_share", 0.5)),),
     ),
@@ -505,7 +494,7 @@ def classify(features: Features, *, provisional: bool = False, rules: tuple[Rule
     rule = _rule(features, rules)
     reasons: tuple[Condition, ...]
     if rule is None:
-        found, confidence, reasons = BurstClass.UNKNOWN, 0.0, (_MANY_PEERS, _PEERS_PORTS, _SOME_ANSWER, _SMALL)
+        found, confidence, reasons = BurstClass.UNKNOWN, 0.0, (_MANY_PEERS, _UNKNOWN_PORTS, _SOME_ANSWER, _SMALL)
     else:
         found, confidence = rule.label, _confidence(rule, features)
         reasons = (*rule.needs, *(c for c in rule.supports if c.holds(features)))
@@ -519,7 +508,7 @@ def classify(features: Features, *, provisional: bool = False, rules: tuple[Rule
 
 def says_something(flows: npt.NDArray[np.int64], ip_bytes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Per host, whether one with so many flows and bytes can have a class at all."""
-    enough: npt.NDArray[np.bool_] = (flows >= LEAST_OUTCOMES) | (ip_bytes >= FEW_BYTES)
+    enough: npt.NDArray[np.bool_] = (flows >= FEW_FLOWS) | (ip_bytes >= FEW_BYTES)
     return enough
 
 
@@ -536,10 +525,12 @@ def _evidence(features: Features, reasons: tuple[Condition, ...]) -> tuple[Evide
 # --- what would have changed it --------------------------------------------------------------------------------------
 
 NAMED = 3  # changes that are told
-_COUNTS = ("flows", "peers", "ports", "ports_of_busiest_peer", "per_second")
-_SIZES = ("median_bytes", "total_bytes", "largest_bytes")
+_COUNTS = ("connections", "peers", "ports", "ports_of_busiest_peer", "per_second", "service_peers")
+_SIZES = ("median_bytes", "total_bytes", "largest_bytes", "heavy_rate")
 _WORDS = {
-    "flows": "connections",
+    "connections": "connections",
+    "service_peers": "servers asked for names, time or a ping",
+    "heavy_rate": "bytes a second of heavy connections",
     "peers": "peers",
     "ports": "different ports at the other end",
     "ports_of_busiest_peer": "ports tried of one host",
@@ -554,6 +545,7 @@ _WORDS = {
     "total_bytes": "bytes in all",
     "largest_bytes": "bytes of the largest connection",
     "unknown_ports": "share to ports that no known service has",
+    "unknown_bytes": "byte share of ports that no known service has",
     "one_local_port": "share from one local UDP port",
     "busiest_peer_share": "share of connections with one peer",
     "busiest_port_share": "share to one port",
@@ -566,13 +558,14 @@ _WORDS = {
     "received": "share of bytes received",
     "heavy_bytes": "byte share of heavy connections",
     "talk_bytes": "byte share of steady UDP exchanges that both sides fill",
-    "paced_bytes": "byte share of connections that rest and go on",
+    "paced_bytes": "byte share of connections that rest and go on, or come by the clock",
+    "film": "share to ports of streaming servers",
     "top_peer_bytes": "byte share of one peer",
     "clocked": "share of heavy connections at equal distances",
     "mail": "share to mail ports",
     "web": "share to web ports",
     "service": "share to names, time and address services",
-    "mute": "share in which nothing was said",
+    "mute": "share in which the other end said nothing",
 }
 
 

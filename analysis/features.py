@@ -29,23 +29,39 @@ from peerburst.capture.kernels import allocating_kernel, kernel, part
 
 MAIL_PORTS = (25, 465, 587)
 WEB_PORTS = (80, 443, 8080, 8443)
-# A player that is ahead of the film rests between segments; a stalled transfer may rest once or twice.
-PACED_PAUSES = 3
+FILM_PORTS = (554, 1755, 1935, 8554)  # IANA: rtsp, ms-streaming, macromedia-fcs (RTMP), rtsp-alt
+# A player that is ahead of the film rests between segments, of 2 to 10 s as a rule; a transfer hardly ever stalls for a
+# second, and whoever reads rests longer.
+PACED_RESTS = 2
+PACED_LONGEST_S = 20.0  # from one rest to the next, on average
+# A film by RTP: as steady as a call, and nothing goes back but a report now and then. An acknowledged transfer (QUIC)
+# has at least one packet back for ten or twenty.
+CAST_MOST_BACK = 0.02  # of the packets
 # A codec sends 16 to 100 packets a second each way (60 to 10 ms of sound in each); a download's acknowledgements are a
 # few hundredths of its bytes, a picture sent the other way a tenth or more.
 TALK_SECONDS = 5.0
 TALK_PACKETS_PER_S = 20.0
 TALK_LEAST_SHARE = 0.08
-# A player without a lasting connection opens one for each segment of the film, and segments are equally long.
-CLOCKED_GAPS = 5
+TALK_SHORTEST_S = (
+    5.0  # from one rest to the next, on average: who talks does not fall silent for a second again and again
+)
+# A player without a lasting connection opens one for each segment of the film, and segments are equally long. So are
+# files fetched one after another, each as soon as the one before is there.
+CLOCKED_GAPS = 3
+AS_SOON_AS = 0.1  # of the usual gap
 CLOCKED_LEAST_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Shares are of the flows unless named otherwise; NaN never: an empty set has zeros."""
+    """What a set does besides asking services (names, time, ping); of one that only does that, what it asks.
+
+    `flows`, `total_bytes`, `service` and `service_peers` are of the whole set, all else of those connections. Shares
+    are of them unless named otherwise; NaN never: an empty set has zeros.
+    """
 
     flows: int
+    connections: int  # that are no questions to services; all, where there is nothing else
     peers: int  # distinct remote addresses
     seconds: float  # from the first flow's start to the last one's
     per_second: int  # most new flows in any one second
@@ -57,6 +73,7 @@ class Features:
     busiest_port: int
     busiest_port_share: float
     unknown_ports: float  # to responder ports that no known service has
+    unknown_bytes: float  # share of the bytes that go to or come from those
     one_local_port: float  # UDP flows from the one local port that has most; services not counted
     busiest_peer_share: float
     ports_of_busiest_peer: int
@@ -73,15 +90,18 @@ class Features:
     received: float  # share of the bytes that came in
     heavy_bytes: float  # share of the bytes that heavy flows carry
     media_bytes: float
-    paced_bytes: float  # share of the bytes that heavy flows carry which pause again and again
+    paced_bytes: float  # share of the bytes in heavy flows that rest again and again, or in steady UDP one way
     mail: float  # to mail transfer or submission ports
     web: float  # to web ports
-    service: float
+    film: float  # to streaming servers' ports
+    service: float  # share of the flows that are questions to services
+    service_peers: int  # whom they ask
     half_open: float  # TCP flows that their originator never carried beyond its SYN
-    mute: float  # nothing was said: TCP without data from either end, else unanswered
+    mute: float  # the responder said nothing: TCP without data from it, else unanswered
     packet_bytes: float  # IP octets per packet, on average
     top_peer_bytes: float  # share of the bytes that go to or from the one peer that has most
-    talk_bytes: float  # share of the bytes in steady UDP exchanges that both sides fill: voice, video
+    talk_bytes: float  # share of the bytes in steady UDP exchanges, with one peer, that both fill: voice, video
+    heavy_rate: float  # bytes a second that heavy flows carry while they last
     clocked: float  # share of heavy flows that begin as long after the one before as heavy flows usually do
 
 
@@ -110,6 +130,38 @@ def _runs(ordered, n):  # type: ignore[no-untyped-def]
     return distinct, longest
 
 
+@kernel
+def part_services(kind, flow, outbound, begins, stops, parted, parted_outbound, middles):  # type: ignore[no-untyped-def]
+    """Copy each set to `parted`, its questions to services last; they begin at `middles`."""
+    for g in range(begins.size):
+        at = begins[g]
+        for asks in (False, True):
+            middles[g] = at if asks else middles[g]
+            for i in range(begins[g], stops[g]):
+                if (kind[i] == SERVICE) == asks:
+                    parted[at], parted_outbound[at] = flow[i], outbound[i]
+                    at += 1
+
+
+@allocating_kernel
+def measure_services(table, size, seed, flow, outbound, begins, middles, stops, out):  # type: ignore[no-untyped-def]
+    """Each set as a whole, and whom its questions ask; `table` (FLOW) is by flow, `size` in octets."""
+    most = most_flows(middles, stops)
+    high, low = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    slots, code, chief = np.empty(slots_for(most), np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
+    for g in range(begins.size):
+        begin, middle, stop = begins[g], middles[g], stops[g]
+        total = 0
+        for i in range(begin, stop):
+            total += size[i]
+        gather_remotes(table, flow, outbound, middle, stop, high, low)
+        row = out[g]
+        row["flows"] = stop - begin
+        row["total_bytes"] = total
+        row["service"] = (stop - middle) / max(stop - begin, 1)
+        row["service_peers"] = number_peers(high, low, stop - middle, seed, slots, code, chief)
+
+
 @allocating_kernel
 def measure_times(start, begins, stops, out):  # type: ignore[no-untyped-def]
     """How close together the flows of each set began. They are in the order they began; `start` in ns."""
@@ -131,7 +183,7 @@ def measure_times(start, begins, stops, out):  # type: ignore[no-untyped-def]
             most = max(most, second - i)
             together[i - begin] = high - low
         row = out[g]
-        row["flows"] = n
+        row["connections"] = n
         row["per_second"] = most
         if n:
             sort_run(together, 0, n, spare)
@@ -140,21 +192,19 @@ def measure_times(start, begins, stops, out):  # type: ignore[no-untyped-def]
 
 
 @allocating_kernel
-def measure_bytes(size, kind, pauses, begins, stops, out):  # type: ignore[no-untyped-def]
+def measure_bytes(size, kind, begins, stops, out):  # type: ignore[no-untyped-def]
     """How the bytes spread over the flows of each set; `size` in octets."""
     sizes = np.empty(most_flows(begins, stops), np.int64)
     spare = np.empty(sizes.size, np.int64)
     for g in range(begins.size):
         n = stops[g] - begins[g]
-        total, heavy, media, paced, services = 0, 0, 0, 0, 0
+        total, heavy, media = 0, 0, 0
         for i in range(n):
             f = begins[g] + i
             sizes[i] = size[f]
             total += size[f]
             heavy += size[f] if kind[f] == HEAVY else 0
             media += size[f] if kind[f] == MEDIA else 0
-            paced += size[f] if kind[f] == HEAVY and pauses[f] >= PACED_PAUSES else 0
-            services += kind[f] == SERVICE
         if not n:
             continue
         sort_run(sizes, 0, n, spare)
@@ -163,59 +213,88 @@ def measure_bytes(size, kind, pauses, begins, stops, out):  # type: ignore[no-un
             largest3 += sizes[i]
         row, whole = out[g], max(total, 1)
         row["median_bytes"] = _median(sizes, n)
-        row["total_bytes"] = total
         row["largest_bytes"] = sizes[n - 1]
         row["top3_bytes"] = largest3 / whole
         row["heavy_bytes"] = heavy / whole
         row["media_bytes"] = media / whole
-        row["paced_bytes"] = paced / whole
-        row["service"] = services * (1.0 / n)
 
 
 @allocating_kernel
-def measure_beat(start, kind, begins, stops, out):  # type: ignore[no-untyped-def]
-    """How regularly the heavy flows of each set begin; `start` in ns."""
-    gaps = np.empty(most_flows(begins, stops), np.int64)
-    spare = np.empty(gaps.size, np.int64)
+def measure_beat(start, last, kind, begins, stops, out):  # type: ignore[no-untyped-def]
+    """How regularly the heavy flows of each set begin; `start` and `last` in ns."""
+    most = most_flows(begins, stops)
+    gaps, ordered = np.empty(most, np.int64), np.empty(most, np.int64)
+    spare, idle = np.empty(most, np.int64), np.empty(most, np.int64)
     for g in range(begins.size):
-        n, before = 0, np.int64(-1)
-        for i in range(begins[g], stops[g]):
-            if kind[i] == HEAVY:
+        n, before = 0, -1
+        for f in range(begins[g], stops[g]):
+            if kind[f] == HEAVY:
                 if before >= 0:
-                    gaps[n] = start[i] - before
+                    gaps[n] = ordered[n] = start[f] - start[before]
+                    idle[n] = start[f] - last[before]
                     n += 1
-                before = start[i]
+                before = f
         if n < CLOCKED_GAPS:
             continue
-        sort_run(gaps, 0, n, spare)
-        usual, alike = _median(gaps, n), 0
+        sort_run(ordered, 0, n, spare)
+        usual, alike = _median(ordered, n), 0
         if usual >= CLOCKED_LEAST_NS:
             for i in range(n):
-                alike += abs(gaps[i] - usual) <= usual / 5
+                waited = idle[i] < 0 or idle[i] >= AS_SOON_AS * usual
+                alike += waited and abs(gaps[i] - usual) <= usual / 5
         out[g]["clocked"] = alike / n
 
 
 @part
-def _talks(flow, packets, seconds, pauses):  # type: ignore[no-untyped-def]
-    """Whether a flow (FLOW) is UDP that goes on steadily and that both sides fill."""
-    if flow["proto"] != PROTO_UDP or seconds < TALK_SECONDS or pauses >= PACED_PAUSES:
-        return False
+def _is_steady(flow, packets, seconds):  # type: ignore[no-untyped-def]
+    """Whether a flow (FLOW) is UDP with as many packets as voice or picture have."""
+    return flow["proto"] == PROTO_UDP and seconds >= TALK_SECONDS and packets / seconds >= TALK_PACKETS_PER_S
+
+
+@part
+def _talks(flow, seconds, rests):  # type: ignore[no-untyped-def]
+    """Whether a steady flow (FLOW) goes on all the while and both sides fill it."""
     quieter = np.float64(min(flow["a_bytes"], flow["b_bytes"]))
     whole = np.float64(max(flow["a_bytes"] + flow["b_bytes"], np.uint64(1)))
-    return packets / seconds >= TALK_PACKETS_PER_S and quieter / whole >= TALK_LEAST_SHARE
+    return rests * TALK_SHORTEST_S <= seconds and quieter / whole >= TALK_LEAST_SHARE
+
+
+@part
+def _is_cast(flow, packets):  # type: ignore[no-untyped-def]
+    """Whether a steady flow (FLOW) goes one way, and somebody is there."""
+    back = np.int64(min(flow["a_pkts"], flow["b_pkts"]))
+    return 0 < back <= CAST_MOST_BACK * packets
 
 
 @kernel
-def measure_weight(table, start, last, packets, size, pauses, flow, begins, stops, out):  # type: ignore[no-untyped-def]
-    """How full the packets of each set are, and how many bytes are talk; `table` (FLOW) is by flow."""
+def measure_weight(table, start, last, packets, size, kind, rests, flow, begins, stops, talk, out):  # type: ignore[no-untyped-def]
+    """How full the packets of each set are, how fast and how paced what is heavy.
+
+    `table` (FLOW) is by flow. Fills `talk` with the octets of those that are talk.
+    """
     for g in range(begins.size):
-        total, count, talk = 0, 0, 0
+        total, count, heavy, heavy_ns, paced = 0, 0, 0, 0, 0
         for i in range(begins[g], stops[g]):
+            row = table[flow[i]]
+            seconds = (last[i] - start[i]) / 1e9
             total += size[i]
             count += packets[i]
-            talk += size[i] if _talks(table[flow[i]], packets[i], (last[i] - start[i]) / 1e9, pauses[i]) else 0
-        out[g]["packet_bytes"] = total / max(count, 1)
-        out[g]["talk_bytes"] = talk / max(total, 1)
+            if kind[i] == HEAVY:
+                heavy += size[i]
+                heavy_ns += last[i] - start[i]
+                if rests[i] >= PACED_RESTS and rests[i] * PACED_LONGEST_S >= seconds:
+                    paced += size[i]
+            talk[i] = 0
+            if _is_steady(row, packets[i], seconds):
+                if _talks(row, seconds, rests[i]):
+                    talk[i] = size[i]
+                elif _is_cast(row, packets[i]):
+                    paced += size[i]
+        mine = out[g]
+        mine["packet_bytes"] = total / max(count, 1)
+        mine["paced_bytes"] = paced / max(total, 1)
+        # Over a second at least: what came in an instant has no rate.
+        mine["heavy_rate"] = heavy / max(heavy_ns / 1e9, 1.0)
 
 
 @kernel
@@ -245,8 +324,8 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
     seen, seen_local = np.zeros(PORTS, np.int64), np.zeros(PORTS, np.int64)
     for g in range(begins.size):
         n = stops[g] - begins[g]
-        udp, inbound, unknown, mail, web, from_one_port = 0, 0, 0, 0, 0, 0
-        received, total = np.uint64(0), np.uint64(0)
+        udp, inbound, unknown, mail, web, film, from_one_port = 0, 0, 0, 0, 0, 0, 0
+        received, total, unknown_octets = np.uint64(0), np.uint64(0), np.uint64(0)
         ports, busiest, repeats = 0, 0, 0.0
         for i in range(begins[g], stops[g]):
             f = flow[i]
@@ -257,9 +336,13 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
             seen[port] += 1
             udp += is_udp
             inbound += not outbound[i]
-            unknown += (is_tcp or is_udp) and servers[port] == 0
+            if (is_tcp or is_udp) and servers[port] == 0:
+                unknown += 1
+                unknown_octets += a_bytes[f] + b_bytes[f]
             mail += is_tcp and port in MAIL_PORTS
             web += port in WEB_PORTS
+            # Of a connection met in its middle nobody knows which end began it.
+            film += port in FILM_PORTS or np.int64(a_port[f] if orig_is_a else b_port[f]) in FILM_PORTS
             received += b_bytes[f] if local_is_a else a_bytes[f]
             total += a_bytes[f] + b_bytes[f]
             if is_udp and outbound[i] and kind[i] != SERVICE:
@@ -288,8 +371,10 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
         row["unknown_ports"] = unknown * share
         row["mail"] = mail * share
         row["web"] = web * share
+        row["film"] = film * share
         row["one_local_port"] = from_one_port * share
         row["received"] = np.float64(received) / np.float64(max(total, np.uint64(1)))
+        row["unknown_bytes"] = np.float64(unknown_octets) / np.float64(max(total, np.uint64(1)))
         row["ports"] = ports
         row["busiest_port_share"] = busiest * share
         # Shannon's entropy of the ports, -sum(c/n ln c/n), over that of n different ones, ln n.
@@ -332,9 +417,21 @@ def _most_bytes(size, begin, code, n, peers, octets):  # type: ignore[no-untyped
     return total, most
 
 
+@part
+def _most_talk(talk, begin, code, n, peers, octets):  # type: ignore[no-untyped-def]
+    """The octets of talk with the peer that has most of it."""
+    for k in range(peers):
+        octets[k] = 0
+    most = 0
+    for i in range(n):
+        octets[code[i]] += talk[begin + i]
+        most = max(most, octets[code[i]])
+    return most
+
+
 @allocating_kernel
-def measure_peers(table, size, seed, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
-    """With whom the flows of each set were; `table` (FLOW) is by flow, `size` in octets."""
+def measure_peers(table, size, talk, seed, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
+    """With whom the flows of each set were; `table` (FLOW) is by flow, `size` and `talk` in octets."""
     a_port, b_port, flags = table["a_port"], table["b_port"], table["flags"]
     most = most_flows(begins, stops)
     high, low = np.empty(most, np.uint64), np.empty(most, np.uint64)
@@ -347,6 +444,7 @@ def measure_peers(table, size, seed, flow, outbound, begins, stops, out):  # typ
         peers = number_peers(high, low, n, seed, slots, code, chief)
         busiest, busiest_flows = _busiest_peer(code, n, chief, peers, high, low, values)
         total, top = _most_bytes(size, begin, code, n, peers, values)
+        talked = _most_talk(talk, begin, code, n, peers, values)
         for k in range(peers):
             values[k] = _prefix(high[chief[k]], low[chief[k]])
         sort_run(values, 0, peers, spare)
@@ -368,6 +466,7 @@ def measure_peers(table, size, seed, flow, outbound, begins, stops, out):  # typ
         row["spread"] = prefixes / max(peers, 1)
         row["busiest_peer_share"] = busiest_flows * share
         row["top_peer_bytes"] = top / max(total, 1)
+        row["talk_bytes"] = talked / max(total, 1)
         row["ports_of_busiest_peer"] = ports
         row["target_share"] = _runs(targets, n)[1] * share
 
@@ -401,17 +500,22 @@ def measure_sets(
 
     def measure_part(sets: slice) -> None:
         low = begins[sets.start]
-        of, left = slice(low, stops[sets.stop - 1]), (begins[sets] - low, stops[sets] - low)
-        some, outward, seen = flow[of], outbound[of], facts.of(flow[of])
-        kind, rows = kinds[some], out[sets]
-        measure_times(seen.start_ns, *left, rows)
-        measure_bytes(seen.ip_bytes, kind, seen.pauses, *left, rows)
-        measure_beat(seen.start_ns, kind, *left, rows)
-        measure_weight(table, seen.start_ns, seen.last_ns, seen.packets, seen.ip_bytes, seen.pauses, some, *left, rows)
-        measure_answers(seen.packets, seen.marks, *left, rows)
-        measure_ports(table, kind, servers, some, outward, *left, rows)
+        of, begin, stop = slice(low, stops[sets.stop - 1]), begins[sets] - low, stops[sets] - low
+        some, outward, middle = flow[of].copy(), outbound[of].copy(), np.empty_like(begin)
+        part_services(kinds[flow[of]], flow[of], outbound[of], begin, stop, some, outward, middle)
+        seen, kind, rows = facts.of(some), kinds[some], out[sets]
+        size, talk = seen.ip_bytes, np.empty(some.size, np.int64)
         with np.errstate(over="ignore"):
-            measure_peers(table, seen.ip_bytes, seed, some, outward, *left, rows)
+            measure_services(table, size, seed, some, outward, begin, middle, stop, rows)
+        own = (begin, np.where(middle > begin, middle, stop))
+        measure_times(seen.start_ns, *own, rows)
+        measure_bytes(size, kind, *own, rows)
+        measure_beat(seen.start_ns, seen.last_ns, kind, *own, rows)
+        measure_weight(table, seen.start_ns, seen.last_ns, seen.packets, size, kind, seen.rests, some, *own, talk, rows)
+        measure_answers(seen.packets, seen.marks, *own, rows)
+        measure_ports(table, kind, servers, some, outward, *own, rows)
+        with np.errstate(over="ignore"):
+            measure_peers(table, size, talk, seed, some, outward, *own, rows)
 
     side_by_side(measure_part, _parts(begins, stops), most=processors())
     return out

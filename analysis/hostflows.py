@@ -20,7 +20,6 @@ from peerburst.capture.flowtable import (
     LETTER_SYNACK,
     NEVER,
     ORIG_IS_A,
-    TALKING_NS,
     Flows,
 )
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
@@ -64,7 +63,7 @@ def _judge(flow):  # type: ignore[no-untyped-def]
     marks = FROM_A if from_a else 0
     if flow["proto"] != PROTO_TCP:
         answered = (flow["b_pkts"] if from_a else flow["a_pkts"]) > 0
-        opened = not _is_icmp_error(flow["proto"], flow["icmp"])
+        opened = not _is_icmp_error(flow["proto"], flow["icmp_or_rests"])
         return marks | (ANSWERED if answered else MUTE) | (OPENED if opened else 0)
     letters = np.int64(flow["history"] & np.uint64(0xFFF))  # those of end a, then those of end b
     orig, resp = (letters & 63, letters >> 6) if from_a else (letters >> 6, letters & 63)
@@ -74,7 +73,7 @@ def _judge(flow):  # type: ignore[no-untyped-def]
         marks |= REFUSED
     if orig & 1 << LETTER_SYN != 0 and orig & GOING_ON == 0:
         marks |= HALF_OPEN
-    if (orig | resp) & 1 << LETTER_DATA == 0:
+    if resp & 1 << LETTER_DATA == 0:
         marks |= MUTE
     if orig & 1 << LETTER_SYN != 0 or resp & 1 << LETTER_SYNACK != 0:
         marks |= OPENED
@@ -89,7 +88,7 @@ def judge(row, marks):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def gather_facts(flow, row, halves, first, segment, start, last, packets, octets, pauses, marks):  # type: ignore[no-untyped-def]
+def gather_facts(flow, row, halves, first, segment, start, last, packets, octets, rests, marks):  # type: ignore[no-untyped-def]
     """Fill, side by side for these flows, what FlowFacts says of them.
 
     `row` (FLOW, and as FLOW_HALF `halves`) and `first`, where each one's segments begin, are of the whole table.
@@ -105,10 +104,9 @@ def gather_facts(flow, row, halves, first, segment, start, last, packets, octets
         f = flow[k]
         begin, stop = first[f], first[f + 1]
         start[k], last[k] = starts[begin], lasts[stop - 1]
-        pauses[k] = 0
-        for i in range(begin + 1, stop):
-            pauses[k] += starts[i] - lasts[i - 1] > TALKING_NS
         one = row[f]
+        is_icmp = one["proto"] == PROTO_ICMP or one["proto"] == PROTO_ICMPV6
+        rests[k] = 0 if is_icmp else one["icmp_or_rests"]
         packets[k] = np.int64(one["a_pkts"]) + np.int64(one["b_pkts"])
         octets[k] = np.int64(one["a_bytes"]) + np.int64(one["b_bytes"])
         marks[k] = _judge(one)
@@ -122,7 +120,7 @@ class FactsOf:
     last_ns: Ints
     packets: Ints
     ip_bytes: Ints
-    pauses: npt.NDArray[np.int32]  # silences of more than TALKING_NS
+    rests: npt.NDArray[np.int32]  # silences of REST_NS or more; ICMP: none
     marks: npt.NDArray[np.uint8]  # ANSWERED and the like
 
 
@@ -140,12 +138,12 @@ class FlowFacts:
     def of(self, flow: npt.NDArray[np.int32]) -> FactsOf:
         """The facts of these flows."""
         start, last, packets, octets = (np.empty(flow.size, np.int64) for _ in range(4))
-        pauses, marks = np.empty(flow.size, np.int32), np.empty(flow.size, np.uint8)
+        rests, marks = np.empty(flow.size, np.int32), np.empty(flow.size, np.uint8)
         gather_facts(
             flow, self.row, self.row.view(FLOW_HALF), self._flows.first_segment, self._flows.segments,
-            start, last, packets, octets, pauses, marks,
+            start, last, packets, octets, rests, marks,
         )  # fmt: skip
-        return FactsOf(start, last, packets, octets, pauses, marks)
+        return FactsOf(start, last, packets, octets, rests, marks)
 
     def start_of(self, flow: npt.NDArray[np.int32]) -> Ints:
         """When each of these flows began, ns."""
@@ -208,7 +206,7 @@ class FlowFacts:
 
     @property
     def mute(self) -> Bools:
-        """Nothing was said: TCP without data from either end, else nothing came back."""
+        """The responder said nothing: TCP without data from it, else nothing came back."""
         return self._are(MUTE)
 
     @property

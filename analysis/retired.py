@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.capture.conntrack import NONE
-from peerburst.capture.flowtable import CARRIED, CLOSED, FLOW, OFFLOAD, SEGMENT, Flows
-from peerburst.capture.internet import PROTO_TCP
+from peerburst.capture.flowtable import CARRIED, CLOSED, FLOW, MOST_RESTS, OFFLOAD, REST_NS, SEGMENT, Flows
+from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
 
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
 LETTERS_AT_MOST = 12  # of a history: six for each way
@@ -140,11 +141,22 @@ def _history_of_both(earlier: Keys, later: Keys) -> Keys:
     return history
 
 
-def _go_on(earlier: npt.NDArray[np.void], later: npt.NDArray[np.void], had_entry: Bools) -> npt.NDArray[np.void]:
-    """The rows of flows whose packets were kept in two rows each, `had_entry` of the later ones."""
+def _rests_of_both(earlier: npt.NDArray[np.void], later: npt.NDArray[np.void], began_ns: Ints) -> Ints:
+    """How often flows fell silent in their two rows and between them; ICMP keeps the message it began with."""
+    between = began_ns - earlier["last"] >= REST_NS
+    first, then = (row["icmp_or_rests"].astype(np.int64) for row in (earlier, later))
+    is_icmp = np.isin(earlier["proto"], (PROTO_ICMP, PROTO_ICMPV6))
+    return np.where(is_icmp, first, np.minimum(first + then + between, MOST_RESTS))
+
+
+def _go_on(
+    earlier: npt.NDArray[np.void], later: npt.NDArray[np.void], had_entry: Bools, began_ns: Ints
+) -> npt.NDArray[np.void]:
+    """The rows of flows whose packets were kept in two rows each; `had_entry` and `began_ns` are of the later ones."""
     whole = earlier.copy()
     for name in ("a_pkts", "b_pkts", "a_bytes", "b_bytes"):
         whole[name] += later[name]
+    whole["icmp_or_rests"] = _rests_of_both(earlier, later, began_ns)
     for name in ("last", "start", "seen", "successor"):
         whole[name] = later[name]
     for name in ("state", "marks", "phase", "renewed", "closed"):
@@ -174,11 +186,11 @@ def join(parts: Sequence[Part], seed: int) -> Part:
     begins = ~same_tuple | all_of.anew[order]
     group = np.cumsum(begins) - 1
     firsts = np.flatnonzero(begins)
-    row, had_entry = flows.row[order][firsts], _had_entry(flows)[order]
+    row, had_entry, began_ns = flows.row[order][firsts], _had_entry(flows)[order], flows.first_ns()[order]
     rank = np.arange(order.size) - firsts[group] if order.size else np.zeros(0, np.int64)
     for turn in range(1, int(rank.max(initial=0)) + 1):
         which = np.flatnonzero(rank == turn)
-        row[group[which]] = _go_on(row[group[which]], flows.row[order[which]], had_entry[which])
+        row[group[which]] = _go_on(row[group[which]], flows.row[order[which]], had_entry[which], began_ns[which])
     # A group's successor is the next of its 5-tuple.
     successor = np.full(firsts.size, -1, np.int64)
     followed = np.flatnonzero(same_tuple[firsts][1:])

@@ -11,7 +11,7 @@ import pandas as pd
 
 from peerburst.analysis.addresses import Ends, Scope, pair_codes, to_text
 from peerburst.analysis.hostflows import FlowFacts, sent_letter
-from peerburst.analysis.kinds import KIND_NAMES
+from peerburst.analysis.kinds import HEAVY_BYTES, KIND_NAMES
 from peerburst.capture.flowtable import (
     FIRST_IS_A,
     HISTORY_LETTERS,
@@ -185,6 +185,7 @@ def flows_table(
             "local_resp": np.where(orig_is_a, local_b, local_a),
             "scope": _category(ends.scope, [scope.name.lower() for scope in Scope]),
             "kind": _category(kinds, KIND_NAMES),
+            "heavy": facts.ip_bytes >= HEAVY_BYTES,
             "established": _instants(np.where(is_tcp, row["established"], NEVER)),
             "closing": _instants(row["closing"]),
             "closed": _instants(row["closed"]),
@@ -210,7 +211,7 @@ def community_ids(flows: Flows, table: pd.DataFrame) -> list[str | None]:
         "icmp6": communityid.FlowTuple.make_icmp6,
     }
     calculator = communityid.CommunityID()
-    icmp = flows.row["icmp"].tolist()
+    icmp = flows.row["icmp_or_rests"].tolist()
     columns = ("proto", "orig_h", "resp_h", "orig_p", "resp_p")
     ids: list[str | None] = []
     for i, (proto, source, target, sport, dport) in enumerate(zip(*(table[c].tolist() for c in columns), strict=True)):

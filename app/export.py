@@ -36,8 +36,8 @@ ZEEK_FIELDS = (
 )
 EXPORTED = (
     "ts", "duration", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "orig_pkts", "resp_pkts", "orig_ip_bytes",
-    "resp_ip_bytes", "conn_state", "history", "community_id", "local_orig", "local_resp", "scope", "kind", "process",
-    "established", "closing", "closed",
+    "resp_ip_bytes", "conn_state", "history", "community_id", "local_orig", "local_resp", "scope", "kind", "heavy",
+    "process", "established", "closing", "closed",
 )  # fmt: skip
 
 

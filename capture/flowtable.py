@@ -77,7 +77,7 @@ FLOW = np.dtype(
         ("renewed", np.int64),  # when the entry's timeout last began anew, ns
         ("phase", np.uint8),  # the timeout it runs under
         ("seen", np.uint8),  # of the segment: A_SENT and the like
-        ("icmp", np.uint16),  # type and code of the first packet
+        ("icmp_or_rests", np.uint16),  # ICMP: type and code of the first packet; else: silences of REST_NS or more
         ("successor", np.int32),  # the flow that took over the 5-tuple, or -1
         ("a_pkts", np.uint32),
         ("b_pkts", np.uint32),
@@ -125,6 +125,10 @@ SEVERAL = 16  # more than one packet
 WAS_DELETED = 32  # Linux deleted the entry at its last packet
 
 TALKING_NS = 5 * SECOND_NS
+# A player rests between segments of two seconds and more; TCP waits less for a lost packet, as a rule (RFC 6298: 1 s at
+# the very first, then the round trip and its spread).
+REST_NS = SECOND_NS
+MOST_RESTS = 65535
 
 # Letters of Zeek's history, in the order they are coded.
 HISTORY_LETTERS = "shadfr"
@@ -233,6 +237,11 @@ def _is_flipped(packet, kind, servers):  # type: ignore[no-untyped-def]
 
 
 @part
+def _is_icmp(proto):  # type: ignore[no-untyped-def]
+    return proto == PROTO_ICMP or proto == PROTO_ICMPV6
+
+
+@part
 def _begin_flow(flow, packet, from_a, flipped):  # type: ignore[no-untyped-def]
     if from_a:
         flow["a_hi"], flow["a_lo"] = packet["src_hi"], packet["src_lo"]
@@ -248,7 +257,7 @@ def _begin_flow(flow, packet, from_a, flipped):  # type: ignore[no-untyped-def]
     flow["marks"] = 0
     flow["phase"] = NONE
     flow["seen"] = 0
-    flow["icmp"] = packet["window"]
+    flow["icmp_or_rests"] = packet["window"] if _is_icmp(packet["proto"]) else 0
     flow["successor"] = -1
     flow["a_pkts"] = 0
     flow["b_pkts"] = 0
@@ -646,6 +655,8 @@ def update(  # type: ignore[no-untyped-def]
             flow = row[number]
             # A packet dated before the flow's latest counts as of then: a flow's own time never goes back.
             ts = max(ts, flow["last"])
+            if ts - flow["last"] >= REST_NS and not _is_icmp(packet["proto"]):
+                flow["icmp_or_rests"] = min(np.int64(flow["icmp_or_rests"]) + 1, MOST_RESTS)
             expired = _is_expired(flow, ts)
             if flow["seen"] & (A_SENT | B_SENT) == 0:
                 _begin_segment(flow, ts, from_a)

@@ -99,11 +99,11 @@ class Tape:
     def connection(self, at_s: float, client: End, server: End, *, sent: int = 100, received: int = 1000) -> None:
         """A whole connection in one second that carries so many octets each way, in segments of up to 1400."""
         self.open(at_s, client, server)
-        self._carry(at_s + 0.3, client, server, sent)
-        self._carry(at_s + 0.4, server, client, received)
+        self.carry(at_s + 0.3, client, server, sent)
+        self.carry(at_s + 0.4, server, client, received)
         self.close(at_s + 0.8, client, server)
 
-    def _carry(self, at_s: float, source: End, target: End, size: int) -> None:
+    def carry(self, at_s: float, source: End, target: End, size: int) -> None:
         """Data at one instant, acknowledged before it fills the window."""
         for i in range(-(-size // 1400)):
             if i and i % 40 == 0:

@@ -1145,7 +1145,7 @@ class Flow:
     a: End
     b: End
     proto: int
-    icmp: int
+    icmp_or_rests: int
     orig: str
     first: str
     last: int
@@ -1253,12 +1253,16 @@ class Table:
         is_syn = packet.proto == TCP and tcp_kind(packet.flags) == "syn"
         if before is not None and not (is_syn and self.flows[before].closed_once):
             flow = self.flows[before]
-            return flow, max(packet.ts, flow.last)
+            ts = max(packet.ts, flow.last)
+            if ts - flow.last >= SECOND and packet.proto not in (ICMP, ICMPV6):
+                flow.icmp_or_rests = min(flow.icmp_or_rests + 1, 65535)
+            return flow, ts
         old = None if before is None else self.flows[before]
         ts = packet.ts if old is None else max(packet.ts, old.last)
         other = "b" if side == "a" else "a"
         orig = other if is_flipped(packet) else side
-        flow = Flow(a, b, packet.proto, packet.window, orig, side, ts, ts)
+        icmp = packet.window if packet.proto in (ICMP, ICMPV6) else 0
+        flow = Flow(a, b, packet.proto, icmp, orig, side, ts, ts)
         if old is not None:
             old.successor = len(self.flows)
             if old.entry is not None and ts < old.entry.expires():

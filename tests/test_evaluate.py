@@ -9,9 +9,9 @@ import pytest
 
 from evaluate import page
 from evaluate.cases import Case
-from evaluate.refit import PUBLISHED, candidates, fit_rules, judge_by_rules, leave_one_source_out
+from evaluate.refit import PUBLISHED, bounds_of, candidates, fit_rules, judge_by_rules, leave_one_source_out
 from evaluate.scores import Scores, Share, cost, is_costly
-from peerburst.analysis.classify import classify
+from peerburst.analysis.classify import RULES, classify, least
 from test_classify import CRAFTED, SYNC
 
 
@@ -45,17 +45,44 @@ def test_accusing_a_sync_costs_most_and_saying_nothing_least() -> None:
     ]
 
 
-def test_candidates_lie_between_the_values() -> None:
-    assert candidates(np.array([0.2, 0.4, 0.4])).tolist() == [pytest.approx(0.3)]
-    assert candidates(np.array([4.0, 400.0])).tolist() == [pytest.approx(40)]
+def test_candidates_are_twentieths_of_a_share_and_half_octaves() -> None:
+    assert {0.05, 0.5, 0.95} < set(candidates(np.array([0.0, 1.0])).round(3).tolist())
+    steps = candidates(np.array([4.0, 400.0]))
+    assert (steps[1:] / steps[:-1]).tolist() == pytest.approx([2**0.5] * (steps.size - 1))
+    assert steps[0] < 5
+    assert steps[-1] > 400
 
 
 def test_refitting_tells_apart_what_it_was_given() -> None:
-    names = ("a flood of whole connections", "a page", "a call", "mail to many")
+    names = ("a flood of whole connections", "a page", "a call", "mail to many", "a login", "a resolver of its own")
     cases = [case(name, f"{name} {i}") for name in names for i in range(2)]
     values = fit_rules(cases)
-    assert all(values[bound] == bound.value for bound in PUBLISHED)
+    assert all(values[bound] == bound.value for bound in PUBLISHED if bound in values)
     assert judge_by_rules(values, cases) == [one.truth[0] for one in cases]
+
+
+def test_every_published_number_is_in_use() -> None:
+    assert set(PUBLISHED) <= {bound for bound, _label in bounds_of(RULES)}
+
+
+def test_a_threshold_keeps_its_distance_from_both_sides() -> None:
+    names = ("a login", "a login of TCP alone", "sharing files", "sharing files, a little with everybody", "a page")
+    cases = [case(name, name) for name in (*names, "mail to many", "neighbours, a few of them there", "a call")]
+    # Who syncs fetches as much at most, in packets of 120 B; who shares files has 580 or 800.
+    largest = {"p2p-sync": {"largest_bytes": 150_000}}
+    cases = [
+        dataclasses.replace(one, features=dataclasses.replace(one.features, **largest.get(one.truth[0], {})))
+        for one in cases
+    ]
+    values = fit_rules(cases)
+    assert judge_by_rules(values, cases) == [one.truth[0] for one in cases]
+    assert 170 < values[least("packet_bytes", 400)] < 410
+
+
+def test_with_its_own_thresholds_it_says_what_the_rules_say() -> None:
+    cases = [case(name, name) for name in CRAFTED]
+    values = {bound: bound.value for bound, _label in bounds_of(RULES)}
+    assert judge_by_rules(values, cases) == [one.found_class for one in cases]
 
 
 def test_no_source_is_ever_on_both_sides() -> None:
@@ -97,11 +124,12 @@ def test_the_page_keeps_what_is_not_generated() -> None:
         page.replace("head", "new")
 
 
-def test_calls_are_counted_apart_from_heavy_flows() -> None:
-    seen = Counter({("heavy", True): 8, ("media", True): 2, ("probe", False): 90})
+def test_a_heavy_call_is_heavy_and_keeps_its_kind() -> None:
+    seen = Counter({("heavy", True, True): 8, ("media", True, True): 2, ("probe", False, False): 90})
     text = page.weight_part(seen)
-    assert "F1 1.000 with calls aside" in text
-    assert "0.889 if a call" in text  # recall 0.8, precision 1
+    assert "| media | 0 | 2 |" in text
+    assert "flow table: F1 1.000" in text
+    assert "would be 0.889" in text  # recall 0.8, precision 1
 
 
 def test_the_crafted_login_is_what_the_cases_start_from() -> None:

@@ -32,7 +32,7 @@ def test_a_handful_of_flows(tmp_path: Path) -> None:
     assert (found.ports, found.busiest_port, found.busiest_port_share) == (3, 40002, 0.5)
     # Three ports, seen 1, 2 and 1 times: -(2 * 1/4 ln 1/4 + 1/2 ln 1/2) / ln 4
     assert found.port_entropy == pytest.approx((0.5 * math.log(4) + 0.5 * math.log(2)) / math.log(4))
-    assert found.unknown_ports == 0.75
+    assert (found.unknown_ports, found.unknown_bytes) == (0.75, 500 / 540)
     assert found.one_local_port == 0.5
     assert (found.busiest_peer_share, found.ports_of_busiest_peer) == (0.5, 2)
     assert found.target_share == 0.25
@@ -60,10 +60,32 @@ def test_shares_of_mail_heavy_and_services(tmp_path: Path) -> None:
     tape.exchange(5, local(5002), remote(2, 53))
     tape.exchange(5, local(5003), remote(3, 53))
     found = features_of(tape, tmp_path)
-    assert (found.mail, found.service, found.web) == (0.25, 0.5, 0.25)
+    assert (found.service, found.service_peers) == (0.5, 2)
+    # Of the rest:
+    assert (found.flows, found.connections, found.mail, found.web) == (4, 2, 0.5, 0.5)
     assert found.heavy_bytes > 0.99
     assert found.received > 0.9
-    assert found.one_local_port == 0  # services do not count
+    assert found.one_local_port == 0
+    assert found.total_bytes == 2 * found.median_bytes + 2 * 96  # the two connections and the questions
+
+
+def test_a_set_of_questions_alone_is_measured_by_them(tmp_path: Path) -> None:
+    tape = Tape()
+    for i in range(4):
+        tape.exchange(i, local(5000 + i), remote(i // 2, 53))
+    found = features_of(tape, tmp_path)
+    assert (found.flows, found.connections, found.peers, found.service, found.service_peers) == (4, 4, 2, 1.0, 2)
+    assert (found.busiest_port, found.answered, found.tiny) == (53, 1.0, 1.0)
+
+
+def test_how_fast_heavy_flows_are(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.connection(0, local(5001), remote(1, 443), received=600_000)
+    tape.connection(9, local(5002), remote(1, 443))  # light: it does not count
+    analysis = tape.analysis(tmp_path)
+    found = features_of(tape, tmp_path)
+    lasted = (analysis.facts.last_ns - analysis.facts.start_ns)[0] / 1e9
+    assert found.heavy_rate == pytest.approx(found.largest_bytes / max(lasted, 1.0))
 
 
 def test_a_second_is_a_sliding_one(tmp_path: Path) -> None:

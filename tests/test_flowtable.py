@@ -113,6 +113,13 @@ def test_silence_ends_a_segment_and_a_shorter_gap_may_be_asked_for() -> None:
     assert (finer.flows().segments["start"] // SECOND).tolist() == [0, 3, 8, 13]
 
 
+def test_a_second_of_silence_is_a_rest_whoever_breaks_it() -> None:
+    at_s = (0, 0.999, 1.999, 2.5, 9, 9.9)  # one second, then six and a half
+    talk = [udp(at, 1, 2) if i % 2 else udp(at, 2, 1, SERVER, CLIENT) for i, at in enumerate(at_s)]
+    pings = [Packet(ts=one.ts, src=CLIENT, dst=SERVER, proto=1, window=8 << 8, flags=8, ip_bytes=60) for one in talk]
+    assert agree(talk + pings).flows().row["icmp_or_rests"].tolist() == [2, 8 << 8]
+
+
 def test_gaps_are_never_longer_than_talking() -> None:
     gaps = segment_gaps_ns({Phase.UDP: 2.5, Phase.ICMP: 60})
     assert gaps[Phase.UDP] == 2_500_000_000 - 1

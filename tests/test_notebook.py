@@ -12,7 +12,7 @@ from peerburst.analysis.gateways import DEFAULT_MODELS, names
 @pytest.fixture
 def capture(tmp_path: Path) -> Path:
     tape = Tape()
-    tape.connection(0, local(4000), remote(90), received=5000)
+    tape.connection(0, local(4000), remote(90), received=8000)
     for i in range(30):
         tape.exchange(100 + i * 0.2, local(5000), remote(i, 40_000 + i))
     return Path(tape.write(tmp_path / "login.pcap"))
@@ -37,7 +37,7 @@ def test_open_gives_tables(capture: Path) -> None:
     assert (burst["host"], burst["flows"], burst["class"], burst["inbound"]) == (HOST, 30, "discovery", False)
     assert "30 connections with 30 peers" in burst["evidence"]
     assert evening.warnings == ()
-    assert evening.statuses["decoded"] == 71
+    assert evening.statuses["decoded"] == 73
 
 
 def test_timeline_and_matrix(capture: Path) -> None:

@@ -100,7 +100,7 @@ def test_columns_types_and_numbers(tmp_path: Path) -> None:
     assert table.columns.tolist() == [
         *("ts", "duration", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "orig_pkts", "resp_pkts"),
         *("orig_ip_bytes", "resp_ip_bytes", "conn_state", "history", "local_orig", "local_resp", "scope", "kind"),
-        *("established", "closing", "closed"),
+        *("heavy", "established", "closing", "closed"),
     ]
     first = table.iloc[0]
     assert first["ts"] == pd.Timestamp(EPOCH_NS, tz="UTC")

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.arena.ledger import Book
 from tests.arena.processes import Processes
+from tests.arena.programs import is_here
 from tests.arena.record import SNAPLEN
 from tests.arena.scenes import SCENES
 from tests.arena.services import Services
@@ -32,8 +33,8 @@ TARGET = Path("pcaps/arena")
 
 
 def missing(scene: Scene) -> list[str]:
-    """Programs a scene needs that are not here. A need with a slash is a file, found or not by its path."""
-    return [need for need in scene.needs if shutil.which(need) is None and not Path(need).exists()]
+    """What a scene needs and is not here: programs, files by their path, Python modules."""
+    return [need for need in scene.needs if not is_here(need)]
 
 
 class Troupe:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.arena.addresses import DARK, PEER_ADDRESSES
-from tests.arena.stage import Cast, Scene, Stage, version
+from tests.arena.programs import version
+from tests.arena.stage import Cast, Scene, Stage
 from tests.arena.topology import Door
 
 # Peers that are scanned: one that refuses what it does not offer, one that swallows it.

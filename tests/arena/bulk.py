@@ -4,8 +4,9 @@ import time
 from pathlib import Path
 
 from tests.arena.addresses import PEER_ADDRESSES
+from tests.arena.programs import version
 from tests.arena.services import SEGMENT_S
-from tests.arena.stage import Cast, Scene, Stage, version
+from tests.arena.stage import Cast, Scene, Stage
 from tests.arena.web import CHROMIUM_OPTIONS
 
 CURL = Cast("bulk-transfer", "curl", "curl", lambda: version("curl", "--version"))

@@ -3,7 +3,8 @@
 import sys
 
 from tests.arena.addresses import PEER_ADDRESSES
-from tests.arena.stage import Cast, Scene, Stage, version
+from tests.arena.programs import version
+from tests.arena.stage import Cast, Scene, Stage
 from tests.arena.topology import Door
 from tests.arena.tox import wait_for
 from tests.arena.web import CHROMIUM_OPTIONS

@@ -5,7 +5,8 @@ import sys
 import time
 
 from tests.arena.addresses import SERVER_ADDRESSES
-from tests.arena.stage import Cast, Scene, Stage, version
+from tests.arena.programs import version
+from tests.arena.stage import Cast, Scene, Stage
 
 IRC_SERVER, XMPP_SERVER, MAIL_SERVER = 122, 123, 124
 PYTHON = sys.executable
@@ -155,15 +156,20 @@ def _mailbox(stage: Stage) -> None:
         shutil.chown(path, "mail", "mail")
 
 
-def _mail(stage: Stage) -> None:
-    """A client comes on line: asks for folders, fetches what is new in each, sends two letters."""
-    address = SERVER_ADDRESSES[MAIL_SERVER]
-    submission = stage.services.mail(587)[4]
+def mail_server(stage: Stage, address: str) -> None:
+    """An IMAP server with a mailbox."""
     _mailbox(stage)
     settings = stage.folder / "dovecot.conf"
     settings.write_text(DOVECOT.format(folder=stage.folder, address=address))
     stage.server("dovecot", "-F", "-c", str(settings))
     time.sleep(2)
+
+
+def _mail(stage: Stage) -> None:
+    """A client comes on line: asks for folders, fetches what is new in each, sends two letters."""
+    address = SERVER_ADDRESSES[MAIL_SERVER]
+    submission = stage.services.mail(587)[4]
+    mail_server(stage, address)
     with stage.recorded():
         login = ["curl", "-s", "-u", "guest:secret"]
         stage.run(*login, f"imap://{address}/", for_s=10)

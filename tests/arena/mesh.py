@@ -8,21 +8,17 @@ from pathlib import Path
 from random import Random
 
 from tests.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES
-from tests.arena.stage import Cast, Scene, Stage, version
+from tests.arena.programs import NODE_MODULES, npm_version, version
+from tests.arena.stage import Cast, Scene, Stage
 from tests.arena.topology import Door, usual_door
 from tests.arena.tox import wait_for
 
 HYPER = Path(__file__).parent / "players" / "hyper.cjs"
-NODE_MODULES = "/usr/lib/node_modules"
 HYPER_PEOPLE = range(2, 58)  # servers' addresses lend themselves: this program binds to the one it is given
 BOOTSTRAP_PORT = 49737  # hyperdht's own
 
 
-def _hyper_version() -> str:
-    return str(json.loads(Path(NODE_MODULES, "hyperswarm", "package.json").read_text())["version"])
-
-
-HYPERSWARM = Cast("p2p-sync", "hyperswarm", "hyperswarm", _hyper_version)
+HYPERSWARM = Cast("p2p-sync", "hyperswarm", "hyperswarm", lambda: npm_version("hyperswarm"))
 OPENDHT_NODE = Cast("discovery", "opendht node", "opendht", lambda: version("dpkg-query", "-W", "dhtnode"))
 OPENDHT = Cast("p2p-sync", "opendht", "opendht", lambda: version("dpkg-query", "-W", "dhtnode"))
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from threading import Lock
@@ -17,9 +18,8 @@ from tests.arena.topology import Topology
 WEB_SERVERS = range(60, 120)  # as servers/names.py sends anybody to who looks a name up
 MAIL_SERVERS = range(120, 150)
 OBJECT_SIZES = (400, 900, 1800, 3500, 7000, 12_000, 20_000, 35_000, 60_000, 110_000, 250_000)
-FILE_OCTETS = 60_000_000
+FILE_OCTETS = {"large": 60_000_000, "medium": 5_000_000}
 SEGMENT_S = 4
-FILM_S = 80
 
 NGINX = """
 worker_processes 1;
@@ -30,7 +30,10 @@ pid {folder}/nginx.pid;
 events {{ worker_connections 1024; }}
 http {{
   access_log off;
-  types {{ text/html html; application/vnd.apple.mpegurl m3u8; video/mp2t ts; text/css css; text/javascript js; }}
+  types {{
+    text/html html; text/css css; text/javascript js;
+    application/vnd.apple.mpegurl m3u8; video/mp2t ts; application/dash+xml mpd; video/mp4 mp4;
+  }}
   default_type application/octet-stream;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
@@ -105,13 +108,13 @@ class Services:
                 self._started.add("web")
         return SERVER_ADDRESSES[WEB_SERVERS[0]]
 
-    def film(self) -> str:
-        """The web server with a film in segments at /film/index.m3u8; its address."""
+    def film(self, name: str = "film") -> str:
+        """The web server with one of FILMS at /name/index and its suffix; its address."""
         address = self.web()
         with self._lock:
-            if "film" not in self._started:
-                _shoot(self.folder / "www" / "film")
-                self._started.add("film")
+            if name not in self._started:
+                _shoot(self.folder / "www" / name, FILMS[name])
+                self._started.add(name)
         return address
 
     def _start_web(self) -> None:
@@ -121,8 +124,9 @@ class Services:
         noise = Random(SEED).randbytes(max(OBJECT_SIZES))
         for size in OBJECT_SIZES:
             (www / "o" / str(size)).write_bytes(noise[:size])
-        with (www / "file" / "large").open("wb") as file:
-            file.truncate(FILE_OCTETS)
+        for name, octets in FILE_OCTETS.items():
+            with (www / "file" / name).open("wb") as file:
+                file.truncate(octets)
         for site, page in PAGES.items():
             for scheme in ("http", "https"):
                 write_site(www / f"{site}-{scheme}", site, page, scheme)
@@ -147,14 +151,41 @@ class Services:
         raise RuntimeError(f"nginx does not start: {(self.folder / 'nginx.log').read_text()[-300:]}")
 
 
-def _shoot(folder: Path) -> None:
-    """A film in segments of about 1.5 Mbit/s: a test picture with noise, so that it does not compress away."""
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A test picture with noise, so that it does not compress away, and a tone: whole, or in segments."""
+
+    seconds: int
+    picture_kbps: int
+    segment_s: int = SEGMENT_S
+    suffix: str = "m3u8"
+    size: str = "480x270"
+
+
+FILMS = {
+    "film": Film(80, 1500),
+    "clip": Film(90, 550, segment_s=6, size="320x180"),
+    "show": Film(70, 800, segment_s=2, suffix="mpd", size="320x180"),
+    "whole": Film(60, 500, suffix="mp4", size="320x180"),
+}
+CONTAINERS = {
+    "m3u8": "-f hls -hls_time {} -hls_list_size 0",
+    "mpd": "-f dash -seg_duration {}",
+    "mp4": "-f mp4 -movflags +faststart",
+}
+
+
+def _shoot(folder: Path, film: Film) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    sources = f"-f lavfi -i testsrc2=size=480x270:rate=12:duration={FILM_S} -f lavfi -i sine=duration={FILM_S}"
-    picture = "-vf noise=alls=40:allf=t -c:v libx264 -preset ultrafast -pix_fmt yuv420p -b:v 1500k -maxrate 1700k"
-    rest = f"-bufsize 3000k -g {12 * SEGMENT_S} -c:a aac -b:a 64k -f hls -hls_time {SEGMENT_S} -hls_list_size 0"
-    command = ["ffmpeg", "-v", "error", *sources.split(), *picture.split(), *rest.split(), str(folder / "index.m3u8")]
-    subprocess.run(command, check=True)
+    picture = f"-f lavfi -i testsrc2=size={film.size}:rate=12:duration={film.seconds}"
+    sound = f"-f lavfi -i sine=duration={film.seconds}"
+    kbps = film.picture_kbps
+    coded = f"-vf noise=alls=40:allf=t -c:v libx264 -preset ultrafast -pix_fmt yuv420p -b:v {kbps}k"
+    coded += f" -maxrate {kbps + kbps // 8}k -bufsize {2 * kbps}k -g {12 * film.segment_s} -c:a aac -b:a 64k"
+    container = CONTAINERS[film.suffix].format(film.segment_s)
+    target = folder / f"index.{film.suffix}"
+    words = " ".join((picture, sound, coded, container)).split()
+    subprocess.run(["ffmpeg", "-v", "error", *words, str(target)], check=True)
 
 
 class Page:
@@ -164,7 +195,7 @@ class Page:
         self.objects, self.hosts, self.pages = objects, hosts, pages
 
 
-PAGES = {"shop": Page(80, 20, 3), "news": Page(140, 35, 2), "blog": Page(15, 3, 4)}
+PAGES = {"shop": Page(80, 20, 3), "news": Page(140, 35, 2), "blog": Page(15, 3, 4), "magazine": Page(45, 14, 2)}
 READING_S = 6
 
 

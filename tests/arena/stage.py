@@ -1,7 +1,7 @@
 """Scenes and where they are played: one guest, its programs, what was recorded and what that was."""
 
 import contextlib
-import functools
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.arena.namespaces import command_in
 from tests.arena.processes import Processes
+from tests.arena.programs import NODE_MODULES
 from tests.arena.record import Kept, Recorder, keep
 from tests.arena.services import Services
 from tests.arena.topology import Door, Topology
@@ -129,16 +130,19 @@ class Scene:
     play: Callable[[Stage], None]
 
 
-@functools.cache
-def version(*command: str, line: int = 0) -> str:
-    """The first words with a digit in what a program says of itself."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    said = (done.stdout + done.stderr).splitlines()
-    for text in said[line:]:
-        for word in text.replace("/", " ").replace(",", " ").split():
-            if word.lstrip("v")[:1].isdigit():
-                return word.lstrip("v").rstrip(").")
-    return "unknown"
+def node_player(stage: Stage, name: str) -> str:
+    """A copy of a player beside a link to what npm has installed: modules are looked for there and nowhere else."""
+    beside = stage.folder / "node_modules"
+    if not beside.exists():
+        beside.symlink_to(NODE_MODULES)
+    player = stage.folder / name
+    player.write_bytes((Path(__file__).parent / "players" / name).read_bytes())
+    return str(player)
+
+
+def as_nobody(stage: Stage, *command: str) -> tuple[str, ...]:
+    """The command, run by a user without rights, who has a home in the scene's folder: some programs refuse root."""
+    home = stage.folder / "home"
+    home.mkdir(exist_ok=True)
+    shutil.chown(home, "nobody")
+    return ("runuser", "-u", "nobody", "--", "env", f"HOME={home}", *command)

@@ -132,3 +132,83 @@ def test_every_label_is_a_class_and_lies_within_its_capture() -> None:
         assert row["class"] in known, row
         assert ipaddress.ip_address(row["host"]) in ipaddress.ip_network("192.168.77.0/24")
         assert 0 <= float(row["start_s"]) < float(row["end_s"]) <= float(runs[row["capture"]]["seconds"]) + 0.1, row
+
+
+def test_a_program_has_one_source_wherever_it_plays() -> None:
+    sources: dict[str, set[str]] = {}
+    for row in _rows("labels.csv"):
+        sources.setdefault(row["program"], set()).add(row["source_group"])
+    assert {program: groups for program, groups in sources.items() if len(groups) > 1} == {}
+
+
+def test_every_class_has_at_least_six_sources() -> None:
+    sources: dict[str, set[str]] = {}
+    for row in _rows("labels.csv"):
+        sources.setdefault(row["class"], set()).add(row["source_group"])
+    assert {name: len(groups) for name, groups in sources.items() if len(groups) < 6} == {}
+    assert set(sources) == {known.value for known in BurstClass} - {"unknown"}
+
+
+def test_captures_are_of_scenes_that_can_be_played_again() -> None:
+    pytest.importorskip("libtorrent")
+    pytest.importorskip("dnslib")
+    from tests.arena.scenes import SCENES
+
+    scenes = {scene.name: scene for scene in SCENES}
+    assert len(scenes) == len(SCENES)
+    labels = {
+        (row["capture"].removesuffix(".pcap.zst"), row["class"], row["source_group"]) for row in _rows("labels.csv")
+    }
+    assert {capture for capture, _, _ in labels} == set(scenes)
+    alone = {name for name in scenes if sum(capture == name for capture, _, _ in labels) == 1}
+    for capture, name, source in labels:
+        if capture in alone:
+            assert (name, source) == (scenes[capture].cast.label, scenes[capture].cast.source), capture
+
+
+def test_what_a_scene_lacks_is_named() -> None:
+    pytest.importorskip("libtorrent")
+    pytest.importorskip("dnslib")
+    from tests.arena.__main__ import missing
+    from tests.arena.programs import needs_module
+    from tests.arena.stage import Cast, Scene
+
+    here = ("sh", str(FOLDER / "labels.csv"), needs_module("struct"))
+    absent = ("no-such-program", "/no/such/file", needs_module("no_such_module"))
+    cast = Cast("web", "program", "source", lambda: "1")
+    assert missing(Scene("name", cast, "what", (*here, *absent), 1, lambda stage: None)) == list(absent)
+
+
+def test_mail_goes_to_the_mail_servers() -> None:
+    dnslib = pytest.importorskip("dnslib")
+    from tests.arena.servers.names import RESOLVER, answer
+    from tests.arena.services import MAIL_SERVERS
+
+    def ask(name: str, kind: str) -> list[str]:
+        reply = answer(dnslib.DNSRecord.question(name, kind).pack(), SERVER_ADDRESSES[RESOLVER], {})
+        return [str(record.rdata) for record in dnslib.DNSRecord.parse(reply).rr]
+
+    assert ask("site7.com", "MX") == ["10 mail.site7.com."]
+    (address,) = ask("mail.site7.com", "A")
+    assert SERVER_ADDRESSES.index(address) in MAIL_SERVERS
+    (elsewhere,) = ask("www1.site7.com", "A")
+    assert SERVER_ADDRESSES.index(elsewhere) not in MAIL_SERVERS
+    assert ask("nobody.example", "MX") == []
+
+
+def test_postfix_is_let_out_of_its_jail() -> None:
+    pytest.importorskip("dnslib")
+    from tests.arena.spamming import without_chroot
+
+    assert without_chroot("smtp unix - - y - - smtp").split() == ["smtp", "unix", "-", "-", "n", "-", "-", "smtp"]
+    assert without_chroot("  -o syslog_name=postfix/$service_name") == "  -o syslog_name=postfix/$service_name"
+
+
+def test_a_fifth_of_a_list_of_hosts_is_somebody() -> None:
+    from tests.arena.scanning import list_of_hosts
+
+    hosts = list_of_hosts(7, 160)
+    assert len(set(hosts)) == 160
+    assert len(set(hosts) & set(SERVER_ADDRESSES)) == 32
+    assert hosts == list_of_hosts(7, 160)
+    assert hosts != list_of_hosts(8, 160)

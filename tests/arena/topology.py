@@ -37,6 +37,7 @@ table ip nat {
 }
 table ip filter {
   chain forward { type filter hook forward priority filter; ct state invalid drop; iifname "wan" ct state new drop; }
+  chain input { type filter hook input priority filter; iifname "wan" ct state new drop; }
 }
 """
 FIREWALL = """
@@ -151,6 +152,10 @@ class Topology:
                 break
             time.sleep(0.1)
         raise RuntimeError("the line does not come up: is /dev/net/tun there?")
+
+    def gateway_mac(self) -> str:
+        """The gateway's hardware address on the LAN, for programs that write whole frames."""
+        return run("ip", "-n", self.gateway, "-br", "link", "show", "lan").split()[2]
 
     def guest(self, number: int) -> str:
         """The namespace of guest `number` (10 to 250), whose address is that number's on the LAN."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES
 from tests.arena.players.swarm import make_torrent
-from tests.arena.stage import Cast, Scene, Stage, version
+from tests.arena.programs import node_program, npm_version, packaged, version
+from tests.arena.stage import Cast, Scene, Stage, node_player
 from tests.arena.topology import Door, usual_door
 from tests.arena.tox import wait_for
 
@@ -24,6 +25,11 @@ LIBTORRENT = Cast("p2p-bulk", "libtorrent", "libtorrent", _libtorrent)
 DHT_NODE = Cast("discovery", "libtorrent dht", "libtorrent", _libtorrent)
 QBITTORRENT = Cast("p2p-bulk", "qbittorrent", "libtorrent", lambda: version("qbittorrent-nox", "--version"))
 TRANSMISSION = Cast("p2p-bulk", "transmission", "transmission", lambda: version("transmission-daemon", "--version"))
+RTORRENT = Cast("p2p-bulk", "rtorrent", "rtorrent", lambda: packaged("rtorrent"))
+CTORRENT = Cast("p2p-bulk", "ctorrent", "ctorrent", lambda: packaged("ctorrent"))
+LFTP = Cast("p2p-bulk", "lftp torrent", "lftp", lambda: packaged("lftp"))
+UNWORKABLE = Cast("p2p-bulk", "unworkable", "unworkable", lambda: packaged("unworkable"))
+WEBTORRENT = Cast("p2p-bulk", "webtorrent", "webtorrent", lambda: npm_version("webtorrent"))
 ARIA = Cast("p2p-bulk", "aria2c bittorrent", "aria2", lambda: version("aria2c", "--version"))
 
 
@@ -36,6 +42,7 @@ class Size:
     gone: int
     upload_octets_s: int = 50_000
     tracked: bool = True
+    octets: int = FILE_OCTETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ def gather(stage: Stage, size: Size, *, guest_seeds: bool = False) -> Gathering:
     data = stage.folder / "whole"
     data.mkdir()
     announce = f"http://{address}:{port}/announce" if size.tracked else None
-    torrent = make_torrent(data, f"film{stage.number}.bin", FILE_OCTETS, announce)
+    torrent = make_torrent(data, f"film{stage.number}.bin", size.octets, announce)
     settings: dict[str, object] = {
         "torrent": str(torrent),
         "data": str(data),
@@ -135,6 +142,36 @@ def _qbittorrent(stage: Stage, swarm: Gathering) -> list[str]:
     return ["qbittorrent-nox", f"--profile={stage.folder}", save, "--skip-dialog=true", str(swarm.torrent)]
 
 
+def _rtorrent(stage: Stage, swarm: Gathering) -> list[str]:
+    session = stage.folder / "session"
+    session.mkdir()
+    settings = ("system.daemon.set=true", f"session.path.set={session}", f"directory.default.set={stage.folder}/mine")
+    settings = (*settings, "network.port_range.set=6890-6899", "dht.mode.set=on", "protocol.pex.set=yes")
+    options = [word for setting in settings for word in ("-o", setting)]
+    later = (f"schedule2=begin,2,0,load.start={swarm.torrent}", f"schedule2=entry,3,0,dht.add_node={swarm.entry}")
+    return ["rtorrent", "-n", *options, *(word for command in later for word in ("-O", command))]
+
+
+def _ctorrent(stage: Stage, swarm: Gathering) -> list[str]:
+    target = str(stage.folder / "mine" / "film.bin")
+    return ["ctorrent", "-s", target, "-e", "0", "-p", "6881", str(swarm.torrent)]
+
+
+def _lftp(stage: Stage, swarm: Gathering) -> list[str]:
+    torrent = f"torrent --dht-bootstrap={swarm.entry} -O {stage.folder}/mine {swarm.torrent}"
+    # Told to end, it would go on seeding in the background.
+    return ["lftp", "-c", f"set cmd:move-background no; set torrent:port-range 6890-6899; {torrent}; wait all"]
+
+
+def _unworkable(stage: Stage, swarm: Gathering) -> list[str]:
+    return ["sh", "-c", f"cd {stage.folder}/mine && exec unworkable -p 6881 {swarm.torrent}"]
+
+
+def _webtorrent(stage: Stage, swarm: Gathering) -> list[str]:
+    player = node_player(stage, "webtorrent.cjs")
+    return ["node", player, str(swarm.torrent), str(stage.folder / "mine"), swarm.entry]
+
+
 def take_part(stage: Stage, swarm: Gathering, client: Client, for_s: float) -> None:
     """The guest joins the swarm."""
     (stage.folder / "mine").mkdir()
@@ -152,7 +189,48 @@ def libtorrent_client(stage: Stage, swarm: Gathering) -> Sequence[str]:
     return _libtorrent_client(magnet=False)(stage, swarm)
 
 
+SMALL = 4 << 20
 SCENES = (
+    Scene(
+        "bt-rtorrent",
+        RTORRENT,
+        "download of 4 MB from a swarm of 40, 25 of them seeds, with 15 who are gone",
+        ("rtorrent",),
+        45,
+        lambda s: _play(s, Size(40, 25, 15, octets=SMALL), _rtorrent, 36),
+    ),
+    Scene(
+        "bt-ctorrent",
+        CTORRENT,
+        "download of 4 MB from a swarm of 30, 20 of them seeds, with 12 who are gone",
+        ("ctorrent",),
+        45,
+        lambda s: _play(s, Size(30, 20, 12, octets=SMALL), _ctorrent, 36),
+    ),
+    Scene(
+        "bt-lftp",
+        LFTP,
+        "download of 4 MB from a swarm of 35, 22 of them seeds, with 10 who are gone",
+        ("lftp",),
+        45,
+        lambda s: _play(s, Size(35, 22, 10, octets=SMALL), _lftp, 36),
+    ),
+    Scene(
+        "bt-unworkable",
+        UNWORKABLE,
+        "download of 4 MB from a swarm of 26, 18 of them seeds, with 6 who are gone",
+        ("unworkable",),
+        45,
+        lambda s: _play(s, Size(26, 18, 6, octets=SMALL), _unworkable, 36),
+    ),
+    Scene(
+        "bt-webtorrent",
+        WEBTORRENT,
+        "download of 4 MB from a swarm of 45, 30 of them seeds, with 20 who are gone",
+        node_program("webtorrent"),
+        45,
+        lambda s: _play(s, Size(45, 30, 20, octets=SMALL), _webtorrent, 36),
+    ),
     Scene(
         "dht-libtorrent",
         DHT_NODE,

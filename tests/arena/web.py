@@ -3,8 +3,9 @@
 import json
 import time
 
+from tests.arena.programs import version
 from tests.arena.services import OBJECT_SIZES, PAGES
-from tests.arena.stage import Cast, Scene, Stage, version
+from tests.arena.stage import Cast, Scene, Stage
 
 CHROMIUM = Cast("web", "chromium", "chromium", lambda: version("chromium", "--version"))
 FIREFOX = Cast("web", "firefox", "firefox", lambda: version("firefox-esr", "--version"))

@@ -42,6 +42,8 @@ ALSO_IN_BURSTS = {
     "whatsapp-login-call": ("client-server",),  # "login then call": a burst at the login, none at the call
 }
 
+LOOKUPS = "lookups"  # a burst of questions to services alone, in a capture of something else
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -60,7 +62,7 @@ class Case:
     @property
     def is_mixed(self) -> bool:
         """Several programs ran at once: more than one answer is right."""
-        return len(self.truth) > 1 and self.realm == "arena"
+        return len(self.truth) > 1 and self.realm in ("arena", "given")
 
     @property
     def has_class(self) -> bool:
@@ -108,6 +110,31 @@ def public() -> list[Labelled]:
     ]
 
 
+def in_folder(folder: Path) -> list[Labelled]:
+    """The captures of any folder with a labels.csv: `file,host,class`, and `source` where that is more than one file.
+
+    A host may have several rows, one for each class that would be right. Raises ValueError where the table is not so.
+    """
+    path = folder / "labels.csv"
+    found: dict[tuple[str, str], list[dict[str, str]]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if not {"file", "host", "class"} <= set(rows.fieldnames or ()):
+            raise ValueError(f"{path} has no columns file, host and class")
+        for row in rows:
+            found.setdefault((row["file"], row["host"]), []).append(row)
+    return [
+        Labelled(
+            "given",
+            folder / file,
+            host,
+            rows[0].get("source") or Path(file).name.split(".")[0],
+            tuple(dict.fromkeys(row["class"] for row in rows)),
+        )
+        for (file, host), rows in found.items()
+    ]
+
+
 def arena() -> list[Labelled]:
     path = ARENA / "labels.csv"
     if not path.is_file():
@@ -132,7 +159,7 @@ def arena() -> list[Labelled]:
 def of_host(analysis: Analysis, number: int) -> tuple[Features, Classification]:
     """A host's features and class over the whole capture."""
     seen = features.measure(analysis.index.of(number), analysis.facts, analysis.kinds)
-    if not says_something(seen.flows, seen.total_bytes):
+    if not says_something(np.array(seen.flows), np.array(seen.total_bytes)):
         return seen, Classification(BurstClass.UNKNOWN, 0.0, ())
     return seen, classify(seen)
 
@@ -143,12 +170,23 @@ def cases_of(labelled: Labelled, analysis: Analysis) -> Iterator[Case]:
     seen, found = of_host(analysis, number)
     common = (labelled.realm, "host", labelled.name, labelled.source, labelled.host)
     yield Case(*common, 0.0, labelled.truth, seen, found)
-    truth = labelled.truth + ALSO_IN_BURSTS.get(labelled.name, ())
     for burst in bursts_of(analysis, labelled.host):
+        truth = truth_of_burst(labelled, seen, burst.features)
         yield Case(
             labelled.realm, "burst", labelled.name, labelled.source, labelled.host, burst.start_s, truth,
             burst.features, burst.classification,
         )  # fmt: skip
+
+
+def truth_of_burst(labelled: Labelled, host: Features, burst: Features) -> tuple[str, ...]:
+    """The label of its capture, and what the capture's own note says that its host did as well.
+
+    A burst of nothing but questions for names is no film and no call, though one follows; where a capture's host does
+    nothing else, it is what the label says.
+    """
+    if burst.service == 1 and host.service < 1:
+        return (LOOKUPS,)
+    return labelled.truth + ALSO_IN_BURSTS.get(labelled.name, ())
 
 
 def bursts_of(analysis: Analysis, host: str) -> list[Burst]:

@@ -2,16 +2,25 @@
 
 from collections.abc import Sequence
 
-from .cases import Case
+from .cases import CLASSES, Case
 from .early import Early, agreeing
-from .scores import UNKNOWN, Pair, Scores, Share, f1, is_costly
-from .weight import Seen, rows
+from .met import Meeting
+from .refit import KNOWN_TO, KNOWN_TO_OCTAVES
+from .scores import UNKNOWN, Pair, Scores, Share, is_costly
+from .weight import Seen, agreement, agreement_of_kinds, rows
 
 BEGIN = "<!-- evaluation: written by `make evaluate`; do not edit between here and the end mark -->"
 END = "<!-- end of evaluation -->"
 UNITS = ("host", "burst")
+REFITTED = "thresholds refitted, one source left out"
 
 Judged = Sequence[tuple[Case, Pair]]
+
+
+def known_to(width: float) -> str:
+    """The row of thresholds refitted with features taken to be known so well."""
+    factor = 2 ** (KNOWN_TO_OCTAVES * width)
+    return f"the same, shares always known to {KNOWN_TO * width:g}, sizes to a factor of {factor:.2f}"
 
 
 def replace(page: str, part: str) -> str:
@@ -80,11 +89,77 @@ def errors(cases: Sequence[Case]) -> str:
     return "\n".join(lines) or "None."
 
 
+def learnt_errors(judged: Judged) -> str:
+    wrong = [(case, truth, said) for case, (truth, said) in judged if truth != said]
+    wrong.sort(key=lambda one: (not is_costly(one[1], one[2]), one[0].capture, one[0].unit != "host"))
+    return "\n".join(
+        f"- {'**costly** ' if is_costly(truth, said) else ''}{case.where}: {truth} called {said}"
+        for case, truth, said in wrong
+    )
+
+
 def one_by_one(cases: Sequence[Case]) -> str:
     lines = ["| capture | unit | right would be | found |", "|---|---|---|---|"]
     for case in cases:
         unit = case.unit if case.unit == "host" else f"burst at {case.start_s:.0f} s"
         lines.append(f"| {case.capture} | {unit} | {' or '.join(case.truth)} | {case.found_class} |")
+    return "\n".join(lines)
+
+
+def of_given(cases: Sequence[Case]) -> str:
+    """Matrices and errors of captures that are no part of the page; of several classes any is right."""
+    with_class = [case for case in cases if case.has_class]
+    lines: list[str] = []
+    for unit in UNITS:
+        scores = fixed(with_class, unit)
+        lines += [
+            f"By {unit}: {percent(scores.right())} right, macro-F1 {scores.macro_f1():.3f}, {scores.costly()} costly",
+            "",
+            matrix(scores),
+            "",
+        ]
+    lines += ["Errors:", "", errors(with_class)]
+    nameless = [case for case in cases if not case.has_class]
+    if nameless:
+        lines += ["", "Without a class of ours:", "", one_by_one(nameless)]
+    return "\n".join(lines)
+
+
+def first_met(found: Sequence[Meeting]) -> str:
+    """What was right at first sight, by unit, and every error. A recording made anew counts each time."""
+    judged = [meeting for meeting in found if set(meeting.truth) <= set(CLASSES)]
+    if not judged:
+        return "None yet."
+    lines = ["| captures | unit | first met | right | macro-F1 | costly errors |", "|---|---|---|---|---|---|"]
+    for name, some in (
+        ("all", judged),
+        ("of programs not met before in any capture", [meeting for meeting in judged if meeting.new_source == "yes"]),
+    ):
+        for unit in UNITS:
+            mine = [meeting for meeting in some if meeting.unit == unit]
+            scores = Scores.of([(one.found if one.is_right else one.truth[0], one.found) for one in mine])
+            captures = len({one.sha256 for one in mine})
+            lines.append(
+                f"| {name} | {unit} | {len(mine)} in {captures} captures | {percent(scores.right())} |"
+                f" {scores.macro_f1():.3f} | {scores.costly()} |"
+            )
+    lines += ["", "By the rules of:", "", "| date | rules | hosts right | bursts right |", "|---|---|---|---|"]
+    for date, rules in dict.fromkeys((one.date, one.rules) for one in judged):
+        mine = [one for one in judged if (one.date, one.rules) == (date, rules)]
+        shares = [
+            Share(sum(one.is_right for one in mine if one.unit == unit), sum(one.unit == unit for one in mine))
+            for unit in UNITS
+        ]
+        lines.append(f"| {date} | {rules} | {percent(shares[0])} | {percent(shares[1])} |")
+    lines += ["", "Every error among them:", ""]
+    wrong = [one for one in judged if not one.is_right]
+    wrong.sort(key=lambda one: not is_costly(one.truth[0], one.found))
+    for one in wrong:
+        mark = "**costly** " if is_costly(one.truth[0], one.found) else ""
+        says = one.evidence or "too little to judge"
+        lines.append(f"- {mark}{one.where}: {' or '.join(one.truth)} called {one.found}, because {says}.")
+    if not wrong:
+        lines.append("None.")
     return "\n".join(lines)
 
 
@@ -124,14 +199,11 @@ def early_part(found: Sequence[Early]) -> str:
 def weight_part(seen: Seen) -> str:
     lines = ["| kind | below 500 kB by tshark | 500 kB or more by tshark |", "|---|---|---|"]
     lines += [f"| {kind} | {small:,} | {heavy:,} |" for kind, small, heavy in rows(seen)]
-    heavy, missed = seen["heavy", True], sum(seen[kind, True] for kind, _s, _h in rows(seen) if kind != "heavy")
-    wrong, media = seen["heavy", False], seen["media", True]
-    precision = heavy / max(heavy + wrong, 1)
-    strict, aside = f1(precision, heavy / max(heavy + missed, 1)), f1(precision, heavy / max(heavy + missed - media, 1))
     lines += [
         "",
-        f"Heavy against small: F1 {aside:.3f} with calls aside, which have a kind of their own however much they carry;"
-        f" {strict:.3f} if a call of 500 kB counts as heavy and missed.",
+        f"Heavy against small, by the column `heavy` of the flow table: F1 {agreement(seen):.3f}. A call that carries"
+        f" 500 kB is heavy and keeps its kind; if only the kind `heavy` counted, F1 would be"
+        f" {agreement_of_kinds(seen):.3f}.",
     ]
     return "\n".join(lines)
 
@@ -141,6 +213,7 @@ def part(
     date: str,
     judged_on: Sequence[Case],
     learners: dict[str, Judged],
+    met: Sequence[Meeting],
     early: Sequence[Early],
     weights: Seen | None,
     made_up: Sequence[Case],
@@ -155,6 +228,8 @@ def part(
         f" programs in the arena, {len({case.source for case in judged_on})} sources.",
         "### Shipped, refitted, and a tree\n",
         comparison(judged_on, learners),
+        "### Captures first met after the rules were set\n",
+        first_met(met),
         "### By host\n",
         matrix(fixed(judged_on, "host")),
         "### By burst\n",
@@ -164,11 +239,13 @@ def part(
             f"- {realm}: " + "; ".join(f"{unit}s {percent(fixed(cases, unit).right())} right" for unit in UNITS)
             for realm, cases in realms.items()
         ),
-        "### With every threshold found on other sources\n",
+        "### With every threshold that is not published found on other sources\n",
         "By host:\n",
-        matrix(learnt(learners["thresholds refitted, one source left out"], "host")),
+        matrix(learnt(learners[REFITTED], "host")),
         "By burst:\n",
-        matrix(learnt(learners["thresholds refitted, one source left out"], "burst")),
+        matrix(learnt(learners[REFITTED], "burst")),
+        "Every error among them:\n",
+        learnt_errors(learners[REFITTED]),
         "### Every error of the shipped rules\n",
         errors(judged_on),
         "### Ten seconds after it began\n",

@@ -9,6 +9,8 @@ from pathlib import Path
 from peerburst.analysis.kinds import HEAVY_BYTES, KIND_NAMES
 from peerburst.analysis.result import Analysis
 
+from .scores import f1
+
 PATIENCE_S = 180.0
 FIELDS = (
     "ip.src", "ip.dst", "ip.len", "ipv6.src", "ipv6.dst", "ipv6.plen",
@@ -17,7 +19,7 @@ FIELDS = (
 IPV6_HEADER = 40
 
 Flow = tuple[str, frozenset[tuple[str, str]]]
-Seen = Counter[tuple[str, bool]]  # (kind, whether it is heavy by bytes)
+Seen = Counter[tuple[str, bool, bool]]  # (kind, whether it is said to be heavy, whether it is by tshark's bytes)
 
 
 def missing() -> str | None:
@@ -40,20 +42,25 @@ def counted_by_tshark(path: Path) -> Counter[Flow]:
 
 
 def compare(analysis: Analysis, truth: Counter[Flow]) -> Seen:
-    """How many five-tuples of each kind are heavy by tshark's bytes; one that was used again has its heaviest kind."""
+    """How many five-tuples of each kind are heavy by tshark's bytes, and by ours.
+
+    One that was used again has the heaviest kind that it had, and is heavy if it ever was.
+    """
     order = ("probe", "service", "sync", "ordinary", "media", "heavy")
     kinds: dict[Flow, str] = {}
+    said: dict[Flow, bool] = {}
     table = analysis.flows
     columns = zip(
         table["proto"].astype(str), table["orig_h"], table["orig_p"].astype(str), table["resp_h"],
-        table["resp_p"].astype(str), table["kind"].astype(str), strict=True,
+        table["resp_p"].astype(str), table["kind"].astype(str), table["heavy"], strict=True,
     )  # fmt: skip
-    for proto, orig, orig_port, resp, resp_port, kind in columns:
+    for proto, orig, orig_port, resp, resp_port, kind, is_heavy in columns:
         if proto not in ("tcp", "udp"):
             continue
         flow = (proto, frozenset({(orig, orig_port), (resp, resp_port)}))
         kinds[flow] = max(kinds.get(flow, "probe"), kind, key=order.index)
-    return Counter((kind, truth[flow] >= HEAVY_BYTES) for flow, kind in kinds.items() if flow in truth)
+        said[flow] = said.get(flow, False) or bool(is_heavy)
+    return Counter((kind, said[flow], truth[flow] >= HEAVY_BYTES) for flow, kind in kinds.items() if flow in truth)
 
 
 def total(found: Iterable[Seen]) -> Seen:
@@ -62,4 +69,23 @@ def total(found: Iterable[Seen]) -> Seen:
 
 def rows(seen: Seen) -> list[tuple[str, int, int]]:
     """(kind, small, heavy) by tshark's bytes."""
-    return [(kind, seen[kind, False], seen[kind, True]) for kind in KIND_NAMES]
+
+    def count(kind: str, by_bytes: bool) -> int:
+        return seen[kind, False, by_bytes] + seen[kind, True, by_bytes]
+
+    return [(kind, count(kind, False), count(kind, True)) for kind in KIND_NAMES]
+
+
+def agreement(seen: Seen) -> float:
+    """F1 of what is said to be heavy."""
+    hits = sum(count for (_kind, said, is_heavy), count in seen.items() if said and is_heavy)
+    said_so = sum(count for (_kind, said, _is), count in seen.items() if said)
+    there = sum(count for (_kind, _said, is_heavy), count in seen.items() if is_heavy)
+    return f1(hits / said_so if said_so else 0.0, hits / there if there else 0.0)
+
+
+def agreement_of_kinds(seen: Seen) -> float:
+    """The same if only those count that have the kind `heavy`: a long call has a kind of its own."""
+    return agreement(
+        sum((Counter({(kind, kind == "heavy", by): n}) for (kind, _said, by), n in seen.items()), Counter())
+    )

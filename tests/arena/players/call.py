@@ -28,6 +28,7 @@ PAGE = """<html><body><script>
   await call.setRemoteDescription(await answer.json());
 })();
 </script></body></html>"""
+TLS_HANDSHAKE = b"\x16"  # RFC 8446 section 5.1
 KEPT: list[object] = []
 
 
@@ -73,7 +74,11 @@ async def answer(address: str, port: int, kind: str) -> None:
     """Take calls until killed."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        first = await reader.readexactly(1)
+        if first == TLS_HANDSHAKE:  # a browser that tries the safe way first
+            writer.close()
+            return
+        head = (first + await reader.readuntil(b"\r\n\r\n")).decode()
         if head.startswith("POST"):
             length = next(
                 int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length")

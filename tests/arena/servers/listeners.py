@@ -17,7 +17,8 @@ async def _sit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def serve(ports: list[int]) -> None:
     """Listen until killed."""
     for port in ports:
-        await asyncio.start_server(_sit, "0.0.0.0", port, backlog=4096)
+        # Several scenes may want the same host: each brings its own, and none is gone with another's.
+        await asyncio.start_server(_sit, "0.0.0.0", port, backlog=4096, reuse_port=True)
     await asyncio.Event().wait()
 
 

@@ -3,7 +3,8 @@
     python -m tests.arena.servers.names HOSTS.json
 
 HOSTS.json maps names to addresses. Any name under a domain `site<number>.<top level>` exists besides; its address and
-its domain's servers follow from the name. The first server is the resolver, the next two are the root's.
+its domain's servers follow from the name, and `mail.` before it is where its mail goes. The first server is the
+resolver, the next two are the root's.
 """
 
 import json
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 
-from dnslib import NS, QTYPE, RCODE, RR, A, DNSRecord  # type: ignore[import-untyped]
+from dnslib import MX, NS, QTYPE, RCODE, RR, A, DNSRecord  # type: ignore[import-untyped]
 from tests.arena.addresses import SERVER_ADDRESSES
 
 RESOLVER = 0
@@ -40,7 +41,9 @@ def addresses_of(name: str, hosts: Mapping[str, str]) -> list[str]:
     """Where a name leads; nowhere if it does not exist."""
     if name in hosts:
         return [hosts[name]]
-    return _pick(name, range(60, 120), 1) if domain_of(name) else []
+    if domain_of(name) is None:
+        return []
+    return _pick(name, range(120, 150) if name.startswith("mail.") else range(60, 120), 1)
 
 
 def _refer(reply: DNSRecord, zone: str, servers: Sequence[str]) -> None:
@@ -72,6 +75,8 @@ def answer(asked: bytes, here: str, hosts: Mapping[str, str]) -> bytes:
         found = addresses_of(name, hosts)
         if not found:
             reply.header.rcode = RCODE.NXDOMAIN
+        elif kind == "MX" and domain is not None:
+            reply.add_answer(RR(str(question.q.qname), QTYPE.MX, ttl=TTL_S, rdata=MX(f"mail.{domain}.", 10)))
         elif kind == "A":
             for address in found:
                 reply.add_answer(RR(str(question.q.qname), QTYPE.A, ttl=TTL_S, rdata=A(address)))
