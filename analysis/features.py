@@ -42,9 +42,7 @@ CAST_MOST_BACK = 0.02  # of the packets
 TALK_SECONDS = 5.0
 TALK_PACKETS_PER_S = 20.0
 TALK_LEAST_SHARE = 0.08
-TALK_SHORTEST_S = (
-    5.0  # from one rest to the next, on average: who talks does not fall silent for a second again and again
-)
+TALK_SHORTEST_S = 5.0  # from one rest to the next, on average: who talks does not fall silent again and again
 # A player without a lasting connection opens one for each segment of the film, and segments are equally long. So are
 # files fetched one after another, each as soon as the one before is there.
 CLOCKED_GAPS = 3
