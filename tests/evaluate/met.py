@@ -1,6 +1,6 @@
 """Captures met after the rules were set: each judged once, before any rule was changed for it.
 
-`first_met.csv` keeps what was said at that first meeting, with the commit whose rules said it; a line is never changed.
+`first_met.csv` keeps what was said at that first meeting, with the commit whose rules said it; that is never changed.
 A capture that is neither in it nor in `set_on.txt` (those the rules were set on from the beginning) has not been met.
 The history of these files proves the order: a capture's lines are committed with it, changes to the rules after them.
 """
