@@ -391,7 +391,7 @@ def _kept(path: Path) -> Iterator[str]:
 
 def burst() -> Iterator[str]:
     """A peer-to-peer program comes online: its class, first provisional, then final."""
-    script = str(PROJECT / "tests" / "live" / "nat_gateway.py")
+    script = str(PROJECT / "tests" / "live" / "login_of_peers.py")
     with tempfile.TemporaryDirectory() as place, NatGateway(Path(place)) as net:
         command = net.command(net.client, PYTHON, "-m", "peerburst", "live", "-i", net.interface, "--plain")
         running = subprocess.Popen(

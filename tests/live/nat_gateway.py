@@ -11,10 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from login_of_peers import ECHO_PORT
 from private_nets import ip
 
 from netns import inside
@@ -22,7 +23,6 @@ from netns import inside
 CLIENT, LAN = "10.20.1.37", "10.20.1.1"
 WAN, WORLD = "203.0.113.1", "203.0.113.2"
 WEB, DNS, BULK, SCANNED = "198.18.0.80", "198.18.0.53", "198.18.0.52", "198.19.0.9"
-ECHO_PORT = 6000
 
 NAT = """
 table ip nat {
@@ -217,27 +217,3 @@ class NatGateway:
 def _opener(line: str) -> str:
     """The source of the original direction: the first `src=` of a line."""
     return next((word.removeprefix("src=") for word in line.split() if word.startswith("src=")), "")
-
-
-def come_online(peers: int, seconds: float) -> None:
-    """As a peer-to-peer program does: one UDP socket, a small exchange with each of many peers, some asked again."""
-    talker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    talker.bind(("0.0.0.0", 33445))
-    talker.setblocking(False)
-    for again in (1, 3):
-        for number in range(0, peers, again):
-            to = (f"198.18.{1 + number // 250}.{1 + number % 250}", ECHO_PORT + 1 + number * 37 % 50000)
-            talker.sendto(bytes(60 + number % 40), to)
-            time.sleep(seconds / peers)
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    talker.recvfrom(2048)
-    time.sleep(1.5)  # it stays open as long as answers may come
-
-
-def main(words: Sequence[str]) -> None:
-    come_online(int(words[0]), float(words[1]))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -44,7 +44,7 @@ class Evening:
 
 def _traffic(net: NatGateway) -> None:
     """What a laptop does."""
-    peers = net.start(sys.executable, str(HERE / "nat_gateway.py"), str(PEERS), "6")
+    peers = net.start(sys.executable, str(HERE / "login_of_peers.py"), str(PEERS), "6")
     pages = [net.start("curl", "-s", "--limit-rate", "2M", "http://large.example/large") for _ in range(4)]
     time.sleep(2.0)
     bulk = net.start("iperf3", "-c", BULK, "-t", "4", "-b", "4M", "-P", "2")
