@@ -20,12 +20,12 @@ from peerburst.analysis.hostflows import (
     slots_for,
 )
 from peerburst.analysis.kinds import Kind
-from peerburst.analysis.parallel import processors, side_by_side
 from peerburst.analysis.sorting import sort_run
 from peerburst.capture.conntrack import SECOND_NS
 from peerburst.capture.flowtable import ORIG_IS_A, server_ports
 from peerburst.capture.internet import PROTO_TCP, PROTO_UDP
 from peerburst.capture.kernels import allocating_kernel, kernel, part
+from peerburst.capture.parallel import processors, side_by_side
 
 MAIL_PORTS = (25, 465, 587)
 WEB_PORTS = (80, 443, 8080, 8443)

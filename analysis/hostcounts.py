@@ -15,11 +15,11 @@ from peerburst.analysis.concurrency import NEVER_CROSSED, Concurrency, sweep_hos
 from peerburst.analysis.entries import counted_scopes, model_rules, model_timeouts, walk_flows
 from peerburst.analysis.gateways import GatewayModel, Unit
 from peerburst.analysis.hostflows import HostIndex
-from peerburst.analysis.parallel import processors, side_by_side
 from peerburst.analysis.sorting import sort_places, sort_run
 from peerburst.capture.flowtable import FLOW_HALF, ORIG_IS_A, TALKING_NS, Flows
 from peerburst.capture.kernels import kernel, part
 from peerburst.capture.memory import prefetch
+from peerburst.capture.parallel import processors, side_by_side
 
 OUTWARD, INWARD = 0, 1  # entries that a host opened, and those that others opened to it
 LAN = int(Scope.LAN)

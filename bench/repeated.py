@@ -19,16 +19,10 @@ RECORD = 16
 
 def _frames(path: str) -> Iterator[tuple[int, bytes, int]]:
     """(ns, octets, wire length) of each Ethernet frame, as the reader itself finds them."""
-    source = PacketSource(path)
-    while True:
-        count = source._walk()
-        if count:
-            octets, frames = source._octets.window, source._frames[:count]
-            for ts, start, stop, wire, link in frames.tolist():
-                if link == ETHERNET:
-                    yield ts, octets[start:stop].tobytes(), wire
-        elif not source._advance():
-            return
+    for piece in PacketSource(path).pieces():
+        for ts, start, stop, wire, link in piece.frames.tolist():
+            if link == ETHERNET:
+                yield ts, piece.octets[start:stop].tobytes(), wire
 
 
 def _one_round(paths: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], int]:

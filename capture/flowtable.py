@@ -45,6 +45,7 @@ from peerburst.capture.conntrack import (
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from peerburst.capture.kernels import kernel, part
 from peerburst.capture.memory import Reused, give_back, grown, prefetch, roomy
+from peerburst.capture.parallel import side_by_side
 from peerburst.capture.status import Status
 from peerburst.capture.tcptrack import (
     CUT_SHORT,
@@ -961,17 +962,22 @@ class Kept:
 
 
 def gathered(row: npt.NDArray[np.void], closed: Sequence[npt.NDArray[np.void]], *, is_last: bool) -> Flows:
-    """Flows with their segments side by side. `is_last`: the closed ones are not needed any more and may go."""
+    """Flows with their segments side by side. `closed`: the closed ones, in one lot or in several of different flows.
+
+    `is_last`: those are not needed any more and may go.
+    """
     starts = np.zeros(row.size + 1, np.int64)
-    for segments in closed:
-        count_segments(segments, starts)
+    side_by_side(lambda segments: count_segments(segments, starts), closed, most=len(closed))
     begin_gathering(row, starts)
     out = np.zeros(int(starts[-1]), SEGMENT)
-    for segments in closed:
+
+    def put(segments: npt.NDArray[np.void]) -> None:
         for first in range(0, segments.size, GATHERED_AT_ONCE):
             stop = min(first + GATHERED_AT_ONCE, segments.size)
             gather(segments[first:stop], starts, out)
             if is_last:
                 give_back(segments, stop)
+
+    side_by_side(put, closed, most=len(closed))
     end_gathering(row, starts, out)
     return Flows(row, out, starts)

@@ -47,9 +47,13 @@ def roomy(dtype: npt.DTypeLike, rows: int) -> npt.NDArray[Any]:
         room = mmap.mmap(-1, octets, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | uncommitted)
     except (AttributeError, ValueError, OSError, OverflowError):
         return np.zeros(rows, kind)
+    _ask_for_large_pages(room)
+    return np.frombuffer(room, kind)
+
+
+def _ask_for_large_pages(room: mmap.mmap) -> None:
     with contextlib.suppress(AttributeError, OSError):  # kernels built without large pages say EINVAL
         room.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(room, kind)
 
 
 def grown(array: npt.NDArray[Any], wanted: int) -> npt.NDArray[Any]:
@@ -84,31 +88,38 @@ class Reused:
     """Arrays of one type and size, handed out again once nobody holds them or a view of them.
 
     New memory is not free: the system clears each page when it is first written, which for the arrays of a batch costs
-    as much as finding its packets (docs/benchmarks.md).
+    as much as finding its packets (docs/benchmarks.md). Large ones lie in large pages.
     """
 
     def __init__(self, dtype: npt.DTypeLike, size: int, most: int) -> None:
         """`most` arrays are kept; when all are held, those beyond are new each time."""
         self._dtype, self._size, self._most = np.dtype(dtype), size, most
-        self._arrays: list[npt.NDArray[Any]] = []
+        self._rooms: list[mmap.mmap] = []
         self._lock = threading.Lock()
 
     def take(self) -> npt.NDArray[Any]:
         """An array with whatever it held before."""
         with self._lock:
-            for array in self._arrays:
-                if sys.getrefcount(array) == _HELD_BY_NOBODY:
-                    return array
-            array = np.empty(self._size, self._dtype)
-            if len(self._arrays) < self._most:
-                self._arrays.append(array)
-            return array
+            for room in self._rooms:
+                if sys.getrefcount(room) == _HELD_BY_NOBODY:  # an array holds its room
+                    return np.frombuffer(room, self._dtype, self._size)
+            octets = max(self._size * self._dtype.itemsize, 1)
+            if 2 * octets > LARGE_PAGE:
+                octets = -(-octets // LARGE_PAGE) * LARGE_PAGE
+            try:
+                if len(self._rooms) < self._most:
+                    self._rooms.append(mmap.mmap(-1, octets))
+                    _ask_for_large_pages(self._rooms[-1])
+                    return np.frombuffer(self._rooms[-1], self._dtype, self._size)
+            except (OSError, ValueError):  # no addresses left
+                pass
+            return np.empty(self._size, self._dtype)
 
 
 def _count_of_nobody() -> int:
-    """What `sys.getrefcount` says of an array that a list and a loop's variable hold: Pythons differ in one."""
-    for array in [np.empty(0)]:
-        return sys.getrefcount(array)
+    """What `sys.getrefcount` says of an object that a list and a loop's variable hold: Pythons differ in one."""
+    for thing in [object()]:
+        return sys.getrefcount(thing)
     raise AssertionError
 
 

@@ -4,7 +4,6 @@ A flow's packets all fall to one part, in their order, so each part is a `FlowTa
 flows are numbered anew, in the order in which they began: the answer does not tell how many parts there were.
 """
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,16 +12,16 @@ import numpy.typing as npt
 from peerburst.capture.flowtable import FLOW, Dealer, Dealt, Flows, FlowTable, Kept, gathered, new_seed
 from peerburst.capture.kernels import kernel
 from peerburst.capture.memory import give_back, grown, roomy
+from peerburst.capture.parallel import processors, side_by_side
 
 MOST_PARTS = 2  # finding packets is for one thread alone, and more parts would wait for it
-PLACED_AT_ONCE = 1 << 18  # flows: 32 MB of them are held twice
+PLACED_AT_ONCE = 1 << 17  # flows of a part: 16 MB of them are held twice
 NO_BIRTH = np.int64(np.iinfo(np.int64).max)
 
 
 def parts_for_this_machine() -> int:
     """Two where there is a core for the second, else one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_PARTS, cores)
+    return min(MOST_PARTS, processors())
 
 
 @kernel
@@ -118,17 +117,18 @@ def _numbers(births: Sequence[npt.NDArray[np.int64]]) -> list[npt.NDArray[np.int
 
 
 def _united(parts: Sequence[Kept], numbers: Sequence[npt.NDArray[np.int32]]) -> Flows:
-    """The flows of all parts as those of one table."""
+    """The flows of all parts as those of one table: each part's own are put in their places beside the others'."""
     flows = sum(own.size for own in numbers)
     out = grown(roomy(FLOW, flows), flows)[:flows]
-    # Piece by piece in the order of births, so that what is copied can go and little is held twice.
-    done = [0] * len(parts)
-    for stop in range(PLACED_AT_ONCE, flows + PLACED_AT_ONCE, PLACED_AT_ONCE):
-        for p, (part, own) in enumerate(zip(parts, numbers, strict=True)):
-            until = int(np.searchsorted(own, stop))
-            place(part.row, own, done[p], until, out)
-            done[p] = until
-            give_back(part.row, until)
-    for part, own in zip(parts, numbers, strict=True):
-        renumber(part.segments, own)
+
+    def put(p: int) -> None:
+        row, own = parts[p].row, numbers[p]
+        # Piece by piece, so that what is copied can go and little is held twice.
+        for first in range(0, own.size, PLACED_AT_ONCE):
+            stop = min(first + PLACED_AT_ONCE, own.size)
+            place(row, own, first, stop, out)
+            give_back(row, stop)
+        renumber(parts[p].segments, own)
+
+    side_by_side(put, range(len(parts)), most=len(parts))
     return gathered(out, [part.segments for part in parts], is_last=True)
