@@ -234,9 +234,8 @@ class Analysis:
     @cached_property
     def _met_mid_stream(self) -> npt.NDArray[np.bool_]:
         """Per host, whether any of its counted TCP flows began before the capture did."""
-        uncounted = (Scope.GROUP, Scope.TRANSIT) if self.include_lan else (Scope.GROUP, Scope.TRANSIT, Scope.LAN)
-        is_tcp = self.capture.flows.row["proto"] == PROTO_TCP
-        met = np.flatnonzero(is_tcp & ~self.facts.opened & ~np.isin(self.ends.scope, uncounted))
+        met_late = (self.capture.flows.row["proto"] == PROTO_TCP) & ~self.facts.opened
+        met = np.flatnonzero(met_late & entries.counted_scopes(self.include_lan)[self.ends.scope])
         hosts = np.zeros(len(self.host_names) + 1, np.bool_)  # one more, for ends that are not local (-1)
         hosts[self.ends.host_a[met]] = True
         hosts[self.ends.host_b[met]] = True
@@ -359,8 +358,7 @@ class Analysis:
     @cached_property
     def scopes(self) -> dict[Scope, int]:
         """How many flows go where."""
-        counts = np.bincount(self.ends.scope, minlength=len(Scope))
-        return {scope: int(counts[scope]) for scope in Scope}
+        return {scope: int(np.count_nonzero(self.ends.scope == scope)) for scope in Scope}
 
     @cached_property
     def programs(self) -> tuple[npt.NDArray[np.int32], list[str]] | None:
