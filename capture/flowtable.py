@@ -173,7 +173,7 @@ def _mix(value, word):  # type: ignore[no-untyped-def]
 
 @part
 def _hash_end(seed, high, low, port):  # type: ignore[no-untyped-def]
-    return _mix(_mix(seed, low), high ^ np.uint64(port) << np.uint64(48))
+    return _mix(_mix(_mix(seed, low), high), np.uint64(port))  # one by one: what is joined first can be made to cancel
 
 
 @part
@@ -808,7 +808,7 @@ class Flows:
 
 @dataclass(frozen=True, slots=True)
 class Dealt:
-    """A batch of packets dealt to the parts of a table, see `deal`; made ahead of `add`, in another thread."""
+    """A batch of packets dealt to the parts of a table, see `deal`; made before they are entered, by any thread."""
 
     chosen: npt.NDArray[np.int32]
     hashes: npt.NDArray[np.int64]

@@ -96,3 +96,17 @@ def test_a_capture_reads_the_same_with_one_processor_and_with_several(
         assert (several.first_ns, several.last_ns) == (one.first_ns, one.last_ns)
         assert (several.flows.row == one.flows.row).all()
         assert (several.flows.segments == one.flows.segments).all()
+
+
+@pytest.mark.parametrize("other", ["src_hi", "dst_hi"])
+def test_nobody_can_foresee_which_flows_meet_in_a_slot(other: str) -> None:
+    # Ends that differ in address and port so that a hash which adds the one to the other says the same of all.
+    rows = many(1000)
+    rows["dst_lo"] = 2
+    port = "sport" if other == "src_hi" else "dport"
+    numbers = np.arange(rows.size, dtype=np.uint64)
+    for shift in (0, 16, 32, 48):
+        crafted = rows.copy()
+        crafted[other], crafted[port] = np.uint64(0x2001 << 48) ^ numbers << np.uint64(shift), numbers
+        hashes = Dealer(new_seed(), 2).deal(crafted).hashes >> 1
+        assert np.unique(hashes).size >= 990
