@@ -227,7 +227,9 @@ class Window(App[None]):
             self._thread.join()
 
     def look(self) -> None:
-        """Draw the latest view, if anything is new."""
+        """Draw the latest view, if anything is new and the parts are still there to show it."""
+        if not self.is_running:
+            return
         ended = self._has_ended()
         if ended and (self._leaving or self.failure is not None):
             self.exit()

@@ -160,6 +160,28 @@ def test_q_ends_the_session_and_then_the_screen() -> None:
     assert session.ended.is_set()
 
 
+def test_a_clock_that_ticks_while_the_screen_goes_finds_nothing_to_draw_on() -> None:
+    ticks = 0
+
+    class Going(Window):
+        async def _close_all(self) -> None:
+            nonlocal ticks
+            await super()._close_all()
+            self.say("The parts have gone by now.")
+            ticks += 1
+
+    async def run() -> None:
+        app = Going(StillSession(views.view()), FULL)
+        try:
+            async with app.run_test() as pilot:
+                await until(pilot, lambda: app._drawn != ())
+        finally:
+            app.close_session()
+
+    asyncio.run(run())
+    assert ticks == 1
+
+
 def test_a_signal_to_end_ends_the_session_in_order() -> None:
     session = StillSession(views.view())
 
