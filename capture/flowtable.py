@@ -43,8 +43,8 @@ from peerburst.capture.conntrack import (
     open_tcp,
 )
 from peerburst.capture.internet import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
-from peerburst.capture.kernels import kernel, part
-from peerburst.capture.memory import Reused, give_back, grown, prefetch, roomy
+from peerburst.capture.kernels import inlined_part, kernel, part
+from peerburst.capture.memory import LARGE_PAGE, Reused, give_back, grown, paged, prefetch, prefetch_to_write, roomy
 from peerburst.capture.parallel import side_by_side
 from peerburst.capture.status import Status
 from peerburst.capture.tcptrack import (
@@ -138,18 +138,22 @@ LETTER_SYN, LETTER_SYNACK, LETTER_ACK, LETTER_DATA, LETTER_FIN, LETTER_RST = ran
 # Indices into the table's gauge; FIRST and LATEST are instants, of all packets whatever their status.
 FLOWS, SEGMENTS, SEED, LINES, FIRST, LATEST, BEFORE, GAUGES = range(8)
 
-# A slot is free or holds a flow's hash and number: two flows whose slots collide are told apart without their rows.
-FREE = NO_FLOW = -1
+# A slot is free or holds a flow's hash, a sign that it is taken and the flow's number: two flows whose slots collide
+# are told apart without their rows. Free ones are 0, as new memory is.
+FREE, TAKEN = 0, 1 << 31
+NO_FLOW = -1
 HASH_SHIFT = 32
 HASH_BITS = np.uint64(0x7FFFFFFF)
 PARTED_BITS = 32  # of a hash of 31 bits and the direction
-NUMBER_BITS = 0xFFFFFFFF
-SLOTS_PER_FLOW = 2
-LEAST_SLOTS = 1 << 13
+NUMBER_BITS = TAKEN - 1
+SLOTS_PER_FLOW = 3  # at half as many, every third packet of a full table met a stranger first
+LEAST_SLOTS = LARGE_PAGE // 8
 
 # How many packets ahead a packet's slot, its flow's row and the flow's line are asked for: each needs what the one
 # before it brought. Half and twice these distances measured the same or worse.
 SLOT_AHEAD, ROW_AHEAD, LINE_AHEAD = 24, 16, 8
+PLACES = 32  # a power of two above ROW_AHEAD: where each of the next packets' flows begin to be looked for
+PLACES_MASK = PLACES - 1
 GATHER_AHEAD = 16
 GATHERED_AT_ONCE = 1 << 18  # segments: 10 MB of them are held twice
 
@@ -301,7 +305,7 @@ def _remember(history, letter, from_b):  # type: ignore[no-untyped-def]
     return (history | bit | (code << (np.uint64(16) + np.uint64(4) * count))) + np.uint64(1 << 12)
 
 
-@part
+@inlined_part
 def _tcp_history(history, kind, flags, payload, from_b):  # type: ignore[no-untyped-def]
     syn, ack = np.int64(flags) >> 1 & 1, np.int64(flags) >> 4 & 1
     letters = (
@@ -384,7 +388,7 @@ def _begin_line(packet, mine, other, last, state):  # type: ignore[no-untyped-de
         begin_mid_stream(mine, other, last, flags, seq, ack, sack, window, end)
 
 
-@part
+@inlined_part
 def _track_tcp(flow, packet, mine, other, last, ts, way, kind):  # type: ignore[no-untyped-def]
     """Linux's rules for a TCP packet on a flow's live entry; answers the verdict."""
     before = np.int64(flow["state"])
@@ -498,7 +502,7 @@ def _see(seen, from_a):  # type: ignore[no-untyped-def]
     return seen | mine
 
 
-@part
+@inlined_part
 def _count(flow, packet, ts, from_a, kind):  # type: ignore[no-untyped-def]
     """Add a packet to its flow's totals."""
     # Both ends' totals, one of them by nothing: a branch on the way of a packet is foreseen half of the time.
@@ -523,13 +527,6 @@ def _count(flow, packet, ts, from_a, kind):  # type: ignore[no-untyped-def]
 
 
 @part
-def _flow_hash(seed, flow):  # type: ignore[no-untyped-def]
-    a = _hash_end(seed, flow["a_hi"], flow["a_lo"], flow["a_port"])
-    b = _hash_end(seed, flow["b_hi"], flow["b_lo"], flow["b_port"])
-    return _hash(seed, a, b, flow["proto"])
-
-
-@part
 def _packet_hash(seed, packet):  # type: ignore[no-untyped-def]
     source = _hash_end(seed, packet["src_hi"], packet["src_lo"], packet["sport"])
     target = _hash_end(seed, packet["dst_hi"], packet["dst_lo"], packet["dport"])
@@ -537,25 +534,36 @@ def _packet_hash(seed, packet):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def rehash(row, count, slots, seed):  # type: ignore[no-untyped-def]
-    """Fill FREE slots (int64, a power of two of them) with the flows that still own their 5-tuple."""
+def rehash(old, slots):  # type: ignore[no-untyped-def]
+    """Put what the slots `old` hold into FREE `slots` (int64, a power of two of them and more than are held)."""
     mask = slots.size - 1
-    for number in range(count):
-        flow = row[number]
-        if flow["successor"] < 0:
-            hashed = _flow_hash(seed, flow)
-            slot = hashed & mask
-            while slots[slot] >= 0:
+    for i in range(old.size):
+        if old[i] != FREE:
+            slot = old[i] >> HASH_SHIFT & mask
+            while slots[slot] != FREE:
                 slot = (slot + 1) & mask
-            slots[slot] = hashed << HASH_SHIFT | number
+            slots[slot] = old[i]
 
 
-@part
-def _look_up(row, slots, hashed, packet, from_a):  # type: ignore[no-untyped-def]
-    """The slot that holds a packet's flow, or the free one where it belongs."""
+@inlined_part
+def _place(slots, hashed):  # type: ignore[no-untyped-def]
+    """The first slot of a flow with this hash, or the free one where such a flow belongs."""
     mask = slots.size - 1
     slot = hashed & mask
-    while slots[slot] >= 0:
+    while slots[slot] != FREE and slots[slot] >> HASH_SHIFT != hashed:
+        slot = (slot + 1) & mask
+    return slot
+
+
+@inlined_part
+def _look_up(row, slots, place, hashed, packet, from_a):  # type: ignore[no-untyped-def]
+    """The slot that holds a packet's flow, or the free one where it belongs, from where `_place` said on.
+
+    Slots are filled and never emptied: what was passed by then would be passed now.
+    """
+    mask = slots.size - 1
+    slot = place
+    while slots[slot] != FREE:
         if slots[slot] >> HASH_SHIFT == hashed and _same(row[slots[slot] & NUMBER_BITS], packet, from_a):
             break
         slot = (slot + 1) & mask
@@ -599,31 +607,43 @@ def _part_of(hashed, parts):  # type: ignore[no-untyped-def]
 
 @kernel
 def update(  # type: ignore[no-untyped-def]
-    packets, chosen, hashes, row, halves, births, words, lines, sides, slots, segments, gauge, statuses, gaps, servers
+    packets, chosen, hashes, row, halves, births, words, lines, sides, slots, places, segments, gauge, statuses, gaps,
+    servers,
 ):  # fmt: skip
     """Add the chosen packets of a batch (PACKET) to the table.
 
     `chosen` and `hashes`: of `deal`; `row`: FLOW, room for a flow per packet; `halves`: the same as FLOW_HALF;
     `births`: int64 per row, how many packets of all had come before the flow's first; `words`: int64 per row;
     `lines`: LINE, room for one per packet; `sides`: the same as SIDE; `slots`: int64, FREE or a hash and a number, a
-    power of two of them and more than the flows; `segments`: SEGMENT, room for two per packet; `gauge`: int64, counts
-    by FLOWS, SEGMENTS, LINES and BEFORE, instants at FIRST and LATEST; `statuses`: int64, packets by Status; `gaps`:
-    int64 per Phase, the gap in ns that ends a segment left in it; `servers`: uint8 per port.
+    power of two of them and more than the flows; `places`: int64, PLACES of them, to work in; `segments`: SEGMENT, room
+    for two per packet; `gauge`: int64, counts by FLOWS, SEGMENTS, LINES and BEFORE, instants at FIRST and LATEST;
+    `statuses`: int64, packets by Status; `gaps`: int64 per Phase, the gap in ns that ends a segment left in it;
+    `servers`: uint8 per port.
     """
     mask = slots.size - 1
     flows, closed, used, before_batch = gauge[FLOWS], gauge[SEGMENTS], gauge[LINES], gauge[BEFORE]
     first, latest, decoded = gauge[FIRST], gauge[LATEST], chosen.size
-    for i in range(chosen.size):
+    for i in range(-SLOT_AHEAD, chosen.size):
         # Ask for what the next packets will need. What has changed by then only costs them a wait.
-        if i + SLOT_AHEAD < chosen.size:
-            prefetch(slots, hashes[i + SLOT_AHEAD] >> 1 & mask)
-        if i + ROW_AHEAD < chosen.size and slots[hashes[i + ROW_AHEAD] >> 1 & mask] >= 0:
-            number = slots[hashes[i + ROW_AHEAD] >> 1 & mask] & NUMBER_BITS
-            prefetch(halves, 2 * number)
-            prefetch(halves, 2 * number + 1)
-            prefetch(words, number)
-        if i + LINE_AHEAD < chosen.size and slots[hashes[i + LINE_AHEAD] >> 1 & mask] >= 0:
-            prefetch(lines, words[slots[hashes[i + LINE_AHEAD] >> 1 & mask] & NUMBER_BITS])
+        ahead = i + SLOT_AHEAD
+        if ahead < chosen.size:
+            prefetch_to_write(slots, hashes[ahead] >> 1 & mask)
+            prefetch(packets, chosen[ahead])
+        ahead = i + ROW_AHEAD
+        if 0 <= ahead < chosen.size and hashes[ahead] >= 0:
+            place = _place(slots, hashes[ahead] >> 1)
+            places[ahead & PLACES_MASK] = place
+            if slots[place] != FREE:
+                number = slots[place] & NUMBER_BITS
+                prefetch_to_write(halves, 2 * number)
+                prefetch_to_write(halves, 2 * number + 1)
+                prefetch_to_write(words, number)
+        ahead = i + LINE_AHEAD
+        if 0 <= ahead < chosen.size and hashes[ahead] >= 0 and slots[places[ahead & PLACES_MASK]] != FREE:
+            # Never a line that is not there: what lies before the first may be another thread's, and taken from it.
+            prefetch_to_write(lines, max(words[slots[places[ahead & PLACES_MASK]] & NUMBER_BITS], 0))
+        if i < 0:
+            continue
         packet, hashed, from_a = packets[chosen[i]], hashes[i] >> 1, hashes[i] & 1 != 0
         first, latest = min(first, packet["ts"]), max(latest, packet["ts"])
         if hashed < 0:
@@ -632,8 +652,8 @@ def update(  # type: ignore[no-untyped-def]
             continue
         ts, is_tcp = packet["ts"], packet["proto"] == PROTO_TCP
         kind = np.int64(PACKET_KINDS[packet["flags"] & 63]) if is_tcp else 0
-        slot = _look_up(row, slots, hashed, packet, from_a)
-        number = slots[slot] & NUMBER_BITS if slots[slot] >= 0 else NO_FLOW
+        slot = _look_up(row, slots, places[i & PLACES_MASK], hashed, packet, from_a)
+        number = slots[slot] & NUMBER_BITS if slots[slot] != FREE else NO_FLOW
         if number < 0 or (is_tcp and kind == IS_SYN and row[number]["flags"] & CLOSED != 0):
             if number >= 0:
                 # A 5-tuple's time never goes back either: its next flow begins no earlier than the last one's end.
@@ -651,7 +671,7 @@ def update(  # type: ignore[no-untyped-def]
                     _carry(before, flow)
             number = flows
             flows += 1
-            slots[slot] = hashed << HASH_SHIFT | number
+            slots[slot] = hashed << HASH_SHIFT | TAKEN | number
         else:
             flow = row[number]
             # A packet dated before the flow's latest counts as of then: a flow's own time never goes back.
@@ -745,7 +765,7 @@ def gather(segments, starts, out):  # type: ignore[no-untyped-def]
     """Copy closed segments to where their flows' next one belongs in `out`, and move that place (`starts`) on."""
     for i in range(segments.size):
         if i + GATHER_AHEAD < segments.size:
-            prefetch(out, starts[segments["flow"][i + GATHER_AHEAD]])
+            prefetch_to_write(out, starts[segments["flow"][i + GATHER_AHEAD]])
         flow = segments["flow"][i]
         out[starts[flow]] = segments[i]
         starts[flow] += 1
@@ -852,7 +872,10 @@ class FlowTable:
     def __init__(self, gaps_ns: npt.NDArray[np.int64] | None = None, seed: int | None = None) -> None:
         self._row = roomy(FLOW, FIRST_CAPACITY)
         self._segments = roomy(SEGMENT, FIRST_CAPACITY)
-        self._slots = np.full(LEAST_SLOTS, FREE, np.int64)
+        self._slots = paged(np.int64, LEAST_SLOTS)
+        self._places = paged(
+            np.int64, PLACES
+        )  # pages of its own: parts of a table, side by side, write to it all the time
         self._births = roomy(np.int64, FIRST_CAPACITY)
         self._words = roomy(np.int64, FIRST_CAPACITY)
         self._lines = roomy(LINE, FIRST_CAPACITY)
@@ -901,6 +924,7 @@ class FlowTable:
                 self._lines,
                 self._lines.view(SIDE),
                 self._slots,
+                self._places,
                 self._segments,
                 self._gauge,
                 self.statuses,
@@ -917,15 +941,15 @@ class FlowTable:
         self._lines = grown(self._lines, int(self._gauge[LINES]) + packets)
         self._segments = grown(self._segments, int(self._gauge[SEGMENTS]) + 2 * packets)
         if SLOTS_PER_FLOW * flows > self._slots.size:
-            self._make_slots(flows)
+            self._make_slots(flows, self._slots)
 
-    def _make_slots(self, flows: int) -> None:
-        size = self._slots.size
+    def _make_slots(self, flows: int, held: npt.NDArray[np.int64]) -> None:
+        """Have slots for so many flows, with what these hold, which may be some of those before."""
+        size = LEAST_SLOTS
         while size < SLOTS_PER_FLOW * flows:
             size *= 2
-        self._slots = np.full(size, FREE, np.int64)
-        with np.errstate(over="ignore"):
-            rehash(self._row, int(self._gauge[FLOWS]), self._slots, np.uint64(self._gauge[SEED]))
+        self._slots = paged(np.int64, size)
+        rehash(held, self._slots)
 
     def flows(self) -> Flows:
         """The flows and segments so far; the rows are a view that the next `add` changes."""
@@ -966,10 +990,10 @@ def gathered(row: npt.NDArray[np.void], closed: Sequence[npt.NDArray[np.void]], 
 
     `is_last`: those are not needed any more and may go.
     """
-    starts = np.zeros(row.size + 1, np.int64)
+    starts = paged(np.int64, row.size + 1)
     side_by_side(lambda segments: count_segments(segments, starts), closed, most=len(closed))
     begin_gathering(row, starts)
-    out = np.zeros(int(starts[-1]), SEGMENT)
+    out = paged(SEGMENT, int(starts[-1]))
 
     def put(segments: npt.NDArray[np.void]) -> None:
         for first in range(0, segments.size, GATHERED_AT_ONCE):

@@ -95,8 +95,10 @@ def _numba_cache_at(folder: Path) -> Iterator[None]:
 # Without reference counts. An array that a compiled function passes on is counted up and down, atomically, each time:
 # half of the time a packet spent in the flow table, and more where two threads count the same array. Such a function
 # can make no array of its own; numba says so when it compiles one that does.
-def _compiled(function: Callable[..., Any], *, is_entry: bool = False, is_counted: bool = False) -> Callable[..., Any]:
-    options: dict[str, Any] = {"boundscheck": True, "nogil": True, "cache": is_entry}
+def _compiled(
+    function: Callable[..., Any], *, is_entry: bool = False, is_counted: bool = False, is_inlined: bool = False
+) -> Callable[..., Any]:
+    options: dict[str, Any] = {"boundscheck": True, "nogil": True, "cache": is_entry, "forceinline": is_inlined}
     if not is_counted:
         options["_nrt"] = False  # numba's own name for it, which its types do not tell
     with _numba_cache_at(cache_folder()):
@@ -120,6 +122,14 @@ def allocating_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 def part(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a piece that only kernels call: it becomes part of their machine code and needs no cache of its own."""
     return _compiled(function)
+
+
+def inlined_part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `part`, for one on the way of every packet: its machine code stands where it is called.
+
+    A call passes each array as seven words on the stack, and LLVM by itself calls what is long.
+    """
+    return _compiled(function, is_inlined=True)
 
 
 def is_cold() -> bool:

@@ -5,6 +5,7 @@ without either, 140 ns with lines asked for ahead, and 100 ns with large pages t
 """
 
 import contextlib
+import ctypes
 import mmap
 import os
 import sys
@@ -24,7 +25,7 @@ from peerburst.capture.kernels import NUMBA_SETTINGS
 LEAST_ROOM = 1 << 30
 LINUX_MAP_NORESERVE = 0x4000  # Python names it from 3.13 on
 LARGE_PAGE = 1 << 21
-READ_AND_WRITE, ANY_CACHE_LEVEL = 1, 3
+TO_READ, TO_WRITE, ANY_CACHE_LEVEL = 0, 1, 3
 
 
 def _machine_memory() -> int:
@@ -41,19 +42,35 @@ def roomy(dtype: npt.DTypeLike, rows: int) -> npt.NDArray[Any]:
     larger by copying.
     """
     kind = np.dtype(dtype)
+    octets = _machine_memory() // LARGE_PAGE * LARGE_PAGE  # Linux lays whole large pages on their boundaries
+    room = _mapped(octets, LINUX_MAP_NORESERVE if sys.platform == "linux" else 0)
+    return np.zeros(rows, kind) if room is None else np.frombuffer(room, kind, octets // kind.itemsize)
+
+
+def paged(dtype: npt.DTypeLike, rows: int) -> npt.NDArray[Any]:
+    """An array of so many rows of zeros, in large pages unless it is small."""
+    kind = np.dtype(dtype)
+    room = _mapped(_in_pages(rows * kind.itemsize))
+    return np.zeros(rows, kind) if room is None else np.frombuffer(room, kind, rows)
+
+
+def _in_pages(octets: int) -> int:
+    """What to map for so many octets."""
+    return -(-octets // LARGE_PAGE) * LARGE_PAGE if 8 * octets > LARGE_PAGE else max(octets, 1)
+
+
+def _mapped(octets: int, more_flags: int = 0) -> mmap.mmap | None:
+    """Memory of this process alone, in large pages where they fit; None where the system gives none.
+
+    Without these flags Python maps memory that could be shared with others, which Linux has no large pages for.
+    """
     try:
-        octets = _machine_memory() // kind.itemsize * kind.itemsize
-        uncommitted = LINUX_MAP_NORESERVE if sys.platform == "linux" else 0
-        room = mmap.mmap(-1, octets, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | uncommitted)
+        room = mmap.mmap(-1, octets, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | more_flags)
     except (AttributeError, ValueError, OSError, OverflowError):
-        return np.zeros(rows, kind)
-    _ask_for_large_pages(room)
-    return np.frombuffer(room, kind)
-
-
-def _ask_for_large_pages(room: mmap.mmap) -> None:
+        return None
     with contextlib.suppress(AttributeError, OSError):  # kernels built without large pages say EINVAL
         room.madvise(mmap.MADV_HUGEPAGE)
+    return room
 
 
 def grown(array: npt.NDArray[Any], wanted: int) -> npt.NDArray[Any]:
@@ -88,32 +105,26 @@ class Reused:
     """Arrays of one type and size, handed out again once nobody holds them or a view of them.
 
     New memory is not free: the system clears each page when it is first written, which for the arrays of a batch costs
-    as much as finding its packets (docs/benchmarks.md). Large ones lie in large pages.
+    as much as finding its packets (docs/benchmarks.md). Those that are kept lie side by side, in large pages.
     """
 
     def __init__(self, dtype: npt.DTypeLike, size: int, most: int) -> None:
         """`most` arrays are kept; when all are held, those beyond are new each time."""
-        self._dtype, self._size, self._most = np.dtype(dtype), size, most
-        self._rooms: list[mmap.mmap] = []
+        self._dtype, self._size = np.dtype(dtype), size
+        octets = max(size * self._dtype.itemsize, 1)
+        room = _mapped(_in_pages(most * octets))
+        # One object for each, which its array holds: so one sees which are in use.
+        kind = ctypes.c_uint8 * octets
+        self._rooms = [] if room is None else [kind.from_buffer(room, i * octets) for i in range(most)]
         self._lock = threading.Lock()
 
     def take(self) -> npt.NDArray[Any]:
         """An array with whatever it held before."""
         with self._lock:
             for room in self._rooms:
-                if sys.getrefcount(room) == _HELD_BY_NOBODY:  # an array holds its room
-                    return np.frombuffer(room, self._dtype, self._size)
-            octets = max(self._size * self._dtype.itemsize, 1)
-            if 2 * octets > LARGE_PAGE:
-                octets = -(-octets // LARGE_PAGE) * LARGE_PAGE
-            try:
-                if len(self._rooms) < self._most:
-                    self._rooms.append(mmap.mmap(-1, octets))
-                    _ask_for_large_pages(self._rooms[-1])
-                    return np.frombuffer(self._rooms[-1], self._dtype, self._size)
-            except (OSError, ValueError):  # no addresses left
-                pass
-            return np.empty(self._size, self._dtype)
+                if sys.getrefcount(room) == _HELD_BY_NOBODY:
+                    return np.frombuffer(memoryview(room), self._dtype, self._size)
+        return np.empty(self._size, self._dtype)
 
 
 def _count_of_nobody() -> int:
@@ -126,7 +137,7 @@ def _count_of_nobody() -> int:
 _HELD_BY_NOBODY = _count_of_nobody()
 
 
-def _prefetcher() -> Any:
+def _prefetcher(access: int) -> Any:
     @intrinsic
     def prefetch(context, array, at):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
@@ -136,7 +147,7 @@ def _prefetcher() -> Any:
                 "llvm.prefetch", [octet], ir.FunctionType(ir.VoidType(), [octet, word, word, word])
             )
             pointer = builder.bitcast(builder.gep(data, [arguments[1]]), octet)
-            builder.call(call, [pointer, word(READ_AND_WRITE), word(ANY_CACHE_LEVEL), word(1)])
+            builder.call(call, [pointer, word(access), word(ANY_CACHE_LEVEL), word(1)])
             return context.get_dummy_value()
 
         return types.void(array, types.int64), generate
@@ -145,8 +156,11 @@ def _prefetcher() -> Any:
 
 
 def _nothing(array, at):  # type: ignore[no-untyped-def]
-    """What `prefetch` does, uncompiled."""
+    """What prefetching does, uncompiled."""
 
 
-# prefetch(array, at): ask for the cache line of array[at]. A hint: any `at` will do, nothing is read that is not there.
-prefetch = _nothing if NUMBA_SETTINGS.DISABLE_JIT else _prefetcher()
+# (array, at): ask for the cache line of array[at], to read it only or to write it too, which takes it from other
+# cores. Hints: any `at` will do, nothing is read that is not there.
+prefetch, prefetch_to_write = (
+    _nothing if NUMBA_SETTINGS.DISABLE_JIT else _prefetcher(access) for access in (TO_READ, TO_WRITE)
+)

@@ -21,7 +21,7 @@ from peerburst.capture.internet import (
     ipv6,
     ipv6_address,
 )
-from peerburst.capture.kernels import kernel, part
+from peerburst.capture.kernels import inlined_part, kernel, part
 from peerburst.capture.link import (
     BAD,
     CUT,
@@ -33,6 +33,7 @@ from peerburst.capture.link import (
     UNKNOWN,
     network_header,
 )
+from peerburst.capture.memory import prefetch_to_write
 from peerburst.capture.octets import be16, be32, signed64
 from peerburst.capture.status import Status
 
@@ -64,6 +65,9 @@ PACKET = np.dtype(
     ],
     align=True,
 )
+
+# How many packets ahead a row is asked for: often the one who last had it is another core, and far away.
+ROW_AHEAD = 16
 
 # Where each frame of a batch stands in the block of octets it was read into.
 FRAME = np.dtype(
@@ -274,7 +278,7 @@ def internet(octets, at, stop, wire_stop, ethertype, packet):  # type: ignore[no
     return status, protocol, inner
 
 
-@part
+@inlined_part
 def _plain(octets, at, stop, packet):  # type: ignore[no-untyped-def]
     """Decode what most packets are, an IPv4 header of 20 octets and TCP or UDP whole behind it; whether it was one.
 
@@ -326,6 +330,7 @@ def decode(octets, frames, count, row):  # type: ignore[no-untyped-def]
     Frames of decoded packets are left pointing at their transport header, from where tunnels can be followed.
     """
     for i in range(count):
+        prefetch_to_write(row, i + ROW_AHEAD)
         frame, packet = frames[i], row[i]
         packet["ts"] = frame["ts"]
         packet["offload"] = 0

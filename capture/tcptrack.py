@@ -35,7 +35,7 @@ from peerburst.capture.conntrack import (
     TRANSITIONS,
     UNACKNOWLEDGED,
 )
-from peerburst.capture.kernels import part
+from peerburst.capture.kernels import inlined_part, part
 from peerburst.capture.packets import HAS_OPTIONS, HAS_SCALE, MAY_SACK, SCALE_BITS
 
 # What is remembered of one connection is a cache line: a half for each way, 0 that of the packet that opened the entry
@@ -170,7 +170,7 @@ def _begin_late(mine, other, sack, window, end):  # type: ignore[no-untyped-def]
         other["end"] = sack
 
 
-@part
+@inlined_part
 def _check(mine, other, last, way, state, kind, flags, seq, ack, sack, window, end, options):  # type: ignore[no-untyped-def]
     """Hold a packet against the windows and, if it is within, move them: _WITHIN, _OVERLOOKED or _OUTSIDE."""
     if not other["offer"] & MAY_SACK:
@@ -218,7 +218,7 @@ def _check(mine, other, last, way, state, kind, flags, seq, ack, sack, window, e
     return _WITHIN
 
 
-@part
+@inlined_part
 def _move(mine, other, flags, seq, ack, sack, window, end):  # type: ignore[no-untyped-def]
     """Move the windows by a packet that is within them."""
     offer = np.int64(mine["offer"])
@@ -366,7 +366,7 @@ def _timeout(mine, other, last, new, kind):  # type: ignore[no-untyped-def]
     return new
 
 
-@part
+@inlined_part
 def next_tcp(mine, other, last, state, marks, way, kind, flags, seq, ack, sack, window, end, options):  # type: ignore[no-untyped-def]
     """One TCP packet on a live entry: (state, phase, marks, verdict).
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.flowtable import CLOSED, FIRST_CAPACITY, FLOWS, LEAST_SLOTS, LINES, SEGMENTS, FlowTable
+from peerburst.capture.flowtable import CLOSED, FIRST_CAPACITY, FLOWS, FREE, LINES, NUMBER_BITS, SEGMENTS, FlowTable
 from peerburst.capture.memory import grown, octets, roomy
 from peerburst.capture.tcptrack import LINE
 
@@ -54,8 +54,9 @@ def compact(table: FlowTable, kept: Bools) -> None:
     table._row, table._segments = _with_room(row), _with_room(segments)
     table._words, table._lines = _with_room(words), _with_room(lines)
     table._gauge[FLOWS], table._gauge[SEGMENTS], table._gauge[LINES] = row.size, segments.size, lines.size
-    table._slots = table._slots[:LEAST_SLOTS]
-    table._make_slots(row.size)
+    held = table._slots[table._slots != FREE]
+    of = held & NUMBER_BITS
+    table._make_slots(row.size, ((held - of) | number[of])[kept[of]])
 
 
 def flow_count(table: FlowTable) -> int:
