@@ -15,7 +15,7 @@ Found = TypeVar("Found")
 Ready = TypeVar("Ready")
 
 PIECES_AHEAD = 6  # found and not yet entered everywhere: they hold memory
-PIECES_WANTED = 3  # fewer, and somebody may soon have nothing to do
+PIECES_WANTED = 4  # fewer, and somebody may soon have nothing to do
 LOOK_EVERY_S = 0.1
 
 
