@@ -1,7 +1,5 @@
 """`python -m peerburst` is `peerburst`."""
 
-import sys
+from peerburst.cli import run
 
-from peerburst.cli import main
-
-sys.exit(main())
+run()

@@ -14,13 +14,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import llvmlite  # type: ignore[import-untyped]
 import numba
 import numpy as np
 import platformdirs
 from numba import njit
+from numba.core.caching import FunctionCache
+from numba.core.runtime.nrt import rtsys
 
 # Its settings are made at run time, so no type checker knows them.
 NUMBA_SETTINGS: Any = numba.config
@@ -98,12 +100,27 @@ def _numba_cache_at(folder: Path) -> Iterator[None]:
 def _compiled(
     function: Callable[..., Any], *, is_entry: bool = False, is_counted: bool = False, is_inlined: bool = False
 ) -> Callable[..., Any]:
-    options: dict[str, Any] = {"boundscheck": True, "nogil": True, "cache": is_entry, "forceinline": is_inlined}
+    options: dict[str, Any] = {"boundscheck": True, "nogil": True, "forceinline": is_inlined}
     if not is_counted:
         options["_nrt"] = False  # numba's own name for it, which its types do not tell
     with _numba_cache_at(cache_folder()):
-        made: Callable[..., Any] = njit(**options)(function)
-    return made
+        made: Any = njit(**options)(function)
+        if is_entry and not NUMBA_SETTINGS.DISABLE_JIT:
+            made._cache = _Cache(function)  # type: ignore[no-untyped-call]
+    return cast("Callable[..., Any]", made)
+
+
+class _Cache(FunctionCache):
+    """numba's cache, which takes up what was compiled before without making the compiler ready.
+
+    That takes a tenth of a second at every start, and machine code needs the runtime alone. Where nothing is found,
+    compiling makes itself ready, as it does without any cache.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
