@@ -236,19 +236,18 @@ def _count_talkers(flow, low, high, outbound, scope, counted, table, rules, time
 @part
 def _gather_mappings(  # type: ignore[no-untyped-def]
     flow, low, high, outbound, scope, counted, table, rules, timeouts, room, held, codes, spare, starts, ends, n,
-    now, talkers,
 ):  # fmt: skip
     """As `_gather_entries`, of mappings: entries of one key unite as long as they have time in common.
 
-    Adds to `talkers`, by way, the mappings that are alive at the instant now[way] and talk then.
+    Leaves in `held` what `_count_mappings_talking` needs, and answers whether `codes` has the order of the flows.
     """
     segment, first, row, _halves = table
     some, some_place, counts, start_of, end_of, place_of, by_a_of, of_segment = room
-    start, end, flow_of, key, way, talk, order, spare_order = held
-    seg_start, seg_last, flags = segment["start"], segment["last"], row["flags"]
+    start, end, flow_of, key, way, mapping, entry_of, order, spare_order = held
+    flags = row["flags"]
     n[OUTWARD] = n[INWARD] = 0
     is_sorted = _order_by_key(flow, low, high, outbound, row, codes, spare)
-    entries, at = 0, low
+    entries, walked, at = 0, 0, low
     while at < high:
         chosen, segments = 0, 0
         while at < high:
@@ -271,16 +270,10 @@ def _gather_mappings(  # type: ignore[no-untyped-def]
             start[entries + e], end[entries + e], flow_of[entries + e] = start_of[0, e], end_of[0, e], f
             key[entries + e] = _local_key(flow, place, outbound, row)
             way[entries + e] = _way(by_a_of[0, e], outbound[place], flags[f] & ORIG_IS_A != 0, scope[f])
-            talk[entries + e] = 0
-        walked = 0
-        for k in range(chosen):
-            for i in range(first[some[k]], first[some[k] + 1]):
-                e = of_segment[0, walked]
-                walked += 1
-                if e >= 0:
-                    # By way, for the mapping may be of another than this entry.
-                    talk[entries + e] |= _talks(seg_start[i], seg_last[i], now[OUTWARD]) << OUTWARD
-                    talk[entries + e] |= _talks(seg_start[i], seg_last[i], now[INWARD]) << INWARD
+        for i in range(segments):
+            e = of_segment[0, i]
+            entry_of[walked + i] = entries + e if e >= 0 else -1
+        walked += segments
         entries += count
     begin = 0
     while begin < entries:
@@ -292,28 +285,56 @@ def _gather_mappings(  # type: ignore[no-untyped-def]
             for i in range(begin, stop):
                 order[i - begin] = i
             sort_places(order, stop - begin, start, flow_of, spare_order)
-        whose, since, reach, talking = -1, np.int64(0), np.int64(0), 0
+        opener = -1  # the entry that opened the mapping at hand, and stands for it
         for k in range(stop - begin):
             i = begin + k if in_order else int(order[k])
+            mapping[i] = -1
             if way[i] < 0:
                 continue
-            if whose >= 0 and start[i] < reach:
-                reach = max(reach, end[i])
-                talking |= int(talk[i])
-                continue
-            _add_mapping(whose, since, reach, talking, starts, ends, n, now, talkers)
-            whose, since, reach, talking = int(way[i]), start[i], end[i], int(talk[i])
-        _add_mapping(whose, since, reach, talking, starts, ends, n, now, talkers)
+            if opener >= 0 and start[i] < end[opener]:
+                end[opener] = max(end[opener], end[i])
+            else:
+                _add_mapping(opener, start, end, way, starts, ends, n)
+                opener = i
+            mapping[i] = opener
+        _add_mapping(opener, start, end, way, starts, ends, n)
         begin = stop
+    return is_sorted
 
 
 @part
-def _add_mapping(way, start, end, talking, starts, ends, n, now, talkers):  # type: ignore[no-untyped-def]
-    """Add a mapping that lasts, of a way at all, to what `_gather_mappings` fills."""
-    if way >= 0 and end > start:
-        starts[way, n[way]], ends[way, n[way]] = start, end
-        n[way] += 1
-        talkers[way] += talking >> way & 1 and start <= now[way] and now[way] < end
+def _add_mapping(opener, start, end, way, starts, ends, n):  # type: ignore[no-untyped-def]
+    """Add a mapping, if there is one and it lasts, to what `_gather_mappings` fills."""
+    if opener >= 0 and end[opener] > start[opener]:
+        w = int(way[opener])
+        starts[w, n[w]], ends[w, n[w]] = start[opener], end[opener]
+        n[w] += 1
+
+
+@part
+def _count_mappings_talking(flow, low, high, scope, counted, table, held, codes, is_sorted, now, talkers):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Add to `talkers`, by way, the mappings that are alive at the instant now[way] and talk then.
+
+    Of the host whose mappings were gathered last.
+    """
+    segment, first, _row, _halves = table
+    start, end, _flow_of, _key, way, mapping, entry_of, _order, _spare_order = held
+    seg_start, seg_last = segment["start"], segment["last"]
+    walked = 0
+    for at in range(low, high):
+        f = flow[np.int64(codes[at - low] & 0xFFFFFFFF) if is_sorted else at]
+        if not counted[scope[f]]:
+            continue
+        for i in range(first[f], first[f + 1]):
+            e = entry_of[walked]
+            walked += 1
+            if e < 0 or mapping[e] < 0:
+                continue
+            opener = mapping[e]
+            w = int(way[opener])
+            if _talks(seg_start[i], seg_last[i], now[w]) and start[opener] <= now[w] and now[w] < end[opener]:
+                talkers[w] += 1
+                end[opener] = start[opener]  # counted: it is alive no more
 
 
 def _working_room(models: int, most_flows: int, most: int, most_in_one: int) -> tuple[Any, ...]:
@@ -328,11 +349,13 @@ def _working_room(models: int, most_flows: int, most: int, most_in_one: int) -> 
     most = (most // 128 * 2 + 3) * 64
     ordered = (
         np.empty((models, 2, most), np.int64), np.empty((models, 2, most), np.int64), np.empty(most, np.int32),
-        np.empty(most, np.int64), np.empty((2, most + 1), np.int32), np.empty(2, np.int64), np.zeros(2, np.int64),
+        np.empty(most, np.int64), np.empty((2, most + 1), np.int32), np.empty((2, most), np.int64),
+        np.empty(2, np.int64), np.zeros(2, np.int64),
     )  # fmt: skip
     held = (
         np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int32), np.empty(most, np.int32),
-        np.empty(most, np.int8), np.empty(most, np.uint8), np.empty(most, np.int32), np.empty(most, np.int32),
+        np.empty(most, np.int8), np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32),
+        np.empty(most, np.int32),
     )  # fmt: skip
     few = np.zeros((models, 2), np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
     return room, ordered, held, np.empty(most_flows, np.int64), few
@@ -355,7 +378,7 @@ def count_hosts(  # type: ignore[no-untyped-def]
     models = rules.shape[0]
     table = (segment, first, row, halves)
     room, ordered, held, codes, few = working_room
-    starts, ends, change, spare, cells, divided, shifts = ordered
+    starts, ends, change, spare, cells, given, divided, shifts = ordered
     n, now, talkers = few
     for h in range(low_host, high_host):
         low, high = host_first[h], host_first[h + 1]
@@ -365,24 +388,26 @@ def count_hosts(  # type: ignore[no-untyped-def]
         )  # fmt: skip
         divided[:] = -1
         for m in range(models):
+            is_sorted = False
             if m >= entry_models:
-                now[:] = NEVER_CROSSED
-                _gather_mappings(
+                is_sorted = _gather_mappings(
                     flow, low, high, outbound, scope, counted, table, rules[m : m + 1], timeouts[m : m + 1], room,
-                    held, codes, spare, starts[m], ends[m], n[m], now, talkers,
+                    held, codes, spare, starts[m], ends[m], n[m],
                 )  # fmt: skip
             for way in range(2):
                 lasting = n[m, way]
                 if not lasting:
                     continue
-                sort_run(starts[m, way], 0, lasting, spare)
-                # Under most models entries begin at the same instants.
+                # Under most models the same entries begin, one after the other: they are put in order once.
                 last = divided[way]
-                if last < 0 or n[last, way] != lasting or not _are_same(starts[m, way], starts[last, way], lasting):
+                if last < 0 or n[last, way] != lasting or not _are_same(starts[m, way], given[way], lasting):
+                    for k in range(lasting):
+                        given[way, k] = starts[m, way, k]
+                    sort_run(starts[m, way], 0, lasting, spare)
                     shifts[way] = _divide(starts[m, way], lasting, cells[way])
-                    divided[way] = m
+                    divided[way] = last = m
                 peak[m, way, h], peak_at[m, way, h] = rise_and_fall(
-                    starts[m, way], ends[m, way], lasting, until, cells[way], shifts[way], change
+                    starts[last, way], ends[m, way], lasting, until, cells[way], shifts[way], change
                 )
                 if limits.size and peak[m, way, h] > limits[0]:
                     kept = 0
@@ -391,7 +416,7 @@ def count_hosts(  # type: ignore[no-untyped-def]
                         kept += ends[m, way, k] <= until
                     sort_run(ends[m, way], 0, kept, spare)
                     sweep_host(
-                        starts[m, way], 0, lasting, ends[m, way], 0, kept, limits, until, crossed[m, way, h],
+                        starts[last, way], 0, lasting, ends[m, way], 0, kept, limits, until, crossed[m, way, h],
                         above[m, way, h],
                     )  # fmt: skip
                 if m < entry_models:
@@ -402,10 +427,7 @@ def count_hosts(  # type: ignore[no-untyped-def]
             if m >= entry_models and n[m, OUTWARD] + n[m, INWARD]:
                 now[OUTWARD], now[INWARD] = peak_at[m, OUTWARD, h], peak_at[m, INWARD, h]
                 talkers[:] = 0
-                _gather_mappings(
-                    flow, low, high, outbound, scope, counted, table, rules[m : m + 1], timeouts[m : m + 1], room,
-                    held, codes, spare, starts[m], ends[m], n[m], now, talkers,
-                )  # fmt: skip
+                _count_mappings_talking(flow, low, high, scope, counted, table, held, codes, is_sorted, now, talkers)
                 talking[m, OUTWARD, h], talking[m, INWARD, h] = talkers[OUTWARD], talkers[INWARD]
 
 
