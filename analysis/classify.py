@@ -5,7 +5,7 @@ in an order that tries the most specific first; without one, the class is `unkno
 below; where each comes from, and how well they do on captures they were not set on, is in docs/classes.md.
 """
 
-import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -77,7 +77,10 @@ class Bound:
     at_least: bool
 
     def holds(self, features: Features) -> bool:
-        seen: float = getattr(features, self.feature)
+        return self.admits(getattr(features, self.feature))
+
+    def admits(self, seen: float) -> bool:
+        """Whether the feature may have this value."""
         return seen >= self.value if self.at_least else seen < self.value
 
 
@@ -586,18 +589,49 @@ def _distance(seen: float, wanted: float) -> float:
     return abs(math.log2(max(seen, 0.5) / max(wanted, 0.5)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What the rules ask, a bit for each bound: which of them hold is all that a class depends on."""
+
+    bits: dict[Bound, int]
+    of_feature: dict[str, tuple[Bound, ...]]
+    needs: tuple[tuple[BurstClass, tuple[tuple[int, ...], ...]], ...]  # by rule and condition, the bits of each way
+
+    def label(self, held: int) -> BurstClass:
+        """The class where just these bounds hold."""
+        for label, conditions in self.needs:
+            if all(any(held & way == way for way in ways) for ways in conditions):
+                return label
+        return BurstClass.UNKNOWN
+
+
+@functools.cache
+def _questions() -> _Questions:
+    bounds = dict.fromkeys(bound for rule in RULES for condition in rule.needs for bound in condition.bounds())
+    bits = {bound: 1 << i for i, bound in enumerate(bounds)}
+    of_feature = {one.feature: tuple(bound for bound in bounds if bound.feature == one.feature) for one in bounds}
+    needs = tuple(
+        (rule.label, tuple(tuple(sum(bits[bound] for bound in way) for way in need.ways) for need in rule.needs))
+        for rule in RULES
+    )
+    return _Questions(bits, of_feature, needs)
+
+
 def _nearest_changes(features: Features) -> tuple[str, ...]:
     rule = _rule(features, RULES)
     label = rule.label if rule is not None else BurstClass.UNKNOWN
-    bounds = dict.fromkeys(bound for each in RULES for condition in each.needs for bound in condition.bounds())
     decided = {bound.feature for condition in rule.needs for bound in condition.bounds()} if rule is not None else set()
+    questions = _questions()
+    held = sum(bit for bound, bit in questions.bits.items() if bound.holds(features))
     found: list[tuple[bool, float, str, str]] = []
-    for bound in bounds:
+    for bound, bit in questions.bits.items():
         seen = float(getattr(features, bound.feature))
-        is_above = bound.holds(features) == bound.at_least
+        is_above = (held & bit != 0) == bound.at_least
         wanted = _just_below(bound) if is_above else bound.value
-        changed = _rule(dataclasses.replace(features, **{bound.feature: wanted}), RULES)  # type: ignore[arg-type]
-        other = changed.label if changed is not None else BurstClass.UNKNOWN
+        changed = held
+        for same in questions.of_feature[bound.feature]:
+            changed = changed | questions.bits[same] if same.admits(wanted) else changed & ~questions.bits[same]
+        other = questions.label(changed)
         if other is not label:
             side = "below" if is_above else "from"
             text = (
