@@ -147,6 +147,16 @@ def _burst(burst: Burst) -> dict[str, Any]:
     }
 
 
+def _bursts(analysis: Analysis, indent: int | None) -> Iterator[str]:
+    """All bursts as the text of a JSON list without its brackets, one by one: there may be thousands."""
+    margin = "\n" + " " * (2 * indent) if indent else ""
+    for number, burst in enumerate(analysis.bursts):
+        text = json.dumps(_burst(burst), indent=indent, allow_nan=False).replace("\n", margin)
+        yield (("," + margin if indent else ", ") if number else margin) + text
+    if indent and analysis.bursts:
+        yield "\n" + " " * indent
+
+
 def pieces(analysis: Analysis, indent: int | None = None) -> Iterator[str]:
     """The whole analysis as the text of one JSON object, piece by piece, as json.dumps with this indent writes it.
 
@@ -170,11 +180,14 @@ def pieces(analysis: Analysis, indent: int | None = None) -> Iterator[str]:
             "warnings": list(capture.warnings),
         },
         "hosts": [],
-        "bursts": [_burst(burst) for burst in analysis.bursts],
+        "bursts": [],
     }
-    before, hosts, after = json.dumps(whole, indent=indent, allow_nan=False).partition('"hosts": [')
+    before, hosts, rest = json.dumps(whole, indent=indent, allow_nan=False).partition('"hosts": [')
+    between, bursts, after = rest.partition('"bursts": [')
     yield before + hosts
     yield from _hosts(analysis, indent)
+    yield between + bursts
+    yield from _bursts(analysis, indent)
     yield after
 
 
