@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PYTHON = sys.executable
+# As installed programs run: with Python's byte code kept from the run before, which some machines that build forbid.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,14 @@ def run(command: Sequence[str], *, timeout_s: float, fed_by: Sequence[str] | Non
         began = time.perf_counter()
         feeder = None
         if fed_by is not None:
-            feeder = subprocess.Popen(fed_by, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            feeder = subprocess.Popen(fed_by, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=ENVIRONMENT)
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL if feeder is None else feeder.stdout,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=place,
+            env=ENVIRONMENT,
         )
         if feeder is not None and feeder.stdout is not None:
             feeder.stdout.close()  # the child has it: when it ends early, so does the feeder

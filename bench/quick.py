@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import PYTHON, Cost, installed, median, run
+from measure import ENVIRONMENT, PYTHON, Cost, installed, median, run
 from traces import TRACES, write
 
 RUNS = 5
@@ -18,7 +18,10 @@ RUNS = 5
 def table_cost(path: Path) -> Cost | None:
     """One run of the flow table alone, in a process of its own."""
     done = subprocess.run(
-        [PYTHON, str(Path(__file__).parent / "flow_table.py"), str(path)], capture_output=True, text=True
+        [PYTHON, str(Path(__file__).parent / "flow_table.py"), str(path)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
     )
     if done.returncode:
         return None

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from measure import PYTHON, Cost, installed, median, run
+from measure import ENVIRONMENT, PYTHON, Cost, installed, median, run
 from page import write_page
 from peers import FLOW_METERS, SLOW, WALK, Peer
 from quick import table_cost
@@ -206,7 +206,7 @@ def stages(bench: Bench) -> Found:
     for command in ("analyze", "report"):
         path = str(bench.trace("10M-500k"))
         arguments = peerburst(command, "--quiet", "--timing", path)
-        done = subprocess.run(arguments, capture_output=True, text=True, cwd=bench.place)
+        done = subprocess.run(arguments, capture_output=True, text=True, cwd=bench.place, env=ENVIRONMENT)
         found[command] = done.stderr
     return found
 
