@@ -15,7 +15,7 @@ from peerburst.analysis.concurrency import NEVER_CROSSED, Concurrency, sweep_hos
 from peerburst.analysis.entries import counted_scopes, model_rules, model_timeouts, walk_flows
 from peerburst.analysis.gateways import GatewayModel, Unit
 from peerburst.analysis.hostflows import HostIndex
-from peerburst.analysis.sorting import sort_places, sort_run
+from peerburst.analysis.sorting import sort_places, sort_run, sort_spread
 from peerburst.capture.flowtable import FLOW_HALF, ORIG_IS_A, TALKING_NS, Flows
 from peerburst.capture.kernels import kernel, part
 from peerburst.capture.memory import prefetch
@@ -403,7 +403,7 @@ def count_hosts(  # type: ignore[no-untyped-def]
                 if last < 0 or n[last, way] != lasting or not _are_same(starts[m, way], given[way], lasting):
                     for k in range(lasting):
                         given[way, k] = starts[m, way, k]
-                    sort_run(starts[m, way], 0, lasting, spare)
+                    sort_spread(starts[m, way], lasting, spare, cells[way])
                     shifts[way] = _divide(starts[m, way], lasting, cells[way])
                     divided[way] = last = m
                 peak[m, way, h], peak_at[m, way, h] = rise_and_fall(
@@ -414,7 +414,7 @@ def count_hosts(  # type: ignore[no-untyped-def]
                     for k in range(lasting):
                         ends[m, way, kept] = ends[m, way, k]
                         kept += ends[m, way, k] <= until
-                    sort_run(ends[m, way], 0, kept, spare)
+                    sort_spread(ends[m, way], kept, spare, change)
                     sweep_host(
                         starts[last, way], 0, lasting, ends[m, way], 0, kept, limits, until, crossed[m, way, h],
                         above[m, way, h],

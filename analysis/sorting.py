@@ -28,6 +28,45 @@ def sort_run(values, low, high, spare):  # type: ignore[no-untyped-def]
 
 
 @part
+def sort_spread(values, n, spare, cells):  # type: ignore[no-untyped-def]
+    """Sort the first n values in place, faster than `sort_run` where they are many and spread over their range.
+
+    They are dealt to cells of that range first, and each cell is sorted: as long as no cell has more than a few, that
+    takes no more steps than there are values, and never more than `sort_run`. `spare` has room for n values, `cells`
+    (int32) for one more.
+    """
+    low, high, in_order = values[0], values[0], True
+    for i in range(1, n):
+        in_order = in_order and values[i - 1] <= values[i]
+        low, high = min(low, values[i]), max(high, values[i])
+    if in_order:
+        return
+    if high - low < 0:  # farther apart than an int64 can say
+        sort_run(values, 0, n, spare)
+        return
+    shift, count = 0, max(n // SHORT, 1)
+    while (high - low) >> shift >= count:
+        shift += 1
+    count = int((high - low) >> shift) + 1
+    for c in range(count + 1):
+        cells[c] = 0
+    for i in range(n):
+        cells[int((values[i] - low) >> shift) + 1] += 1
+    for c in range(count):
+        cells[c + 1] += cells[c]
+    for i in range(n):
+        c = int((values[i] - low) >> shift)
+        spare[cells[c]] = values[i]
+        cells[c] += 1
+    for i in range(n):
+        values[i] = spare[i]
+    begin = 0
+    for c in range(count):
+        sort_run(values, begin, int(cells[c]), spare)
+        begin = int(cells[c])
+
+
+@part
 def sort_places(places, n, first, second, spare):  # type: ignore[no-untyped-def]
     """Sort the first n places by what `first` holds there and, where that is equal, by `second`.
 

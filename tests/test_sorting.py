@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peerburst.analysis.sorting import SHORT, sort_places, sort_run
+from peerburst.analysis.sorting import SHORT, sort_places, sort_run, sort_spread
 
 
 def check(values: list[int], low: int, high: int) -> None:
@@ -27,6 +27,29 @@ def test_runs_of_every_shape(size: int) -> None:
     ascending = list(range(size))
     for values in (ascending, ascending[::-1], [0] * size, [i * 7919 % 101 for i in ascending]):
         check(values, 0, size)
+
+
+def check_spread(values: list[int]) -> None:
+    array = np.array([*values, -7], np.int64)
+    sort_spread(array, len(values), np.empty(len(values), np.int64), np.empty(len(values) + 1, np.int32))
+    assert array.tolist() == [*sorted(values), -7]
+
+
+@given(values=st.lists(st.integers(-(2**62), 2**62 - 1) | st.integers(0, 50), min_size=1, max_size=200))
+def test_spread_values_are_sorted(values: list[int]) -> None:
+    check_spread(values)
+
+
+@pytest.mark.parametrize("size", [1, 2, SHORT, 5 * SHORT + 1, 1000])
+def test_values_that_are_not_spread_at_all_are_sorted_as_well(size: int) -> None:
+    for values in ([3] * size, [i * 7919 % 101 for i in range(size)], [i * i * i for i in range(size, 0, -1)]):
+        check_spread(values)
+    check_spread([*range(size), 2**62, 5])
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")  # uncompiled, numpy says so
+def test_values_too_far_apart_to_be_spread_are_sorted() -> None:
+    check_spread([2**63 - 1, -(2**63), 0, 5])
 
 
 @given(values=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), max_size=80))
