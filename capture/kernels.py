@@ -28,7 +28,7 @@ from numba.core.runtime.nrt import rtsys
 NUMBA_SETTINGS: Any = numba.config
 
 COMPILED_MARK = "compiled"
-ANNOUNCEMENT = "peerburst: compiling packet kernels, once per installation (about 20 seconds)"
+ANNOUNCEMENT = "peerburst: compiling packet kernels, once per installation (about 25 seconds)"
 
 
 def _kernel_sources() -> list[Path]:

@@ -82,6 +82,18 @@ from peerburst.capture.read import read
 print(read([sys.argv[1]]).packets)
 """
 
+LEAN = """
+import numpy as np
+from peerburst.capture.flowtable import A_SENT, FLOW, SEGMENT, end_gathering
+row = np.zeros(1, FLOW)
+row["seen"] = A_SENT
+print("numba.np.npyimpl" in sys.modules)
+try:
+    end_gathering(row, np.zeros(2, np.int64), np.zeros(0, SEGMENT))
+except IndexError as error:
+    print(error)
+"""
+
 
 @pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
 def test_the_first_run_says_that_it_compiles_and_the_next_does_not(tmp_path: Path) -> None:
@@ -110,6 +122,9 @@ def test_the_first_run_says_that_it_compiles_and_the_next_does_not(tmp_path: Pat
     (folder,) = (tmp_path / "cache" / "peerburst").iterdir()
     assert (folder / kernels.COMPILED_MARK).exists()
     assert list(folder.rglob("*.nbc")), "no machine code was kept"
+    # Taken up without the compiler, the machine code still says what is out of bounds.
+    lean = subprocess.run([*command[:2], READ + LEAN, *command[3:]], env=environment, capture_output=True, text=True)
+    assert (lean.stdout, lean.stderr) == ("1\nFalse\nindex is out of bounds\n", "")
     for made in (package / "capture", package / "analysis", package):
         made.chmod(0o755)
 
