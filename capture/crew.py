@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 Found = TypeVar("Found")
 Ready = TypeVar("Ready")
 
-PIECES_AHEAD = 6  # found and not yet entered everywhere: they hold memory
-PIECES_WANTED = 4  # fewer, and somebody may soon have nothing to do
+# Found and not yet entered everywhere: with fewer, somebody may soon have nothing to do; more only hold memory.
+PIECES_AHEAD = 4
 LOOK_EVERY_S = 0.1
 
 
@@ -99,7 +99,7 @@ class Crew(Generic[Found, Ready]):
         """
         parts, ahead = len(self._entered), self._count - min(self._entered)
         may_find = not (self._is_finding or self._is_over)
-        if may_find and ahead < PIECES_WANTED:
+        if may_find and ahead < PIECES_AHEAD:
             self._is_finding = True
             return self._find
         if (own := self._enterable(hand % parts)) is not None:
@@ -107,9 +107,6 @@ class Crew(Generic[Found, Ready]):
         if self._found:
             number, piece = self._found.popleft()
             return lambda: self._make_ready(number, piece)
-        if may_find and ahead < PIECES_AHEAD:
-            self._is_finding = True
-            return self._find
         for part in range(parts):
             if (others := self._enterable(part)) is not None:
                 return others

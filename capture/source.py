@@ -15,7 +15,10 @@ from peerburst.capture.rarelink import RARE
 from peerburst.capture.streams import CutShort, Octets, Readable, open_stream
 from peerburst.capture.timing import stage
 
-WINDOW = 1 << 21  # octets held at a time
+# Octets held at a time: some thousands of packets, for each piece of work has a price of its own, and no more than that,
+# for so does memory.
+WINDOW, WIDE_WINDOW = 1 << 20, 1 << 21
+WIDE_FROM = 256  # octets of a record, on average
 BATCH = 1 << 14  # packets at a time
 KEPT = 8  # arrays of a kind that are used again
 
@@ -120,6 +123,7 @@ class PacketSource:
 
     def pieces(self) -> Iterator[Piece]:
         """The same packets, found and not yet decoded; any thread may do that, whatever is read meanwhile."""
+        found = 0
         while True:
             frames = self._frames.take()
             with stage("records"):
@@ -127,6 +131,9 @@ class PacketSource:
             if count:
                 self._last_ns = int(frames["ts"][count - 1])
                 self.octets_read = self._octets.offset
+                found += count
+                if self.octets_read > WIDE_FROM * found:
+                    self._octets.widen(WIDE_WINDOW)
                 yield Piece(
                     self._octets.window, frames[:count], self._has_rare_link(), self._follow_tunnels, self._packets
                 )

@@ -234,6 +234,11 @@ class Octets:
     def held(self) -> int:
         return self.end - self.at
 
+    def widen(self, size: int) -> None:
+        """Take windows of this size from the next one on."""
+        if size != self._size:
+            self._size, self._windows = size, Reused(np.uint8, size, WINDOWS_KEPT)
+
     def more(self) -> bool:
         """Read on, in another window if this one has little room left; False at the end of the stream.
 

@@ -1,13 +1,14 @@
 """Arrays that grow where they stand, and what is done where the system has no such room."""
 
 import mmap
+import os
 
 import numpy as np
 import pytest
 
 from peerburst.capture import memory
 from peerburst.capture.flowtable import FIRST_CAPACITY, FLOW, FlowTable
-from peerburst.capture.memory import LARGE_PAGE, Reused, give_back, grown, roomy
+from peerburst.capture.memory import LARGE_PAGE, Reused, give_back, grown, paged, roomy
 from peerburst.capture.packets import PACKET
 
 
@@ -91,3 +92,26 @@ def test_arrays_are_used_again_once_nobody_holds_them() -> None:
     assert reused.take().ctypes.data != at  # a view holds it
     del view
     assert reused.take().ctypes.data == at
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_memory_is_of_this_process_alone() -> None:
+    # Shared memory comes in small pages, each of which has to be cleared.
+    arrays = [Reused(np.int64, 1000, most=2).take(), paged(np.int64, 1000), roomy(np.int64, 1000)]
+    for array in arrays:
+        array[0] = 1
+    child = os.fork()
+    if not child:
+        for array in arrays:
+            array[0] = 2
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert [int(array[0]) for array in arrays] == [1, 1, 1]
+
+
+def test_arrays_in_pages_are_zero_and_as_long_as_was_asked() -> None:
+    for rows in (0, 1, 1000, LARGE_PAGE // 8 + 1):
+        array = paged(np.int64, rows)
+        assert array.size == rows
+        assert not array.any()
