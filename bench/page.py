@@ -53,9 +53,8 @@ def _head(results: Found) -> str:
         "",
         _fill(
             f"Made by `make bench` on {machine['made']}: {machine['system']}, Python {machine['python']}. Each number"
-            f" is the median of {machine['runs']} runs, three times as many of what takes less than a second, in which the"
-            " programs took turns, but one of the"
-            " plot's points, of the stages and of what goes through a pipe;"
+            f" is the median of {machine['runs']} runs in which the programs took turns, three times as many of what"
+            " takes less than a second, but one of the plot's points, of the stages and of what goes through a pipe;"
             " files are in the page cache, memory is the most a process held. Compare within this page, not across"
             " machines. `python bench/quick.py` gives the one ratio to watch while changing code, in half a minute."
         ),

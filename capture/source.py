@@ -15,8 +15,8 @@ from peerburst.capture.rarelink import RARE
 from peerburst.capture.streams import CutShort, Octets, Readable, open_stream
 from peerburst.capture.timing import stage
 
-# Octets held at a time: some thousands of packets, for each piece of work has a price of its own, and no more than that,
-# for so does memory.
+# Octets held at a time: some thousands of packets, for each piece of work has a price of its own; and no more than
+# that, for so does memory.
 WINDOW, WIDE_WINDOW = 1 << 20, 1 << 21
 WIDE_FROM = 256  # octets of a record, on average
 BATCH = 1 << 14  # packets at a time

@@ -143,6 +143,18 @@ def test_a_window_slides_and_grows_on_demand_alone() -> None:
     assert not octets.more()
 
 
+def test_windows_widen_from_the_next_on() -> None:
+    octets = Octets(io.BytesIO(bytes(range(200))), 16)
+    assert octets.need(16)
+    narrow = octets.window
+    octets.widen(64)
+    assert octets.take(16) == bytes(range(16))
+    assert octets.need(64)
+    assert octets.window.size == 64
+    assert octets.take(64) == bytes(range(16, 80))
+    assert narrow.tobytes() == bytes(range(16))  # whoever kept it can read on
+
+
 def test_a_stream_that_dribbles_is_read_to_its_end() -> None:
     octets = Octets(Dribble(bytes(range(10))), 16)
     assert octets.need(10)
