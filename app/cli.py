@@ -527,6 +527,10 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader of our output has gone (| head): nothing is wrong, and nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # What is read says so by a PeerburstError: this is about where the answer goes.
+        _say(f"the answer cannot be written: {error.strerror or error}")
+        return COULD_NOT
     except MemoryError:
         _say("not enough memory for this capture; read a part of it with -c")
         return COULD_NOT
@@ -572,6 +576,8 @@ def run() -> NoReturn:
     Whatever was written is handed on first. Taking millions of objects apart one by one, for a system that takes all
     memory back anyway, would make every command a twentieth of a second longer.
     """
+    if sys.stdout is None:  # started with it closed: nobody wants to read the answer
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     code = main()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):  # there is none, or nobody reads it

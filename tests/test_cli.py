@@ -274,6 +274,23 @@ def test_a_reader_that_leaves_early_is_no_error(capture: str) -> None:
         assert (done.returncode, done.stderr) == (0, b""), arguments
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+def test_an_answer_for_which_there_is_no_room_is_a_sentence(capture: str) -> None:
+    for arguments in ((capture,), ("flows", capture), (capture, "--format", "json"), ("gateways", "list")):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([*RUN, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=120, check=False)
+        said = b"peerburst: the answer cannot be written: No space left on device\n"
+        assert (done.returncode, done.stderr) == (1, said), arguments
+
+
+def test_without_an_output_the_answer_is_for_nobody(capture: str) -> None:
+    for arguments in (f"{capture}", f"{capture} --format json"):
+        done = subprocess.run(
+            ["sh", "-c", f"{sys.executable} -m peerburst {arguments} >&-"], stderr=subprocess.PIPE, timeout=120
+        )
+        assert (done.returncode, done.stderr) == (0, b""), arguments
+
+
 def test_progress_is_for_terminals_and_data_for_standard_output(capture: str) -> None:
     done = program(capture, "--progress", "on")
     assert done.returncode == 0
