@@ -873,9 +873,8 @@ class FlowTable:
         self._row = roomy(FLOW, FIRST_CAPACITY)
         self._segments = roomy(SEGMENT, FIRST_CAPACITY)
         self._slots = paged(np.int64, LEAST_SLOTS)
-        self._places = paged(
-            np.int64, PLACES
-        )  # pages of its own: parts of a table, side by side, write to it all the time
+        # In pages of its own: what other threads write all the time, to other tables, must not lie in the same line.
+        self._places = paged(np.int64, PLACES)
         self._births = roomy(np.int64, FIRST_CAPACITY)
         self._words = roomy(np.int64, FIRST_CAPACITY)
         self._lines = roomy(LINE, FIRST_CAPACITY)
