@@ -154,7 +154,28 @@ def _order_by_key(flow, low, high, outbound, row, codes, spare):  # type: ignore
 
 
 @part
-def _gather_entries(flow, low, high, outbound, scope, counted, table, rules, timeouts, room, starts, ends, n):  # type: ignore[no-untyped-def]  # fmt: skip
+def _choose(flow, at, low, high, codes, is_sorted, scope, counted, first, some, some_place):  # type: ignore[no-untyped-def]
+    """Choose the counted flows of some AT_ONCE segments, from `at` on; (where to go on, how many flows, segments).
+
+    Fills `some` and their places `some_place`. If `is_sorted`, the flows are in the order that `codes` has.
+    """
+    chosen, segments = 0, 0
+    while at < high:
+        place = np.int64(codes[at - low] & 0xFFFFFFFF) if is_sorted else at
+        f = flow[place]
+        more = first[f + 1] - first[f]
+        if chosen and segments + more > AT_ONCE:
+            break
+        if counted[scope[f]]:
+            some[chosen], some_place[chosen] = f, place
+            chosen += 1
+            segments += more
+        at += 1
+    return at, chosen, segments
+
+
+@part
+def _gather_entries(flow, low, high, outbound, scope, counted, table, rules, timeouts, room, codes, starts, ends, n):  # type: ignore[no-untyped-def]  # fmt: skip
     """Put the starts and ends of the host's entries that last side by side, by model and way; how many go into `n`."""
     segment, first, row, halves = table
     some, some_place, counts, start_of, end_of, place_of, by_a_of, of_segment = room
@@ -162,17 +183,9 @@ def _gather_entries(flow, low, high, outbound, scope, counted, table, rules, tim
     n[:] = 0
     at = low
     while at < high:
-        chosen, segments = 0, 0
-        while at < high:
-            f = flow[at]
-            more = first[f + 1] - first[f]
-            if chosen and segments + more > AT_ONCE:
-                break
-            if counted[scope[f]]:
-                some[chosen], some_place[chosen] = f, at
-                chosen += 1
-                segments += more
-            at += 1
+        at, chosen, _segments = _choose(
+            flow, at, low, high, codes, False, scope, counted, first, some, some_place
+        )  # fmt: skip
         # Flows of one host lie far apart. Asked for all at once they come many times sooner than one by one.
         for k in range(chosen):
             prefetch(halves, 2 * np.int64(some[k]))
@@ -249,18 +262,9 @@ def _gather_mappings(  # type: ignore[no-untyped-def]
     is_sorted = _order_by_key(flow, low, high, outbound, row, codes, spare)
     entries, walked, at = 0, 0, low
     while at < high:
-        chosen, segments = 0, 0
-        while at < high:
-            place = np.int64(codes[at - low] & 0xFFFFFFFF) if is_sorted else at
-            f = flow[place]
-            more = first[f + 1] - first[f]
-            if chosen and segments + more > AT_ONCE:
-                break
-            if counted[scope[f]]:
-                some[chosen], some_place[chosen] = f, place
-                chosen += 1
-                segments += more
-            at += 1
+        at, chosen, segments = _choose(
+            flow, at, low, high, codes, is_sorted, scope, counted, first, some, some_place
+        )  # fmt: skip
         walk_flows(
             some, chosen, segment, first, row, rules, timeouts, counts, start_of, end_of, place_of, by_a_of, of_segment
         )
@@ -384,7 +388,7 @@ def count_hosts(  # type: ignore[no-untyped-def]
         low, high = host_first[h], host_first[h + 1]
         _gather_entries(
             flow, low, high, outbound, scope, counted, table, rules[:entry_models], timeouts[:entry_models], room,
-            starts, ends, n,
+            codes, starts, ends, n,
         )  # fmt: skip
         divided[:] = -1
         for m in range(models):

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from bytes_generated import conversations
 from bytes_through_kernels import agree, as_rows, flow_facts, history, segment_facts, table_of
 from conftest import COMPILED
+from peerburst.capture import flowtable
 from peerburst.capture.conntrack import Phase
-from peerburst.capture.flowtable import FIRST_CAPACITY, ORIG_IS_A, FlowTable, segment_gaps_ns
+from peerburst.capture.flowtable import FIRST_CAPACITY, ORIG_IS_A, Dealer, FlowTable, segment_gaps_ns
 from peerburst.capture.packets import PACKET
 from peerburst.capture.status import Status
 from reference import ACK, FIN, PSH, RST, SECOND, SYN, Packet
@@ -163,6 +164,43 @@ def test_the_table_grows() -> None:
     assert (flows.row["b_pkts"] == 2).all()
     assert flows.row["b_port"].tolist() == list(range(count))
     assert flows.segments.size == count
+
+
+def to_many(targets: list[int]) -> "np.ndarray[tuple[int], np.dtype[np.void]]":
+    """A UDP packet to each of these addresses, a millisecond apart."""
+    rows = np.zeros(len(targets), PACKET)
+    rows["src_lo"], rows["dst_lo"], rows["proto"], rows["sport"], rows["dport"] = 1, targets, 17, 7, 9
+    rows["ts"] = np.arange(len(targets)) * 1_000_000
+    return rows
+
+
+@pytest.mark.parametrize("batch", [1, 64, 1000])
+def test_slots_grow_and_hold_what_they_held(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    packets = to_many([*range(2, 1000), *range(2, 1500), *range(900, 2000)])
+    wide = FlowTable()
+    wide.add(packets)
+    monkeypatch.setattr(flowtable, "LEAST_SLOTS", 8)
+    narrow = FlowTable()
+    for first in range(0, packets.size, batch):
+        narrow.add(packets[first : first + batch])
+    left, right = narrow.flows(), wide.flows()
+    assert left.row.size == len(range(2, 2000))
+    assert (left.row == right.row).all()
+
+
+@pytest.mark.parametrize("between", [0, 40])
+def test_flows_of_one_hash_are_told_apart(between: int) -> None:
+    # Whether the second one's place is looked up before the first one is there, or after.
+    one, other = 32932, 147962
+    pair = to_many([one, *range(2, 2 + between), other, one, other, other])
+    table = FlowTable(seed=5)
+    hashes = (Dealer(5, 1).deal(pair).hashes >> 1).tolist()
+    assert hashes[0] == hashes[-1]
+    table.add(pair)
+    flows = table.flows().row
+    counts = {int(row["b_lo"]): int(row["a_pkts"] + row["b_pkts"]) for row in flows}
+    assert flows.size == between + 2
+    assert (counts[one], counts[other]) == (2, 3)
 
 
 def test_many_segments_of_one_flow_grow_too() -> None:
