@@ -164,10 +164,6 @@ def _one_local_port(f: Features) -> str:
     return f"{share(f.one_local_port, 1)} left from one local UDP port"
 
 
-def _not_one_socket(f: Features) -> str:
-    return f"{share(1 - f.one_local_port, 1)} did not share one local UDP port, as a program that knows peers does"
-
-
 def _one_target(f: Features) -> str:
     if f.target_share < 0.5:
         return (

@@ -83,10 +83,6 @@ def processor_s(pid: int) -> float:
     return total + (int(spent[11]) + int(spent[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def resident_mb(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
 @dataclass(slots=True)
 class Session:
     """A running `peerburst live --format jsonl`; `lines` grow as it prints, each with when it came (monotonic, s)."""
