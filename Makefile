@@ -51,12 +51,12 @@ check: $(FOR_WORK)
 
 # Needs root, tshark and the captures beside the project; takes ten minutes.
 accuracy: $(FOR_WORK)
-	PYTHONPATH=tests $(BIN)/python tests/gateway/accuracy.py tests/accuracy_report/results/gateway.json $(REPLAYED)
-	$(BIN)/python -m tests.accuracy_report
+	$(BIN)/python -m tests.lab.gateway.accuracy tests/lab/accuracy/results/gateway.json $(REPLAYED)
+	$(BIN)/python -m tests.lab.accuracy
 
 # Says which programs it lacks; tests/arena/__init__.py lists them all.
 arena: $(FOR_WORK)
-	$(BIN)/python -m tests.arena
+	$(BIN)/python -m tests.lab.arena
 
 bench: $(FOR_WORK)
 	@$(PIP) install 'dpkt>=1.9' 'nfstream>=6.5'
@@ -64,7 +64,7 @@ bench: $(FOR_WORK)
 
 # Needs the captures beside the project, those of pcaps/arena, and tshark for the bytes; takes some minutes.
 evaluate: $(FOR_WORK)
-	$(BIN)/python -m tests.evaluate
+	$(BIN)/python -m tests.lab.evaluate
 
 clean:
 	rm -rf .venv build dist peerburst.egg-info demo-report

@@ -1,5 +1,5 @@
 """`python -m peerburst` is `peerburst`."""
 
-from peerburst.cli import run
+from peerburst.cli.main import run
 
 run()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from peerburst.analysis.result import Analysis
+from peerburst.analysis.analysis import Analysis
 from peerburst.capture.errors import CaptureError, SettingsError
 
 MOST_PACKETS = 200  # dissected of a flow; what it is shows in its first few

@@ -124,14 +124,14 @@ class OpenCapture:
 
     def plot(self, name: str = "timeline", host: str | None = None, *, model: str | None = None) -> Figure:
         """One of the pictures timeline, graph, raster, scatter, shares, matrix, as a matplotlib figure."""
-        from peerburst.analysis import pictures
+        from peerburst.analysis.figures import registry as pictures
 
         chosen = self._model(model)
         return pictures.figure(self.analysis, name, host or self.host, model=chosen, limit=self.settings.limit)
 
     def report(self, folder: Path_like, host: str | None = None) -> list[Path]:
         """Write all pictures, the verdict and the numbers into a folder; answers the files."""
-        from peerburst import report
+        from peerburst.render import report
 
         return report.write(self.analysis, folder, host or self.host, self.settings.limit)
 

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from peerburst.analysis import entries
-from peerburst.analysis.concurrency import DEFAULT_LIMIT, DEFAULT_LIMITS
+from peerburst.analysis.analysis import Analysis
+from peerburst.analysis.counting import entries
+from peerburst.analysis.counting.step_function import DEFAULT_LIMIT, DEFAULT_LIMITS
 from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
-from peerburst.analysis.result import Analysis
+from peerburst.capture.compiled.kernel import is_cold
 from peerburst.capture.errors import SettingsError
-from peerburst.capture.flowtable import segment_gaps_ns
-from peerburst.capture.kernels import is_cold
+from peerburst.capture.flows.table import segment_gaps_ns
 from peerburst.capture.read import Progress, read
 
 
@@ -41,7 +41,7 @@ def _warming() -> Iterator[None]:
         return
     try:
         beside = subprocess.Popen(
-            [sys.executable, "-m", "peerburst.analysis.warm"],
+            [sys.executable, "-m", "peerburst.analysis.precompile"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -24,14 +24,14 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 # The private networks are those of the tests.
-sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests" / "live")]
+sys.path.insert(0, str(PROJECT))
 
-from nat_gateway import NatGateway  # noqa: E402
-from private_nets import NEAR, Pair, ip  # noqa: E402
 from sender import Sent  # noqa: E402
 
-from netns import inside, missing  # noqa: E402
 from peerburst.capture.read import read  # noqa: E402
+from tests.support.live.nat_gateway import NatGateway  # noqa: E402
+from tests.support.live.private_nets import NEAR, Pair, ip  # noqa: E402
+from tests.support.netns import inside, missing  # noqa: E402
 
 PYTHON = sys.executable
 FLAT_OUT = 10_000_000.0  # packets/s: more than any sender here reaches
@@ -387,7 +387,7 @@ def _kept(path: Path) -> Iterator[str]:
 
 def burst() -> Iterator[str]:
     """A peer-to-peer program comes online: its class, first provisional, then final."""
-    script = str(PROJECT / "tests" / "live" / "login_of_peers.py")
+    script = str(PROJECT / "tests" / "support" / "live" / "login_of_peers.py")
     with tempfile.TemporaryDirectory() as place, NatGateway(Path(place)) as net:
         command = net.command(net.client, PYTHON, "-m", "peerburst", "live", "-i", net.interface, "--plain")
         running = subprocess.Popen(

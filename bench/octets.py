@@ -6,7 +6,7 @@ python bench/octets.py FILE
 import sys
 import time
 
-from peerburst.capture.streams import open_stream
+from peerburst.capture.files.streams import open_stream
 
 
 def main() -> None:

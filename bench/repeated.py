@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.source import PacketSource
+from peerburst.capture.files.source import PacketSource
 
 ETHERNET = 1
 RECORD = 16

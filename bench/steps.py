@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from peerburst.capture.memory import LARGE_PAGE
-from peerburst.capture.partedtable import PartedTable
-from peerburst.capture.source import PacketSource
+from peerburst.capture.compiled.arrays import LARGE_PAGE
+from peerburst.capture.files.source import PacketSource
+from peerburst.capture.flows.sharded import PartedTable
 
 READINGS = 5
 PAGES = 64

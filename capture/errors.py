@@ -1,6 +1,6 @@
 """Errors a person can act on: each is one sentence with the facts that led to it.
 
-A bad packet is never an error: it is a status in its row (`peerburst.capture.status`). A bad file, interface or
+A bad packet is never an error: it is a status in its row (`peerburst.capture.packets.status`). A bad file, interface or
 setting is one. Only the command line turns an error into a printed sentence and an exit code.
 """
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.crew import Crew
+from peerburst.capture.compiled.kernel import announce_first_compile, mark_compiled
+from peerburst.capture.compiled.pipeline import Crew
+from peerburst.capture.compiled.stopwatch import count_packets, stage
 from peerburst.capture.errors import SettingsError
-from peerburst.capture.flowtable import Dealt, Flows
-from peerburst.capture.kernels import announce_first_compile, mark_compiled
-from peerburst.capture.merge import in_time_order
-from peerburst.capture.partedtable import PartedTable
-from peerburst.capture.source import PacketSource, Piece
-from peerburst.capture.status import Status
-from peerburst.capture.timing import count_packets, stage
+from peerburst.capture.files.merge import in_time_order
+from peerburst.capture.files.source import PacketSource, Piece
+from peerburst.capture.flows.sharded import PartedTable
+from peerburst.capture.flows.table import Dealt, Flows
+from peerburst.capture.packets.status import Status
 
 
 @dataclass(frozen=True, slots=True)

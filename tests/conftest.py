@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from peerburst.capture.kernels import NUMBA_SETTINGS
-
-COMPILED = not NUMBA_SETTINGS.DISABLE_JIT
-CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
+from tests.support.kernels import COMPILED
+from tests.support.paths import CORPUS
 
 settings.register_profile(
     "peerburst",

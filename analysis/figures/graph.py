@@ -23,7 +23,7 @@ from matplotlib.patches import Arc
 from peerburst.analysis.figures import style
 from peerburst.analysis.figures.key import Entry, draw_key
 from peerburst.analysis.figures.sheet import open_sheet, shorten, text_width_in
-from peerburst.analysis.wording import counted, few_digits, number, one_line, share, size
+from peerburst.analysis.humanize import counted, few_digits, number, one_line, share, size
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from peerburst.analysis.figures import style
 from peerburst.analysis.figures.sheet import Sheet, open_sheet, shorten, text_width_in
-from peerburst.analysis.wording import clock, counted, number, one_line, span
+from peerburst.analysis.humanize import clock, counted, number, one_line, span
 
 Colour = tuple[float, float, float, float]
 

@@ -16,7 +16,7 @@ from peerburst.analysis.figures import style
 from peerburst.analysis.figures.key import Entry, draw_key
 from peerburst.analysis.figures.sheet import DPI, open_sheet
 from peerburst.analysis.figures.timeaxis import set_time_axis
-from peerburst.analysis.wording import counted, number, one_line, share, span
+from peerburst.analysis.humanize import counted, number, one_line, share, span
 
 Floats = npt.NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from peerburst.analysis.figures import style
 from peerburst.analysis.figures.key import Entry, draw_key
 from peerburst.analysis.figures.sheet import open_sheet
-from peerburst.analysis.wording import counted, number, one_line, share, size, span
+from peerburst.analysis.humanize import counted, number, one_line, share, size, span
 
 Floats = npt.NDArray[np.float64]
 

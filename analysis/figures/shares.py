@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from peerburst.analysis.figures import style
 from peerburst.analysis.figures.sheet import open_sheet
-from peerburst.analysis.wording import counted, number, one_line, share, size
+from peerburst.analysis.humanize import counted, number, one_line, share, size
 
 CONNECTIONS, IP_BYTES = "connections", "ip_bytes"
 _BAR = 0.62  # of a row

@@ -15,7 +15,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
 from peerburst.analysis.figures import style
-from peerburst.analysis.wording import one_line
+from peerburst.analysis.humanize import one_line
 from peerburst.capture.errors import SettingsError
 
 WIDTH_IN = 11.0

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from peerburst.analysis.wording import one_line
+from peerburst.analysis.humanize import one_line
 
 _DECIMAL_STEPS = tuple(digit * 10.0**power for power in range(-6, 3) for digit in (1, 2, 5))
 _MOST_TICKS = 11

@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from peerburst.analysis.figures import style
 from peerburst.analysis.figures.sheet import MARGIN_IN, WIDTH_IN, Sheet, open_sheet, text_width_in
 from peerburst.analysis.figures.timeaxis import set_time_axis
-from peerburst.analysis.wording import counted, number, one_line, span
+from peerburst.analysis.humanize import counted, number, one_line, span
 
 TALKING, LINGERING = "talking", "lingering"
 # A limit more than this many times the peak would flatten the curve; it is then named instead of drawn to scale.

@@ -17,9 +17,9 @@ from textual.theme import BUILTIN_THEMES, Theme
 from textual.widgets import Static
 
 from peerburst.analysis import gateways
-from peerburst.analysis.wording import number, one_line
+from peerburst.analysis.humanize import number, one_line
 from peerburst.capture.errors import PeerburstError
-from peerburst.live import LiveView
+from peerburst.live.session import LiveView
 from peerburst.screen import panels
 from peerburst.screen.panels import Choice, Standing
 from peerburst.screen.plot import STEPS_S, span_of, timeline

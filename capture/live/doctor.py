@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from peerburst.capture.live import dumpcap, interfaces, scapysocket
-from peerburst.capture.live.choose import HOW_TO_BE_ALLOWED
+from peerburst.capture.live import interfaces
+from peerburst.capture.live.backends import dumpcap
+from peerburst.capture.live.backends import scapy_socket as scapysocket
+from peerburst.capture.live.backends.select import HOW_TO_BE_ALLOWED
 
 CAPABILITY = "security.capability"  # the extended attribute that holds a file's capabilities
 CAP_NET_ADMIN, CAP_NET_RAW = 12, 13  # linux/capability.h

@@ -9,7 +9,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from peerburst.capture.pcapwrite import written_whole
+from peerburst.capture.files.writer import written_whole
 from peerburst.capture.synth.tape import Flow
 
 FLOW_COLUMNS = (

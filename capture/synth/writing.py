@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from peerburst.capture.errors import SettingsError
-from peerburst.capture.pcapwrite import container_of, open_capture
+from peerburst.capture.files.writer import container_of, open_capture
 from peerburst.capture.synth.dice import Dice
 from peerburst.capture.synth.labels import label_paths, write_flow_labels, write_packet_labels
 from peerburst.capture.synth.scenario import Cast, Scenario, read_scenario

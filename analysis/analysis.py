@@ -1,0 +1,449 @@
+"""One capture's answers: hosts, counts under each gateway model, bursts and classes. Computed when first asked for."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from peerburst.analysis.bursts import detect as bursts
+from peerburst.analysis.bursts import features, kinds
+from peerburst.analysis.bursts.classify import BurstClass, Classification, classify, labels, says_something
+from peerburst.analysis.bursts.features import Features
+from peerburst.analysis.counting import entries
+from peerburst.analysis.counting import peaks as hostcounts
+from peerburst.analysis.counting import step_function as concurrency
+from peerburst.analysis.counting.entries import Entries
+from peerburst.analysis.counting.step_function import DEFAULT_LIMITS, Concurrency, Steps
+from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
+from peerburst.analysis.hosts import index as hostflows
+from peerburst.analysis.hosts import programs
+from peerburst.analysis.hosts.locality import Ends, Scope, classify_ends
+from peerburst.capture.compiled.stopwatch import stage
+from peerburst.capture.errors import SettingsError
+from peerburst.capture.packets.ip import PROTO_TCP
+from peerburst.capture.read import Capture
+from peerburst.capture.sockets.observations import Sightings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEADLINE = "linux-connlimit"
+FLOWS_AT_ONCE = 1 << 18  # among which bursts are sought
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """A spell in which a host opened, or was sent, connections far faster than usual. Seconds from the first packet."""
+
+    host: str
+    inbound: bool  # the connections came to the host
+    start_s: float
+    end_s: float  # when the last of its connections began
+    base_per_s: float
+    share_of_connections: float  # of all the host's
+    share_of_bytes: float
+    features: Features
+    classification: Classification
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPeak:
+    """The most entries a host held under one model. Seconds since the first packet, None where there is none."""
+
+    peak: int
+    peak_at_s: float | None
+    talking: int
+    lingering: int
+    crossed_at_s: dict[int, float | None]
+    above_s: dict[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A local host in numbers. `flows`, `peers` and `ip_bytes` are of all its unicast traffic.
+
+    `models` are about the connections it opened through the gateway; of a host that opened none (`is_server`), about
+    those opened to it.
+    """
+
+    name: str
+    flows: int
+    peers: int
+    ip_bytes: int
+    models: dict[str, ModelPeak]
+    is_server: bool
+    inbound_peak: int  # entries that others opened to it, under the first model
+    classification: Classification
+
+
+class Analysis:
+    """What the captures say. `models` are in the order of the verdict matrix, the headline model first."""
+
+    def __init__(
+        self,
+        capture: Capture,
+        *,
+        models: Sequence[GatewayModel] | None = None,
+        local_nets: Sequence[str] | None = None,
+        limits: Sequence[int] = DEFAULT_LIMITS,
+        include_lan: bool = False,
+        sightings: Sightings | None = None,
+    ) -> None:
+        self.capture = capture
+        self.models = list(models) if models is not None else [load(name) for name in DEFAULT_MODELS]
+        self.limits = tuple(sorted(set(limits)))
+        self.include_lan = include_lan
+        self._local_nets = local_nets
+        self._sightings = sightings  # None: those kept beside the captures
+        self._concurrency: dict[tuple[str, bool], Concurrency] = {}
+        self._counted: dict[str, Concurrency] = {}
+
+    @cached_property
+    def ends(self) -> Ends:
+        return classify_ends(self.capture.flows.row, self._local_nets, self.capture.interface_addresses)
+
+    @cached_property
+    def facts(self) -> hostflows.FlowFacts:
+        return hostflows.flow_facts(self.capture.flows)
+
+    @cached_property
+    def kinds(self) -> npt.NDArray[np.uint8]:
+        return kinds.flow_kinds(self.capture.flows, self.facts)
+
+    @cached_property
+    def index(self) -> hostflows.HostIndex:
+        return hostflows.HostIndex(self.capture.flows, self.ends)
+
+    @cached_property
+    def host_names(self) -> list[str]:
+        """Addresses by host number, those without flows of their own included."""
+        return self.ends.hosts()
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.host_names)}
+
+    def since_start(self, ns: int) -> float:
+        """Seconds from the first packet to an instant."""
+        return (int(ns) - self.capture.first_ns) / 1e9
+
+    def host_number(self, name: str) -> int:
+        """The number of a host; raises SettingsError naming those there are."""
+        if name in self._numbers:
+            return self._numbers[name]
+        known = ", ".join(self.host_names[number] for number in self.ranked[:5])
+        raise SettingsError(f"no local host {name} in this capture; the busiest are: {known or 'none'}")
+
+    def busiest(self) -> str:
+        """The host with the highest peak; raises SettingsError where there is no local host."""
+        if not self.ranked:
+            raise SettingsError("no local host in this capture; say which networks are local with --local-net")
+        return self.host_names[self.ranked[0]]
+
+    def model(self, name: str) -> GatewayModel:
+        """One of the models in use, or another by its name or file."""
+        return next((model for model in self.models if model.name == name), None) or load(name)
+
+    def entries(self, model: GatewayModel) -> Entries:
+        """What a gateway of this model held. Not kept: it is large, and quickly made again."""
+        return entries.apply(model, self.capture.flows, self.ends, include_lan=self.include_lan)
+
+    def entries_of(self, number: int, model: GatewayModel) -> Entries:
+        """The same of the flows of one host alone; entries of theirs that are another host's are among them."""
+        mine = np.unique(self.index.flow[self.index.first[number] : self.index.first[number + 1]])
+        return entries.apply(model, self.capture.flows, self.ends, include_lan=self.include_lan, only=mine)
+
+    def concurrency(self, model: GatewayModel, *, inbound: bool = False) -> Concurrency:
+        """Peaks and crossings of all hosts under a model."""
+        key = (model.name, inbound)
+        if key not in self._concurrency:
+            self.measure_models([model])
+        return self._concurrency[key]
+
+    def measure_models(self, models: Sequence[GatewayModel] | None = None) -> None:
+        """Measure the models in use, or those named, that nobody has asked for yet."""
+        missing = [model for model in models or self.models if (model.name, False) not in self._concurrency]
+        if not missing:
+            return
+        capture, index = self.capture, self.index
+        with stage("models"):
+            found = hostcounts.measure(
+                missing, capture.flows, self.ends, index, capture.last_ns, self.limits, include_lan=self.include_lan
+            )
+        for model, (opened, opened_to) in zip(missing, found, strict=True):
+            self._concurrency[model.name, False], self._concurrency[model.name, True] = opened, opened_to
+
+    @cached_property
+    def ranked(self) -> list[int]:
+        """Host numbers, those with the highest peak first; hosts without a flow of their own are left out."""
+        if not self.models or not self.host_names:
+            return []
+        flows = self.index.counts()
+        peak = self.concurrency(self.models[0]).peak
+        inbound = self.concurrency(self.models[0], inbound=True).peak
+        order = np.lexsort((np.arange(flows.size), -flows, -inbound, -peak))
+        return [int(number) for number in order if flows[number]]
+
+    def counted(self, model: GatewayModel) -> Concurrency:
+        """Peaks and crossings of all hosts under a model: of what each opened, or of what was opened to a server."""
+        if model.name not in self._counted:
+            opened, opened_to = self.concurrency(model), self.concurrency(model, inbound=True)
+            server = self.servers
+            self._counted[model.name] = Concurrency(
+                peak=np.where(server, opened_to.peak, opened.peak),
+                peak_at=np.where(server, opened_to.peak_at, opened.peak_at),
+                talking_at_peak=np.where(server, opened_to.talking_at_peak, opened.talking_at_peak),
+                limits=opened.limits,
+                crossed_at=np.where(server[:, None], opened_to.crossed_at, opened.crossed_at),
+                above_ns=np.where(server[:, None], opened_to.above_ns, opened.above_ns),
+            )
+        return self._counted[model.name]
+
+    def peak(self, number: int, model: GatewayModel) -> ModelPeak:
+        """A host's highest count under a model: of what it opened, or of what was opened to a server."""
+        counted = self.counted(model)
+        peak, talking = int(counted.peak[number]), int(counted.talking_at_peak[number])
+        crossed, above = counted.crossed_at[number].tolist(), counted.above_ns[number].tolist()
+        return ModelPeak(
+            peak=peak,
+            peak_at_s=self.since_start(counted.peak_at[number]) if peak else None,
+            talking=talking,
+            lingering=peak - talking,
+            crossed_at_s={
+                limit: self.since_start(at) if at != concurrency.NEVER_CROSSED else None
+                for limit, at in zip(counted.limits, crossed, strict=True)
+            },
+            above_s={limit: ns / 1e9 for limit, ns in zip(counted.limits, above, strict=True)},
+        )
+
+    @cached_property
+    def servers(self) -> npt.NDArray[np.bool_]:
+        """Per host, whether its counted connections were all opened to it, under the first model."""
+        if not self.models:
+            return np.zeros(len(self.host_names), np.bool_)
+        headline = self.models[0]
+        opened_to = self.concurrency(headline, inbound=True).peak > 0
+        servers: npt.NDArray[np.bool_] = (self.concurrency(headline).peak == 0) & opened_to
+        return servers
+
+    def is_server(self, number: int) -> bool:
+        """Whether a host's counted connections were all opened to it, under the first model."""
+        return bool(self.servers[number])
+
+    def at_least(self, number: int) -> bool:
+        """Whether a host's peaks are lower bounds: packets were lost, or TCP flows were met mid-stream."""
+        return self.capture.drops > 0 or bool(self._met_mid_stream[number])
+
+    @cached_property
+    def _met_mid_stream(self) -> npt.NDArray[np.bool_]:
+        """Per host, whether any of its counted TCP flows began before the capture did."""
+        met_late = (self.capture.flows.row["proto"] == PROTO_TCP) & ~self.facts.opened
+        met = np.flatnonzero(met_late & entries.counted_scopes(self.include_lan)[self.ends.scope])
+        hosts = np.zeros(len(self.host_names) + 1, np.bool_)  # one more, for ends that are not local (-1)
+        hosts[self.ends.host_a[met]] = True
+        hosts[self.ends.host_b[met]] = True
+        return hosts
+
+    def counted_flows(self, number: int) -> hostflows.HostFlows:
+        """The flows of a host that its counts are about."""
+        flows = self.index.of(number)
+        scope = self.ends.scope[flows.flow]
+        return flows if self.include_lan else flows.take(scope != Scope.LAN)
+
+    def host(self, number: int) -> Host:
+        """A host by its number."""
+        self.measure_models()
+        return Host(
+            name=self.host_names[number],
+            flows=int(self.index.counts()[number]),
+            peers=int(self.totals.peers[number]),
+            ip_bytes=int(self.totals.ip_bytes[number]),
+            models={model.name: self.peak(number, model) for model in self.models},
+            is_server=self.is_server(number),
+            inbound_peak=int(self.concurrency(self.models[0], inbound=True).peak[number]) if self.models else 0,
+            classification=self._classification(number),
+        )
+
+    @cached_property
+    def totals(self) -> hostflows.Totals:
+        """How many peers and octets each host has."""
+        return self.index.totals()
+
+    @cached_property
+    def _host_features(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.void]]:
+        """(numbers, FEATURES) of the hosts that do enough to be classed: most have few flows without weight."""
+        enough = says_something(self.index.counts(), self.totals.ip_bytes)
+        numbers = np.flatnonzero(enough & (self.index.counts() > 0))
+        begins, stops = self.index.first[numbers], self.index.first[numbers + 1]
+        with stage("classes"):
+            seen = features.measure_sets(self.index.flow, self.index.outbound, begins, stops, self.facts, self.kinds)
+        return numbers, seen
+
+    def _features(
+        self,
+        flow: npt.NDArray[np.int32],
+        outbound: npt.NDArray[np.bool_],
+        begins: npt.NDArray[np.int64],
+        stops: npt.NDArray[np.int64],
+    ) -> list[Features]:
+        return features.of_rows(features.measure_sets(flow, outbound, begins, stops, self.facts, self.kinds))
+
+    def _classification(self, number: int) -> Classification:
+        """What a host does over the whole capture."""
+        numbers, seen = self._host_features
+        at = np.searchsorted(numbers, number)
+        if at == numbers.size or numbers[at] != number:
+            return Classification(BurstClass.UNKNOWN, 0.0, ())
+        return classify(features.of_rows(seen[at : at + 1])[0])
+
+    @cached_property
+    def host_classes(self) -> list[BurstClass]:
+        """The class of each host by number, without its reasons."""
+        classes = [BurstClass.UNKNOWN] * len(self.host_names)
+        numbers, seen = self._host_features
+        for number, found in zip(numbers.tolist(), labels(seen), strict=True):
+            classes[number] = found
+        return classes
+
+    @cached_property
+    def hosts(self) -> list[Host]:
+        """All local hosts that have flows, the highest peak first."""
+        return [self.host(number) for number in self.ranked]
+
+    @cached_property
+    def bursts(self) -> list[Burst]:
+        """All bursts of all hosts, in the order they began."""
+        with stage("bursts"):
+            found = [burst for inbound in (False, True) for burst in self._bursts(inbound)]
+            return sorted(found, key=lambda burst: (burst.start_s, burst.host))
+
+    def _bursts(self, inbound: bool) -> Iterator[Burst]:
+        """Of the connections that hosts opened, or of those opened to them."""
+        hosts, low = self.index.first.size - 1, 0
+        while low < hosts:
+            # Some hosts at a time: of millions of flows, what is made of them on the way would be much.
+            high = int(np.searchsorted(self.index.first, self.index.first[low] + FLOWS_AT_ONCE, side="right"))
+            high = min(max(high - 1, low + 1), hosts)
+            yield from self._bursts_of(low, high, inbound)
+            low = high
+
+    def _bursts_of(self, low: int, high: int, inbound: bool) -> Iterator[Burst]:
+        """Of hosts [low, high)."""
+        index, span = self.index, (self.capture.first_ns, self.capture.last_ns)
+        begin, edges = index.first[low], index.first[low : high + 1] - index.first[low]
+        flow, outbound = (column[begin : begin + edges[-1]] for column in (index.flow, index.outbound))
+        chosen = (outbound != inbound) & self.facts.have_opened(flow)
+        flow, outbound = flow[chosen], outbound[chosen]
+        first = np.concatenate([[0], np.cumsum(chosen)])[edges]
+        starts = self.facts.start_of(flow)
+        spells = [
+            (number, first[number] + spell.first, first[number] + spell.stop, spell.base_per_s)
+            for number in bursts.candidates(starts, first).tolist()
+            for spell in bursts.find(starts[first[number] : first[number + 1]], span)
+        ]
+        begins, stops = (np.array([spell[i] for spell in spells], np.int64) for i in (1, 2))
+        for (number, begin, stop, base_per_s), seen in zip(
+            spells, self._features(flow, outbound, begins, stops), strict=True
+        ):
+            host = low + number
+            yield Burst(
+                host=self.host_names[host],
+                inbound=inbound,
+                start_s=self.since_start(starts[begin]),
+                end_s=self.since_start(starts[stop - 1]),
+                base_per_s=base_per_s,
+                share_of_connections=seen.flows / max(int(index.counts()[host]), 1),
+                share_of_bytes=seen.total_bytes / max(int(self.totals.ip_bytes[host]), 1),
+                features=seen,
+                classification=classify(seen),
+            )
+
+    @cached_property
+    def scopes(self) -> dict[Scope, int]:
+        """How many flows go where."""
+        return {scope: int(np.count_nonzero(self.ends.scope == scope)) for scope in Scope}
+
+    @cached_property
+    def programs(self) -> tuple[npt.NDArray[np.int32], list[str]] | None:
+        """(code per flow, program names by code), None where no sockets were watched; see `programs.attribute`."""
+        seen = programs.sightings_beside(self.capture.paths) if self._sightings is None else self._sightings
+        return programs.attribute(self.capture.flows, self.ends, seen) if seen.seen else None
+
+    def flows_by_program(self) -> dict[str, int]:
+        """How many flows each program had, the most first; those of no known program under the empty name."""
+        if self.programs is None:
+            return {}
+        codes, names = self.programs
+        counts = np.bincount(codes, minlength=len(names)).tolist()
+        return {
+            names[code]: counts[code] for code in sorted(range(len(names)), key=lambda c: -counts[c]) if counts[code]
+        }
+
+    @cached_property
+    def flows(self) -> "pd.DataFrame":
+        """One row per flow; see `tables.flows_table`."""
+        from peerburst.analysis import (
+            flow_table as tables,  # pandas costs half a second: only who asks for a table pays
+        )
+
+        return tables.flows_table(self.capture.flows, self.facts, self.ends, self.kinds, self.programs)
+
+    def community_ids(self) -> list[str | None]:
+        """Community ID v1 per flow, aligned with `flows`."""
+        from peerburst.analysis import flow_table as tables
+
+        return tables.community_ids(self.capture.flows, self.flows)
+
+    def steps(self, host: str, model: str = HEADLINE) -> Steps:
+        """The exact step function of a host's count under a model."""
+        number = self.host_number(host)
+        held = self.entries_of(number, self.model(model))
+        chosen = concurrency.chosen_entries(held, inbound=self.is_server(number))
+        chosen = chosen[held.host[chosen] == number]
+        return concurrency.steps(held.entry["start"][chosen], held.entry["end"][chosen])
+
+    def talking_steps(self, host: str, model: str = HEADLINE) -> Steps:
+        """The step function of those that have had a packet in the last five seconds."""
+        number = self.host_number(host)
+        held = self.entries_of(number, self.model(model))
+        start, end, entry = concurrency.talking_intervals(self.capture.flows, held)
+        mine = (held.host[entry] == number) & (held.inbound[entry] == self.is_server(number))
+        return concurrency.steps(start[mine], end[mine])
+
+    def timeline(self, host: str, model: str = HEADLINE, *, step_s: float = 1.0) -> "pd.DataFrame":
+        """The count over time, every `step_s` seconds from the first packet.
+
+        `at` is the count at the instant `t_s`, `max` and `mean` are over the step that begins there, `talking` the
+        entries at `t_s` that have had a packet in the five seconds before.
+        """
+        if not step_s > 0 or step_s * 1e9 < 1:
+            raise SettingsError(f"a step of {step_s} s is too short; name a positive number of seconds")
+        length = self.capture.last_ns - self.capture.first_ns
+        rows = int(length // round(step_s * 1e9)) + 1
+        if rows > 10_000_000:
+            raise SettingsError(f"a step of {step_s} s makes {rows} rows; name a longer step")
+        edges = self.capture.first_ns + np.arange(rows + 1) * round(step_s * 1e9)
+        counted, talking = self.steps(host, model), self.talking_steps(host, model)
+        area = counted.integral(edges)
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "t_s": np.arange(rows) * step_s,
+                "at": counted.value(edges[:-1]),
+                "max": counted.maximum(edges),
+                "mean": np.diff(area) / np.diff(edges),
+                "talking": talking.value(edges[:-1]),
+            }
+        )
+
+    def matrix(self, host: str) -> "pd.DataFrame":
+        """The verdict matrix: models down, limits across, each cell the second the limit was crossed, or NaN."""
+        import pandas as pd
+
+        number = self.host_number(host)
+        rows = {model.name: self.peak(number, model).crossed_at_s for model in self.models}
+        return pd.DataFrame.from_dict(rows, orient="index", columns=list(self.limits)).astype(float)

@@ -1,0 +1,307 @@
+"""Which addresses are local, and which flows cross the gateway. Addresses are two uint64, IPv4 as ::ffff:a.b.c.d."""
+
+import ipaddress
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
+from peerburst.capture.errors import SettingsError
+from peerburst.capture.flows.table import ORIG_IS_A
+from peerburst.capture.packets.ip import PROTO_UDP
+
+Words = npt.NDArray[np.uint64]
+
+# What a guest network hands out and what never leaves a link: RFC 1918, RFC 6598 (carrier NAT), RFC 3927, RFC 4193,
+# RFC 4291 (link-local, loopback), RFC 1122 (this network, loopback).
+DEFAULT_LOCAL_NETS = (
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "127.0.0.0/8",
+    "0.0.0.0/32",
+    "fc00::/7",
+    "fe80::/10",
+    "::1/128",
+    "::/128",
+)
+GROUP_NETS = ("224.0.0.0/4", "255.255.255.255/32", "ff00::/8")
+MAPPED = 0xFFFF << 32
+# An address that is an end of this share of the packets no local range explains is the capturing host's own.
+HUB_SHARE = 0.9
+# A local address that answers on these UDP ports gives what gateways give: DNS, DHCP, NAT-PMP or PCP (RFC 6886, 6887).
+GATEWAY_PORTS = (53, 67, 5351)
+
+
+class Scope(IntEnum):
+    """Where a flow goes, seen from the gateway."""
+
+    CROSSING = 0  # between a local host and the world: the gateway holds it
+    LAN = 1  # between local hosts
+    GROUP = 2  # to a multicast or broadcast address
+    TRANSIT = 3  # neither end is local
+    GATEWAY = 4  # between a local host and the gateway itself: its table holds these too
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def parse_networks(texts: Iterable[str]) -> list[Network]:
+    """Networks or single addresses as typed; raises SettingsError on the first that is neither."""
+    networks: list[Network] = []
+    for text in texts:
+        try:
+            networks.append(ipaddress.ip_network(text, strict=False))
+        except ValueError:
+            raise SettingsError(f"{text!r} is not a network; write it like 192.168.0.0/16 or 2001:db8::/32") from None
+    return networks
+
+
+def to_words(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> tuple[int, int]:
+    """(high, low) of an address."""
+    number = int(address)
+    if address.version == 4:
+        return 0, MAPPED | number
+    return number >> 64, number & (1 << 64) - 1
+
+
+def to_text(high: int, low: int) -> str:
+    """An address as people write it."""
+    if high == 0 and low >> 32 == 0xFFFF:
+        return str(ipaddress.IPv4Address(low & 0xFFFFFFFF))
+    return str(ipaddress.IPv6Address(high << 64 | low))
+
+
+def _table(networks: Sequence[Network]) -> npt.NDArray[np.uint64]:
+    """Networks as kernels take them: rows of mask and address, high and low words each."""
+    table = np.zeros((len(networks), 4), np.uint64)
+    for i, network in enumerate(networks):
+        prefix = network.prefixlen + (96 if network.version == 4 else 0)
+        mask = ((1 << prefix) - 1) << (128 - prefix)
+        table[i] = mask >> 64, mask & (1 << 64) - 1, *to_words(network.network_address)
+    return table
+
+
+@part
+def _within(high, low, networks):  # type: ignore[no-untyped-def]
+    """Whether an address is in any of the networks of a `_table`."""
+    for k in range(networks.shape[0]):
+        if high & networks[k, 0] == networks[k, 2] and low & networks[k, 1] == networks[k, 3]:
+            return True
+    return False
+
+
+@kernel
+def match_networks(high, low, networks, inside):  # type: ignore[no-untyped-def]
+    """Fill inside[i]: whether an address is in any of the networks of a `_table`."""
+    for i in range(high.size):
+        inside[i] = _within(high[i], low[i], networks)
+
+
+def within(high: Words, low: Words, networks: Sequence[Network]) -> npt.NDArray[np.bool_]:
+    """Which addresses are in any of the networks."""
+    inside = np.empty(high.size, np.bool_)
+    match_networks(np.ascontiguousarray(high), np.ascontiguousarray(low), _table(networks), inside)
+    return inside
+
+
+# What `mark_ends` says of a flow.
+LOCAL_A, LOCAL_B, TO_GROUP = 1, 2, 4
+
+
+@kernel
+def mark_ends(row, networks, groups, marks):  # type: ignore[no-untyped-def]
+    """Fill per flow (FLOW) which ends are in `networks`, and whether one is in `groups` or a broadcast address.
+
+    That is a local IPv4 address that ends in 255 and never answers: nearly always a subnet's.
+    """
+    last, none = np.uint64(255), np.uint64(0)
+    a_hi, a_lo, b_hi, b_lo = row["a_hi"], row["a_lo"], row["b_hi"], row["b_lo"]
+    a_packets, b_packets = row["a_pkts"], row["b_pkts"]
+    for i in range(marks.size):
+        local_a, local_b = _within(a_hi[i], a_lo[i], networks), _within(b_hi[i], b_lo[i], networks)
+        group = _within(a_hi[i], a_lo[i], groups) or _within(b_hi[i], b_lo[i], groups)
+        group = group or (local_a and a_hi[i] == none and a_lo[i] & last == last and a_packets[i] == 0)
+        group = group or (local_b and b_hi[i] == none and b_lo[i] & last == last and b_packets[i] == 0)
+        marks[i] = (LOCAL_A if local_a else 0) | (LOCAL_B if local_b else 0) | (TO_GROUP if group else 0)
+
+
+@part
+def _slot(slots, words, high, low, seed):  # type: ignore[no-untyped-def]
+    """The slot that holds this address's number, or the free one (-1) where it belongs."""
+    value = (low ^ seed) * np.uint64(0x9E3779B97F4A7C15)
+    value = (value ^ (value >> np.uint64(29)) ^ high) * np.uint64(0x9E3779B97F4A7C15)
+    at = np.int64(value >> np.uint64(32)) & (slots.size - 1)
+    while slots[at] >= 0 and (words[slots[at], 1] != low or words[slots[at], 0] != high):
+        at = (at + 1) & (slots.size - 1)
+    return at
+
+
+@allocating_kernel
+def number_ends(row, marks, seed, code_a, code_b):  # type: ignore[no-untyped-def]
+    """Number the addresses of the ends that `marks` says are local, in the order they appear; answers them, n by 2.
+
+    Fills per flow the number of each end, -1 where it is not local. `seed` keeps anybody from writing a capture whose
+    addresses all fall into one slot.
+    """
+    a_hi, a_lo, b_hi, b_lo = row["a_hi"], row["a_lo"], row["b_hi"], row["b_lo"]
+    slots, words, count = np.full(1 << 10, -1, np.int32), np.empty((1 << 9, 2), np.uint64), 0
+    for i in range(marks.size):
+        for side in range(2):
+            code = -1
+            if marks[i] & (LOCAL_B if side else LOCAL_A):
+                high, low = (b_hi[i], b_lo[i]) if side else (a_hi[i], a_lo[i])
+                at = _slot(slots, words, high, low, seed)
+                if slots[at] < 0:
+                    if count == words.shape[0]:
+                        larger = np.empty((2 * count, 2), np.uint64)
+                        larger[:count] = words
+                        words, slots = larger, np.full(4 * count, -1, np.int32)
+                        for k in range(count):
+                            slots[_slot(slots, words, words[k, 0], words[k, 1], seed)] = k
+                        at = _slot(slots, words, high, low, seed)
+                    words[count, 0], words[count, 1] = high, low
+                    slots[at] = count
+                    count += 1
+                code = slots[at]
+            if side:
+                code_b[i] = code
+            else:
+                code_a[i] = code
+    return words[:count]
+
+
+@kernel
+def renumber(code, ranks):  # type: ignore[no-untyped-def]
+    """Put ranks[code[i]] in the place of every code that is not -1."""
+    for i in range(code.size):
+        if code[i] >= 0:
+            code[i] = ranks[code[i]]
+
+
+@kernel
+def weigh_ends(row, code_a, code_b, weights):  # type: ignore[no-untyped-def]
+    """Add up for each address number two for every packet, and one for every flow it opened; answers the packets."""
+    flags, a_packets, b_packets = row["flags"], row["a_pkts"], row["b_pkts"]
+    total = np.int64(0)
+    for i in range(code_a.size):
+        if code_a[i] >= 0:
+            packets, opens_a = np.int64(a_packets[i]) + np.int64(b_packets[i]), flags[i] & ORIG_IS_A != 0
+            weights[code_a[i]] += 2 * packets + opens_a
+            weights[code_b[i]] += 2 * packets + (not opens_a)
+            total += packets
+    return total
+
+
+def _numbers(
+    row: npt.NDArray[np.void], marks: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint64]]:
+    """(number of end a per flow, of end b, distinct addresses by 2 in order) of the ends marked local; -1 of others."""
+    code_a, code_b = np.empty(row.size, np.int32), np.empty(row.size, np.int32)
+    with np.errstate(over="ignore"):
+        words = number_ends(row, marks, np.uint64(secrets.randbits(62)), code_a, code_b)
+    order = np.lexsort((words[:, 1], words[:, 0]))
+    ranks = np.empty(order.size, np.int32)
+    ranks[order] = np.arange(order.size)
+    renumber(code_a, ranks)
+    renumber(code_b, ranks)
+    return code_a, code_b, words[order]
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The ends of every flow as numbers: which are local, which host each is, where the flow goes."""
+
+    scope: npt.NDArray[np.uint8]  # Scope per flow
+    host_a: npt.NDArray[np.int32]  # index into hosts of end a, -1 if it is not local
+    host_b: npt.NDArray[np.int32]
+    host_words: npt.NDArray[np.uint64]  # hosts by 2
+    hub: tuple[str, ...]  # addresses outside the local ranges that were taken as local
+    gateways: tuple[str, ...]  # local addresses that were taken as the gateway
+
+    def hosts(self) -> list[str]:
+        return [to_text(int(high), int(low)) for high, low in self.host_words]
+
+
+def pair_codes(high: Words, low: Words) -> tuple[npt.NDArray[np.int64], Words]:
+    """(code per address, distinct addresses by 2), sorted by address."""
+    if not high.size:
+        return np.zeros(0, np.int64), np.zeros((0, 2), np.uint64)
+    order = np.lexsort((low, high)) if high.any() else np.argsort(low, kind="stable")
+    sorted_high, sorted_low = high[order], low[order]
+    is_new = np.ones(order.size, np.bool_)
+    is_new[1:] = (sorted_high[1:] != sorted_high[:-1]) | (sorted_low[1:] != sorted_low[:-1])
+    codes = np.empty(order.size, np.int64)
+    codes[order] = np.cumsum(is_new) - 1
+    return codes, np.stack([sorted_high[is_new], sorted_low[is_new]], axis=1)
+
+
+def _find_hub(row: npt.NDArray[np.void], marks: npt.NDArray[np.uint8], version: int) -> tuple[int, int] | None:
+    """The address that is an end of nearly all packets that no local range explains: the capturing host itself."""
+    is_v4 = (row["a_hi"] == 0) & (row["a_lo"] >> np.uint64(32) == np.uint64(0xFFFF))
+    unexplained = (marks == 0) & (is_v4 if version == 4 else ~is_v4)
+    code_a, code_b, words = _numbers(row, np.where(unexplained, LOCAL_A | LOCAL_B, 0).astype(np.uint8))
+    if not words.size:
+        return None
+    # Of two ends seen equally often, the one that opens flows: half a packet more for each.
+    weights = np.zeros(words.shape[0], np.int64)
+    packets = weigh_ends(row, code_a, code_b, weights)
+    best = int(weights.argmax())
+    if weights[best] < 2 * HUB_SHARE * packets:
+        return None
+    return int(words[best, 0]), int(words[best, 1])
+
+
+def _find_gateways(row: npt.NDArray[np.void], lan: npt.NDArray[np.intp]) -> set[tuple[int, int]]:
+    """Local addresses, as words, that serve other local hosts what gateways serve; `lan`: flows between local hosts."""
+    found: set[tuple[int, int]] = set()
+    lan = lan[row["proto"][lan] == PROTO_UDP]
+    for end in ("a", "b"):
+        serves = lan[np.isin(row[f"{end}_port"][lan], GATEWAY_PORTS) & (row[f"{end}_pkts"][lan] > 0)]
+        found |= set(zip(row[f"{end}_hi"][serves].tolist(), row[f"{end}_lo"][serves].tolist(), strict=True))
+    return found
+
+
+def classify_ends(
+    row: npt.NDArray[np.void], local_nets: Sequence[str] | None = None, interfaces: Sequence[str] = ()
+) -> Ends:
+    """Tell local ends from remote ones for FLOW rows.
+
+    `local_nets` replaces the default ranges. Without it, the capture's own interface addresses are local too, and an
+    address that nearly all unexplained packets have in common (a laptop with a public or IPv6 address).
+    """
+    networks = parse_networks(DEFAULT_LOCAL_NETS if local_nets is None else local_nets)
+    if local_nets is None:
+        networks += parse_networks(interfaces)
+    marks = np.empty(row.size, np.uint8)
+    mark_ends(row, _table(networks), _table(parse_networks(GROUP_NETS)), marks)
+    hubs = []
+    if local_nets is None and not marks.all():
+        for version in (4, 6):
+            hub = _find_hub(row, marks, version)
+            if hub is not None:
+                hubs.append(to_text(*hub))
+                for end, mark in (("a", LOCAL_A), ("b", LOCAL_B)):
+                    marks[(row[f"{end}_hi"] == hub[0]) & (row[f"{end}_lo"] == hub[1])] |= mark
+    by_marks = np.full(8, Scope.GROUP, np.uint8)
+    by_marks[[0, LOCAL_A, LOCAL_B, LOCAL_A | LOCAL_B]] = Scope.TRANSIT, Scope.CROSSING, Scope.CROSSING, Scope.LAN
+    scope = by_marks[marks]
+    host_a, host_b, words = _numbers(row, marks)
+    lan = np.flatnonzero(scope == Scope.LAN)
+    served = _find_gateways(row, lan)
+    is_gateway = np.zeros(words.shape[0], np.bool_)
+    if served:
+        is_gateway[:] = [(high, low) in served for high, low in words.tolist()]
+        scope[lan[is_gateway[host_a[lan]] | is_gateway[host_b[lan]]]] = Scope.GATEWAY
+        # The gateway is no host of its own.
+        ranks = np.where(is_gateway, -1, np.cumsum(~is_gateway) - 1).astype(np.int32)
+        renumber(host_a, ranks)
+        renumber(host_b, ranks)
+    gateways = tuple(to_text(int(high), int(low)) for high, low in words[is_gateway])
+    return Ends(scope, host_a, host_b, words[~is_gateway], tuple(hubs), gateways)

@@ -1,0 +1,42 @@
+"""`python -m peerburst.analysis.precompile`: compile the kernels of this layer on next to nothing, for the cache.
+
+The first run of an installation starts this beside its own compiling of the packet kernels, which takes longer: on two
+cores that is a quarter less to wait.
+"""
+
+import numpy as np
+
+from peerburst.analysis.bursts import detect as bursts
+from peerburst.analysis.bursts import features, kinds
+from peerburst.analysis.counting import entries
+from peerburst.analysis.counting import peaks as hostcounts
+from peerburst.analysis.counting import step_function as concurrency
+from peerburst.analysis.gateways import load
+from peerburst.analysis.hosts import index as hostflows
+from peerburst.analysis.hosts.locality import MAPPED, classify_ends
+from peerburst.capture.flows.table import FLOW, SEGMENT, Flows
+
+
+def main() -> None:
+    # One flow of one packet, from a local host.
+    row, segment = np.zeros(1, FLOW), np.zeros(1, SEGMENT)
+    row["a_lo"], row["b_lo"], row["successor"] = MAPPED | 10 << 24, MAPPED | 9 << 24, -1
+    flows = Flows(row, segment, np.array([0, 1], np.int64))
+    ends = classify_ends(flows.row)
+    index, facts = hostflows.HostIndex(flows, ends), hostflows.flow_facts(flows)
+    models = [load("linux-connlimit"), load("nat-mapping")]
+    hostcounts.measure(models, flows, ends, index, 0, (1,))
+    index.totals()
+    facts.have_opened(index.flow)
+    begins, stops = index.first[:-1], index.first[1:]
+    features.measure_sets(index.flow, index.outbound, begins, stops, facts, kinds.flow_kinds(flows, facts))
+    bursts.two_states(np.ones(1), 0.1, 1.0, 1.0, np.zeros(1, np.uint8))
+    # What pictures and live sessions ask for.
+    for model in models:
+        held = entries.apply(model, flows, ends)
+        concurrency.measure(held, flows, 1, 0)
+        concurrency.talking_intervals(flows, held)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Alerts: a host's count rises to a threshold, once until it has clearly gone down; and who is told of it.
+
+A command is started directly, never through a shell, and learns the facts from its environment; so does nobody have
+to trust what a name from the network might contain.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from peerburst.analysis.humanize import clock, counted
+from peerburst.capture.errors import SettingsError
+
+CLOSE_TO_LIMIT = 0.8  # of the limit: the first of the usual thresholds
+REARM_SHARE = 0.9  # of the threshold: below that for REARM_S, and the next rise is told again
+REARM_S = 5.0
+TITLE = "peerburst"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A host's count rose to a threshold; `at_s` is seconds since the session's first packet."""
+
+    at_s: float
+    host: str
+    count: int
+    threshold: int
+    limit: int
+    model: str
+    label: str  # class of the burst at hand, or unknown
+
+    def sentence(self) -> str:
+        what = "more than the limit" if self.threshold > self.limit else f"{self.threshold:,} or more"
+        return (
+            f"{clock(self.at_s)}: {self.host} holds {counted(self.count, 'connection')}, {what}, as {self.model}"
+            f" counts them; the limit is {self.limit:,}"
+        )
+
+    def facts(self) -> dict[str, str]:
+        """Environment variables for a command."""
+        return {
+            "PEERBURST_HOST": self.host,
+            "PEERBURST_COUNT": str(self.count),
+            "PEERBURST_THRESHOLD": str(self.threshold),
+            "PEERBURST_LIMIT": str(self.limit),
+            "PEERBURST_MODEL": self.model,
+            "PEERBURST_CLASS": self.label,
+            "PEERBURST_AT_S": f"{self.at_s:.3f}",
+            "PEERBURST_SAYS": self.sentence(),
+        }
+
+
+def usual_thresholds(limit: int) -> tuple[int, ...]:
+    """Close to the limit, and above it: a limit of 200 lets 200 connections through."""
+    return tuple(sorted({max(1, round(CLOSE_TO_LIMIT * limit)), limit + 1}))
+
+
+class Thresholds:
+    """Which hosts have risen to which thresholds, with hysteresis."""
+
+    def __init__(self, thresholds: Sequence[int]) -> None:
+        if any(threshold < 1 for threshold in thresholds):
+            raise SettingsError("an alert must be at 1 connection or more")
+        self.levels = tuple(sorted(set(thresholds)))
+        self._told: dict[tuple[str, int], float | None] = {}  # since when the count has been low again
+
+    def look(self, now_s: float, most: Mapping[str, int]) -> list[tuple[str, int]]:
+        """(host, threshold) of each rise; `most` is each host's highest count since the last look, absent ones 0."""
+        rises = []
+        for key in list(self._told):
+            host, threshold = key
+            if most.get(host, 0) >= REARM_SHARE * threshold:
+                self._told[key] = None
+            else:
+                low_since = self._told[key]
+                self._told[key] = low_since = now_s if low_since is None else low_since
+                if now_s - low_since >= REARM_S:
+                    del self._told[key]
+        for host, count in most.items():
+            for threshold in self.levels:
+                if count >= threshold and (host, threshold) not in self._told:
+                    self._told[host, threshold] = None
+                    rises.append((host, threshold))
+        return rises
+
+
+class Messenger:
+    """Starts a command and a desktop notification for an alert; never waits for them, never runs two at a time."""
+
+    def __init__(self, command: str | None = None, *, desktop: bool = True) -> None:
+        try:
+            self._command = shlex.split(command) if command is not None else []
+        except ValueError as error:
+            raise SettingsError(f"--on-alert {command!r} is not a command line: {error}") from None
+        if command is not None and (not self._command or shutil.which(self._command[0]) is None):
+            raise SettingsError(f"--on-alert {command!r}: there is no such program")
+        self._desktop = desktop
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self.left_out = 0  # alerts whose command was not started because the one before still ran
+
+    def tell(self, alert: Alert) -> None:
+        if self._command and not self._start("command", self._command, alert):
+            self.left_out += 1
+        if self._desktop and (words := _notification(alert)):
+            self._start("desktop", words, alert)
+
+    def _start(self, what: str, words: list[str], alert: Alert) -> bool:
+        before = self._running.get(what)
+        if before is not None and before.poll() is None:
+            return False
+        try:
+            self._running[what] = subprocess.Popen(
+                words,
+                env={**os.environ, **alert.facts()},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for us
+            )
+        except OSError:
+            return False
+        return True
+
+
+def _notification(alert: Alert) -> list[str]:
+    """The desktop's own program as an argument vector; empty where there is no desktop."""
+    if sys.platform == "darwin" and shutil.which("osascript"):
+        script = ("on run argv", "display notification (item 2 of argv) with title (item 1 of argv)", "end run")
+        return ["osascript", *(word for line in script for word in ("-e", line)), TITLE, alert.sentence()]
+    has_desktop = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if has_desktop and os.environ.get("DBUS_SESSION_BUS_ADDRESS") and shutil.which("notify-send"):
+        return ["notify-send", "--app-name", TITLE, "--", TITLE, alert.sentence()]
+    return []

@@ -1,0 +1,157 @@
+"""Flows and timelines as files other tools read: CSV, JSON lines, Parquet, Zeek's conn.log."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+
+from peerburst.analysis.analysis import Analysis
+from peerburst.capture.errors import SettingsError
+from peerburst.capture.files.writer import written_whole
+
+# Zeek 6's conn.log fields that we have, with their types, and the column each comes from.
+ZEEK_FIELDS = (
+    ("ts", "time"),
+    ("uid", "string"),
+    ("id.orig_h", "addr"),
+    ("id.orig_p", "port"),
+    ("id.resp_h", "addr"),
+    ("id.resp_p", "port"),
+    ("proto", "enum"),
+    ("duration", "interval"),
+    ("conn_state", "string"),
+    ("local_orig", "bool"),
+    ("local_resp", "bool"),
+    ("history", "string"),
+    ("orig_pkts", "count"),
+    ("orig_ip_bytes", "count"),
+    ("resp_pkts", "count"),
+    ("resp_ip_bytes", "count"),
+    ("community_id", "string"),
+)
+EXPORTED = (
+    "ts", "duration", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "orig_pkts", "resp_pkts", "orig_ip_bytes",
+    "resp_ip_bytes", "conn_state", "history", "community_id", "local_orig", "local_resp", "scope", "kind", "heavy",
+    "process", "established", "closing", "closed",
+)  # fmt: skip
+
+
+class FlowFormat(Enum):
+    """How flows are written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    ZEEK = "zeek"
+
+
+@contextmanager
+def _output(path: str | None) -> Iterator[BinaryIO]:
+    """A file that appears whole or not at all (compressed if its name says so), a device, or standard output."""
+    if path is None or path == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with written_whole(Path(path)) as file:
+        yield file
+
+
+def flows_frame(analysis: Analysis) -> pd.DataFrame:
+    """The flows with the columns of an export; instants that never came are empty."""
+    frame = analysis.flows.copy(deep=False)
+    frame["community_id"] = pd.array(analysis.community_ids(), dtype="string")
+    known = frame["process"].astype("string") if "process" in frame else pd.Series(pd.NA, frame.index, "string")
+    frame["process"] = known.mask(known == "")  # only where sockets were watched
+    return frame[list(EXPORTED)]
+
+
+def _seconds(stamps: "pd.Series[pd.Timestamp]") -> "pd.Series[str]":
+    """Epoch seconds with nanoseconds, exactly; empty for NaT."""
+    ns = stamps.astype("int64")
+    text = (ns // 1_000_000_000).astype(str) + "." + (ns % 1_000_000_000).astype(str).str.zfill(9)
+    return text.where(stamps.notna(), "")
+
+
+def _epoch(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.copy(deep=False)
+    for name in ("ts", "established", "closing", "closed"):
+        frame[name] = _seconds(frame[name])
+    return frame
+
+
+def _zeek(frame: pd.DataFrame) -> str:
+    """conn.log as Zeek's ASCII writer makes it."""
+    table = pd.DataFrame(
+        {
+            "ts": _seconds(frame["ts"]).str[:-3],
+            "uid": [f"C{ns:x}{number:x}" for number, ns in enumerate(frame["ts"].astype("int64"))],
+            "id.orig_h": frame["orig_h"],
+            "id.orig_p": frame["orig_p"],
+            "id.resp_h": frame["resp_h"],
+            "id.resp_p": frame["resp_p"],
+            "proto": frame["proto"].astype(str).replace("icmp6", "icmp"),
+            "duration": frame["duration"].map("{:.6f}".format),
+            "conn_state": frame["conn_state"],
+            "local_orig": np.where(frame["local_orig"], "T", "F"),
+            "local_resp": np.where(frame["local_resp"], "T", "F"),
+            "history": frame["history"].astype(str).replace("", "-"),
+            "orig_pkts": frame["orig_pkts"],
+            "orig_ip_bytes": frame["orig_ip_bytes"],
+            "resp_pkts": frame["resp_pkts"],
+            "resp_ip_bytes": frame["resp_ip_bytes"],
+            "community_id": frame["community_id"].fillna("-"),
+        }
+    )
+    names, types = zip(*ZEEK_FIELDS, strict=True)
+    head = [
+        r"#separator \x09",
+        "#set_separator\t,",
+        "#empty_field\t(empty)",
+        "#unset_field\t-",
+        "#path\tconn",
+        "#fields\t" + "\t".join(names),
+        "#types\t" + "\t".join(types),
+    ]
+    rows = table[list(names)].to_csv(sep="\t", header=False, index=False, lineterminator="\n")
+    return "\n".join(head) + "\n" + rows
+
+
+def write_flows(analysis: Analysis, shape: FlowFormat, path: str | None) -> None:
+    """Write all flows to a file, or to standard output. Times are epoch seconds, in Parquet UTC timestamps."""
+    frame = flows_frame(analysis)
+    if shape is FlowFormat.PARQUET and path is None and sys.stdout.isatty():
+        raise SettingsError("Parquet is not for a terminal; name a file with -o, or pipe it")
+    with _output(path) as out:
+        if shape is FlowFormat.PARQUET:
+            frame.to_parquet(out, index=False)
+        elif shape is FlowFormat.ZEEK:
+            out.write(_zeek(frame).encode())
+        elif shape is FlowFormat.CSV:
+            out.write(_epoch(frame).to_csv(index=False, lineterminator="\n").encode())
+        else:
+            lines = _epoch(frame)
+            for name in ("ts", "established", "closing", "closed"):
+                lines[name] = pd.to_numeric(lines[name])
+            out.write(lines.to_json(orient="records", lines=True, double_precision=9).encode())
+
+
+class TableFormat(Enum):
+    """How a timeline is written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+def write_timeline(frame: pd.DataFrame, shape: TableFormat, path: str | None) -> None:
+    """Write a timeline (`Analysis.timeline`) to a file or standard output."""
+    rounded = frame.round({"t_s": 6, "mean": 6})
+    with _output(path) as out:
+        if shape is TableFormat.CSV:
+            out.write(rounded.to_csv(index=False, lineterminator="\n").encode())
+        else:
+            out.write(rounded.to_json(orient="records", lines=True).encode())

@@ -1,0 +1,140 @@
+"""The verdict: what the capture says about its hosts, in plain words."""
+
+from collections.abc import Iterator
+
+from peerburst.analysis.analysis import Analysis, Burst, Host
+from peerburst.analysis.hosts.locality import Scope
+from peerburst.analysis.humanize import clock, counted, number, one_line, share, size, span
+from peerburst.capture.packets.status import LABELS, Status
+
+MOST_PROGRAMS = 8
+
+CLASS_WORDS = {
+    "p2p-sync": "a peer-to-peer program coming online: many small exchanges",
+    "p2p-bulk": "peer-to-peer file transfer",
+    "client-server": "a client and its server",
+    "web": "web pages",
+    "bulk-transfer": "a large transfer",
+    "streaming": "streaming",
+    "call": "a call",
+    "scan": "a scan",
+    "flood": "a flood",
+    "spam": "mail to many servers, as spam is sent",
+    "discovery": "a program looking for others: many peers, few ports",
+    "unknown": "something that the evidence does not name",
+}
+
+
+def headline(analysis: Analysis, host: Host, limit: int) -> Iterator[str]:
+    """The answer for one host: its peak under the headline model, and what the limit would have meant.
+
+    `limit` is one of those the analysis was made with.
+    """
+    model = analysis.models[0]
+    peak = host.models[model.name]
+    at_least = "at least " if analysis.at_least(analysis.host_number(host.name)) else ""
+    if not peak.peak:
+        yield f"{host.name} held no connection through the gateway."
+        return
+    held, at = "was sent" if host.is_server else "held", clock(peak.peak_at_s or 0)
+    yield (
+        f"{host.name} {held} {at_least}{counted(peak.peak, 'connection')} at once, {at} after the first packet, as"
+        f" {model.name} counts them: {number(peak.talking)} talking, {number(peak.lingering)} only remembered by the"
+        " gateway."
+    )
+    yield _limit_sentence(peak.crossed_at_s[limit], peak.above_s[limit], peak.peak, limit)
+    if host.is_server:
+        yield "It opened none itself; the counts are of connections that others opened to it."
+    elif host.inbound_peak:
+        yield f"Others held up to {counted(host.inbound_peak, 'connection')} to it."
+
+
+def _limit_sentence(crossed_at_s: float | None, above_s: float, peak: int, limit: int) -> str:
+    if crossed_at_s is None:
+        return f"A limit of {number(limit)} would not have been crossed: {number(limit - peak)} were left at the peak."
+    return (
+        f"A limit of {number(limit)} would have been crossed at {clock(crossed_at_s)}, and the host stayed above it for"
+        f" {span(above_s)}."
+    )
+
+
+def burst_sentence(burst: Burst) -> str:
+    """What a burst was, with its shares."""
+    seen, found = burst.features, burst.classification
+    length = span(burst.end_s - burst.start_s) if burst.end_s > burst.start_s else "an instant"
+    verb = "was sent" if burst.inbound else "opened"
+    return (
+        f"{clock(burst.start_s)}: {burst.host} {verb} {counted(seen.flows, 'connection')} in {length}"
+        f" ({found.label.value}, {share(found.confidence, 1)} sure): {CLASS_WORDS[found.label.value]}."
+        f" They are {share(burst.share_of_connections, 1)} of its connections and"
+        f" {share(burst.share_of_bytes, 1)} of its {size(_all_bytes(burst))}."
+    )
+
+
+def _all_bytes(burst: Burst) -> float:
+    return burst.features.total_bytes / burst.share_of_bytes if burst.share_of_bytes else 0.0
+
+
+def evidence_sentence(burst: Burst) -> str:
+    """Why the burst has its class, and what would have changed it."""
+    reasons = "; ".join(evidence.says for evidence in burst.classification.evidence)
+    changes = burst.classification.would_change
+    nearest = f" Nearest change: {changes[0]}." if changes else ""
+    return f"Because {reasons}.{nearest}" if reasons else "There is no evidence for any class."
+
+
+def packets_sentence(analysis: Analysis) -> str:
+    """How many packets were read and what became of them."""
+    capture = analysis.capture
+    others = [
+        f"{number(count)} {LABELS[status]}"
+        for status, count in capture.statuses.items()
+        if count and status is not Status.DECODED
+    ]
+    files = counted(len(capture.paths), "capture")
+    rest = f"; not part of a flow: {', '.join(others)}" if others else ""
+    return (
+        f"{counted(capture.packets, 'packet')} in {span(capture.duration_s)} from {files},"
+        f" {counted(capture.flows.row.size, 'flow')}{rest}."
+    )
+
+
+def left_out_sentence(analysis: Analysis) -> str | None:
+    """Which flows no gateway in front of the hosts would have seen."""
+    words = {
+        Scope.LAN: "between local hosts",
+        Scope.GROUP: "to multicast or broadcast addresses",
+        Scope.TRANSIT: "between addresses that are not local",
+    }
+    left = [
+        f"{number(analysis.scopes[scope])} {text}"
+        for scope, text in words.items()
+        if analysis.scopes[scope] and not (scope is Scope.LAN and analysis.include_lan)
+    ]
+    return f"Left out of the counts: {', '.join(left)}." if left else None
+
+
+def programs_sentence(analysis: Analysis) -> str | None:
+    """Which programs the flows belong to, where sockets were watched."""
+    flows = analysis.flows_by_program()
+    if not flows:
+        return None
+    named = [f"{one_line(name)} {counted(count, 'flow')}" for name, count in flows.items() if name]
+    more = f", {counted(len(named) - MOST_PROGRAMS, 'more program')}" if len(named) > MOST_PROGRAMS else ""
+    unknown = f"; {counted(flows[''], 'flow')} of no known program" if flows.get("") else ""
+    return f"Programs: {', '.join(named[:MOST_PROGRAMS]) or 'none is known'}{more}{unknown}."
+
+
+def hints(analysis: Analysis) -> Iterator[str]:
+    """What the person may want to know to trust the counts, or to change them."""
+    if analysis.ends.hub:
+        yield f"Taken as local because nearly all packets are its own: {', '.join(analysis.ends.hub)} (--local-net)."
+    if analysis.ends.gateways:
+        yield f"Taken as the gateway because it answers DNS, DHCP or NAT-PMP: {', '.join(analysis.ends.gateways)}."
+    counted_flows = analysis.scopes[Scope.CROSSING] + analysis.scopes[Scope.GATEWAY]
+    if not counted_flows and analysis.scopes[Scope.LAN] and not analysis.include_lan:
+        yield "All traffic is between local hosts; count it as if it had crossed the gateway with --include-lan."
+    if not counted_flows and analysis.scopes[Scope.TRANSIT] and not analysis.scopes[Scope.LAN]:
+        yield "No address is local; say which networks are with --local-net."
+    if analysis.capture.drops:
+        yield f"The capture lost {counted(analysis.capture.drops, 'packet')}: peaks are lower bounds."

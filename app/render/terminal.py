@@ -1,0 +1,135 @@
+"""The verdict on a terminal, or in a pipe: sentences, then tables. Colour and width only where there is a terminal."""
+
+import os
+import sys
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from peerburst.analysis.analysis import Analysis, Burst, Host
+from peerburst.analysis.gateways import GatewayModel
+from peerburst.analysis.humanize import clock, number, one_line, size
+from peerburst.render import sentences as verdict
+
+PIPE_WIDTH = 132  # columns where nobody says how wide it is; wide enough for the matrix
+MOST_HOSTS = 10
+MOST_OWN_BURSTS = 10
+MOST_OTHER_BURSTS = 5
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A console on standard output; off a terminal plain text that is never cut."""
+    out = stream or sys.stdout
+    width = None if out.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
+    return Console(file=out, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def _table(*columns: str) -> Table:
+    """The first column to the left, the others to the right."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="right" if position else "left", no_wrap=True)
+    return table
+
+
+def _matrix(analysis: Analysis, host: Host) -> Table:
+    table = _table("gateway model", "peak", *(f"> {number(limit)}" for limit in analysis.limits))
+    for model in analysis.models:
+        peak = host.models[model.name]
+        cells = [Text(clock(at), "red") if at is not None else Text("ok", "green") for at in peak.crossed_at_s.values()]
+        table.add_row(Text(one_line(model.name)), Text(number(peak.peak)), *cells)
+    return table
+
+
+def _hosts(analysis: Analysis) -> Table:
+    model = analysis.models[0].name
+    table = _table("host", "peak", "at", "talking", "lingering", "flows", "peers", "bytes", "class")
+    for host in map(analysis.host, analysis.ranked[:MOST_HOSTS]):
+        peak = host.models[model]
+        at = clock(peak.peak_at_s) if peak.peak_at_s is not None else "-"
+        numbers = (peak.peak, peak.talking, peak.lingering, host.flows, host.peers)
+        cells = [number(value) for value in numbers]
+        kind = host.classification.label.value
+        table.add_row(
+            host.name + (" (server)" if host.is_server else ""), cells[0], at, *cells[1:], size(host.ip_bytes), kind
+        )
+    return table
+
+
+def _print_bursts(out: Console, found: list[Burst], host: str) -> None:
+    """The largest bursts, in the order they began: those of the host at hand before those of the others."""
+    largest = sorted(found, key=lambda burst: -burst.features.flows)
+    own = [burst for burst in largest if burst.host == host][:MOST_OWN_BURSTS]
+    others = [burst for burst in largest if burst.host != host][:MOST_OTHER_BURSTS]
+    for burst in (*sorted(own, key=lambda burst: burst.start_s), *sorted(others, key=lambda burst: burst.start_s)):
+        out.print(Text(verdict.burst_sentence(burst)))
+        out.print(Text("  " + verdict.evidence_sentence(burst), "dim"))
+    if left := len(found) - len(own) - len(others):
+        out.print(Text(f"({number(left)} smaller ones are in --format json.)", "dim"))
+
+
+def print_analysis(analysis: Analysis, host: Host | None, limit: int, out: Console) -> None:
+    """Everything `analyze` says."""
+    out.print(Text(verdict.packets_sentence(analysis)))
+    if (left_out := verdict.left_out_sentence(analysis)) is not None:
+        out.print(Text(left_out))
+    if (programs := verdict.programs_sentence(analysis)) is not None:
+        out.print(Text(programs))
+    for hint in verdict.hints(analysis):
+        out.print(Text(hint, "yellow"))
+    if host is None:
+        out.print(Text("No local host sent or received anything."))
+        return
+    out.print()
+    for sentence in verdict.headline(analysis, host, limit):
+        out.print(Text(sentence, "bold"))
+    out.print()
+    what = f"connections to {host.name}" if host.is_server else host.name
+    out.print(Text(f"When {what} exceeded a limit, gateway by gateway", "underline"))
+    out.print(_matrix(analysis, host))
+    out.print()
+    title = f"Hosts, as {analysis.models[0].name} counts them"
+    more = f", {number(MOST_HOSTS)} of {number(len(analysis.ranked))}" if len(analysis.ranked) > MOST_HOSTS else ""
+    out.print(Text(title + more, "underline"))
+    out.print(_hosts(analysis))
+    out.print()
+    out.print(Text("Bursts of new connections", "underline"))
+    if analysis.bursts:
+        _print_bursts(out, analysis.bursts, host.name)
+    else:
+        out.print(Text("None: no host opened connections far faster than usual."))
+
+
+def print_gateways(models: list[GatewayModel], out: Console) -> None:
+    """The list of gateway models."""
+    table = _table("model")
+    table.add_column("counts", no_wrap=True)
+    table.add_column("what it is")
+    for model in models:
+        table.add_row(Text(model.name), Text(model.unit.value), Text(one_line(model.title)))
+    out.print(table)
+
+
+def print_gateway(model: GatewayModel, out: Console) -> None:
+    """One model: what it counts, and each timeout with its source."""
+    out.print(Text(f"{model.name}: {one_line(model.title)}", "bold"))
+    out.print(Text(one_line(model.summary)))
+    out.print(
+        Text(
+            f"Counts {'mappings' if model.unit.value == 'mapping' else 'connections'} of"
+            f" {', '.join(sorted(model.protocols))}, from when they are {model.begins.value}"
+            + (f", except TCP in {', '.join(sorted(model.left_out))}" if model.left_out else "")
+            + "."
+        )
+    )
+    table = _table("timeout", "seconds")
+    table.add_column("sure", no_wrap=True)
+    table.add_column("source")
+    for phase, timeout in model.timeouts.items():
+        seconds = f"{timeout.seconds:g}"
+        table.add_row(Text(phase), Text(seconds), Text(timeout.sure.value), Text(one_line(timeout.source)))
+    if model.timeouts:
+        out.print()
+        out.print(table)

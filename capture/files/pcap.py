@@ -1,0 +1,101 @@
+"""The classic pcap file (draft-ietf-opsawg-pcap): micro- and nanosecond, both byte orders, "modified" records."""
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from peerburst.capture.compiled.kernel import kernel
+from peerburst.capture.compiled.loads import read32
+from peerburst.capture.errors import CaptureError
+
+FILE_HEADER = 24
+RECORD_HEADER = 16
+MODIFIED_RECORD_HEADER = 24  # Kuznetzov's patch: interface index, protocol and packet type follow
+# libpcap's MAXIMUM_SNAPLEN and Wireshark's WTAP_MAX_PACKET_SIZE_STANDARD: a longer record is damage, not a packet.
+LONGEST_PACKET = 262144
+
+# Verdicts of a walk over records: it needs more octets (or the batch is full), or a length is impossible.
+GO_ON = 0
+BAD_LENGTH = 1
+NOTHING_BUT_ZEROS = 4  # 2 and 3 are pcapng's
+
+# Records of zeros alone (no time, no octets) in a row that are no packets any more. A disk that filled up, a machine
+# that crashed and a decompression bomb leave gigabytes of them.
+MOST_ZERO_RECORDS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PcapHeader:
+    """What the file header says about every record."""
+
+    big_endian: bool
+    ns_per_unit: int
+    record_header: int
+    link: int
+    snaplen: int
+    maybe_swapped: bool  # records may give the wire's length before the captured one
+
+
+# As the first four octets stand in the file: (big endian, nanoseconds per unit of the fraction, record header).
+MAGICS = {
+    b"\xd4\xc3\xb2\xa1": (False, 1000, RECORD_HEADER),
+    b"\xa1\xb2\xc3\xd4": (True, 1000, RECORD_HEADER),
+    b"\x4d\x3c\xb2\xa1": (False, 1, RECORD_HEADER),
+    b"\xa1\xb2\x3c\x4d": (True, 1, RECORD_HEADER),
+    b"\x34\xcd\xb2\xa1": (False, 1000, MODIFIED_RECORD_HEADER),
+    b"\xa1\xb2\xcd\x34": (True, 1000, MODIFIED_RECORD_HEADER),
+}
+
+
+def parse_header(path: str, octets: bytes) -> PcapHeader:
+    """The file header of 24 octets. The upper bits of the link field tell of frame check sequences, not of the type."""
+    big_endian, ns_per_unit, record_header = MAGICS[octets[:4]]
+    order = ">" if big_endian else "<"
+    major, minor, _zone, _figures, snaplen, link = struct.unpack(order + "HHiIII", octets[4:FILE_HEADER])
+    if major != 2 and major != 543:  # 543: files of some old AIX tcpdump, which libpcap reads too
+        raise CaptureError(path, f"is a pcap file of version {major}, and only version 2 is known")
+    # libpcap's sf-pcap.c: before 2.3 and in the AIX files the lengths stand the other way round, in 2.3 either way.
+    maybe_swapped = major != 2 or minor <= 3
+    return PcapHeader(big_endian, ns_per_unit, record_header, link & 0xFFFF, snaplen, maybe_swapped)
+
+
+@kernel
+def walk(octets, at, end, header, frames):  # type: ignore[no-untyped-def]
+    """Find whole records in octets[at:end] and fill `frames` (FRAME); answers (frames filled, next offset, verdict).
+
+    `header`: int64 array of big endian, nanoseconds per unit, record header length, link type, maybe swapped.
+    """
+    big_endian, ns_per_unit, record_header, link = header[0] != 0, header[1], header[2], header[3]
+    maybe_swapped = header[4] != 0
+    count, zeros = 0, 0
+    while count < frames.size and at + record_header <= end:
+        held, wire = read32(octets, at + 8, big_endian), read32(octets, at + 12, big_endian)
+        if maybe_swapped and held > wire:
+            held, wire = wire, held
+        if held > LONGEST_PACKET:
+            return count, at, BAD_LENGTH
+        if at + record_header + held > end:
+            break
+        seconds = read32(octets, at, big_endian)
+        fraction = read32(octets, at + 4, big_endian)
+        frame = frames[count]
+        frame["ts"] = seconds * 1_000_000_000 + fraction * ns_per_unit
+        frame["start"] = at + record_header
+        frame["stop"] = at + record_header + held
+        frame["wire"] = wire
+        frame["link"] = link
+        zeros = zeros + 1 if wire == 0 and held == 0 and frame["ts"] == 0 else 0
+        count += 1
+        at += record_header + held
+        if zeros == MOST_ZERO_RECORDS:
+            return count - zeros, at - zeros * record_header, NOTHING_BUT_ZEROS
+    return count, at, GO_ON
+
+
+def header_array(header: PcapHeader) -> npt.NDArray[np.int64]:
+    """The header as `walk` takes it."""
+    return np.array(
+        [header.big_endian, header.ns_per_unit, header.record_header, header.link, header.maybe_swapped], np.int64
+    )

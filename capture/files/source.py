@@ -1,0 +1,221 @@
+"""One capture file as batches of decoded packets, whatever its format."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from peerburst.capture.compiled.arrays import Reused
+from peerburst.capture.compiled.stopwatch import stage
+from peerburst.capture.errors import CaptureError
+from peerburst.capture.files import pcap as pcapfile
+from peerburst.capture.files import pcapng
+from peerburst.capture.files.streams import CutShort, Octets, Readable, open_stream
+from peerburst.capture.links.rare import RARE
+from peerburst.capture.packets.decode import FRAME, PACKET, decode
+
+# Octets held at a time: some thousands of packets, for each piece of work has a price of its own; and no more than
+# that, for so does memory.
+WINDOW, WIDE_WINDOW = 1 << 20, 1 << 21
+WIDE_FROM = 256  # octets of a record, on average
+BATCH = 1 << 14  # packets at a time
+KEPT = 8  # arrays of a kind that are used again
+
+# Captures that other tools read, so that the sentence can name them.
+FOREIGN = {
+    b"snoop\0\0\0": "a Solaris snoop file",
+    b"RTSS": "a Network Monitor file",
+    b"GMBU": "a Network Monitor file",
+    b"\x54\x52\x00\x64": "a Novell LANalyzer file",
+    b"PK\x03\x04": "a zip archive",
+    b"7z\xbc\xaf": "a 7-Zip archive",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Packets that lie in a window of octets and have yet to be decoded. Nobody else has these arrays."""
+
+    octets: npt.NDArray[np.uint8]
+    frames: npt.NDArray[np.void]  # FRAME; decoding moves them
+    has_rare_link: bool
+    follow_tunnels: bool
+    room: Reused  # for PACKET rows
+
+    @property
+    def size(self) -> int:
+        """How many packets it has."""
+        return int(self.frames.size)
+
+    def first(self, count: int | None) -> "Piece":
+        """No more than so many of its packets, None for all."""
+        return replace(self, frames=self.frames[:count])
+
+    def decode(self) -> npt.NDArray[np.void]:
+        """PACKET rows, the caller's own while he holds them. A piece can be decoded once."""
+        octets, frames, count = self.octets, self.frames, self.frames.size
+        packets = self.room.take()[:count]
+        with stage("decode"):
+            if self.has_rare_link:
+                from peerburst.capture.links.rare import strip
+
+                strip(octets, frames, count)
+            decode(octets, frames, count, packets)
+            if self.follow_tunnels:
+                from peerburst.capture.packets.tunnels import follow
+
+                follow(octets, frames, count, packets, np.zeros(1, PACKET))
+        return packets
+
+
+class PacketSource:
+    """Reads one capture, in order, a batch of packets at a time.
+
+    Raises CaptureError if it is no capture we read. Damage further on ends the reading with a sentence in `warnings`.
+    `stream`: its octets, if they are at hand already; the path is then their name alone.
+    """
+
+    def __init__(self, path: str, *, follow_tunnels: bool = False, stream: Readable | None = None) -> None:
+        self.path = path
+        self.warnings: list[str] = []
+        self.addresses: list[str] = []
+        self.drops = 0
+        self.octets_read = 0
+        self._follow_tunnels = follow_tunnels
+        self._last_ns = 0
+        self._octets = Octets(open_stream(path, stream), WINDOW)
+        self._frames = Reused(FRAME, BATCH, KEPT)
+        self._packets = Reused(PACKET, BATCH, KEPT)
+        self._section = pcapng.Section()
+        self._met_rare_link = False  # looked at once per interface: a file may have a million of them
+        self._pcap_header: npt.NDArray[np.int64] | None = None
+        self._start()
+
+    def _start(self) -> None:
+        """Tell the format by its first octets."""
+        try:
+            self._octets.need(pcapfile.FILE_HEADER)
+        except (CutShort, OSError) as error:
+            self.warnings.append(f"{self.path}: {error}")
+        head = self._octets.peek(pcapfile.FILE_HEADER)
+        if not head:
+            raise CaptureError(self.path, "is empty")
+        if head[:4] in pcapfile.MAGICS:
+            if len(head) < pcapfile.FILE_HEADER:
+                raise CaptureError(self.path, "ends within the pcap file header")
+            header = pcapfile.parse_header(self.path, head)
+            self._pcap_header = pcapfile.header_array(header)
+            self._octets.at += pcapfile.FILE_HEADER
+        elif head[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
+            if len(head) < pcapng.SMALLEST_BLOCK + 4:
+                raise CaptureError(self.path, "ends within the pcapng section header")
+        else:
+            kind = next(
+                (name for magic, name in FOREIGN.items() if head.startswith(magic)), "not a pcap or pcapng file"
+            )
+            raise CaptureError(self.path, f"is {kind}; convert it with editcap or name a capture")
+
+    def batches(self) -> Iterator[npt.NDArray[np.void]]:
+        """PACKET rows, up to BATCH at a time; each yielded array is new and the caller's to keep."""
+        for piece in self.pieces():
+            yield piece.decode()
+
+    def pieces(self) -> Iterator[Piece]:
+        """The same packets, found and not yet decoded; any thread may do that, whatever is read meanwhile."""
+        found = 0
+        while True:
+            frames = self._frames.take()
+            with stage("records"):
+                count = self._walk(frames)
+            if count:
+                self._last_ns = int(frames["ts"][count - 1])
+                self.octets_read = self._octets.offset
+                found += count
+                if self.octets_read > WIDE_FROM * found:
+                    self._octets.widen(WIDE_WINDOW)
+                yield Piece(
+                    self._octets.window, frames[:count], self._has_rare_link(), self._follow_tunnels, self._packets
+                )
+                continue
+            with stage("read"):
+                if not self._advance():
+                    return
+
+    def _has_rare_link(self) -> bool:
+        if self._pcap_header is not None:
+            return int(self._pcap_header[3]) in RARE
+        return self._met_rare_link
+
+    def _walk(self, frames: npt.NDArray[np.void]) -> int:
+        """Fill `frames` from the octets held and say how many; 0 when it needs more octets or a block comes first."""
+        octets = self._octets
+        if self._pcap_header is not None:
+            count, octets.at, verdict = pcapfile.walk(octets.window, octets.at, octets.end, self._pcap_header, frames)
+        else:
+            section = self._section
+            count, octets.at, verdict = pcapng.walk(
+                octets.window, octets.at, octets.end, section.big_endian, section.rows(), self._last_ns, frames
+            )
+        self._verdict = verdict
+        return int(count)
+
+    def _advance(self) -> bool:
+        """Get past what stopped the walk; False when the capture is at its end."""
+        if self._verdict == pcapfile.BAD_LENGTH:
+            return self._stop(f"a record at octet {self._octets.offset} has an impossible length")
+        if self._verdict == pcapfile.NOTHING_BUT_ZEROS:
+            return self._stop(f"at octet {self._octets.offset} a long run of zeros begins, which are no packets")
+        if self._verdict == pcapng.NO_INTERFACE:
+            return self._stop(f"a packet at octet {self._octets.offset} is of an interface that was never described")
+        try:
+            if self._verdict == pcapng.HEAD_BLOCK:
+                return self._head_block()
+            if self._octets.more():
+                return True
+        except CutShort as error:
+            return self._stop(str(error))
+        except CaptureError as error:
+            if not self.octets_read:  # no packet yet: it is no capture at all
+                raise
+            return self._stop(error.reason)
+        except OSError as error:
+            return self._stop(f"reading failed: {error.strerror or error}")
+        if self._octets.held():
+            return self._stop(f"is cut short: its last {self._octets.held()} octets are no whole packet")
+        return False
+
+    def _stop(self, reason: str) -> bool:
+        self.warnings.append(f"{self.path}: {reason}; what came before it was read")
+        return False
+
+    def _head_block(self) -> bool:
+        """Read or skip the pcapng block at hand, whose meaning is not a packet's."""
+        octets, section = self._octets, self._section
+        if not octets.need(16):
+            return self._stop("is cut short within a block")
+        head = octets.peek(16)
+        if head[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
+            section.begin(self.path, head)
+        kind, length = struct.unpack(section.order + "II", head[:8])
+        if (
+            length < pcapng.SMALLEST_BLOCK + (8 if kind in (pcapng.SECTION_HEADER, pcapng.INTERFACE) else 0)
+            or length & 3
+        ):
+            return self._stop(f"a block at octet {octets.offset} has an impossible length")
+        if kind in (pcapng.INTERFACE, pcapng.INTERFACE_STATISTICS) and length <= pcapng.LONGEST_HEAD:
+            if not octets.need(length):
+                return self._stop("is cut short within a block")
+            block = octets.take(length)
+            if kind == pcapng.INTERFACE:
+                section.describe(self.path, block)
+                self._met_rare_link = self._met_rare_link or int(section.rows()["link"][-1]) in RARE
+                self.addresses = section.addresses
+            else:
+                section.count_drops(block)
+                self.drops = section.all_drops
+            return True
+        if not octets.skip(length):
+            return self._stop("is cut short within a block")
+        return True

@@ -1,0 +1,179 @@
+"""Tunnels that `--inner` follows: where the packet inside starts and what it is.
+
+GRE (RFC 2784, 2890, PPTP's version 1: RFC 2637, ERSPAN), IP-in-IP (RFC 2003), 6in4 (RFC 4213), Teredo (RFC 4380),
+VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281).
+"""
+
+import numpy as np
+
+from peerburst.capture.compiled.kernel import kernel, part
+from peerburst.capture.compiled.loads import be16
+from peerburst.capture.links.registry import (
+    CUT,
+    ETHERTYPE_ETHERNET,
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    NOT_IP,
+    by_version,
+    untag,
+)
+from peerburst.capture.packets.decode import internet
+from peerburst.capture.packets.ip import FRAGMENT, OK, PROTO_GRE, PROTO_IPIP, PROTO_IPV6, PROTO_UDP
+
+PORT_GTP_U = 2152
+PORT_TEREDO = 3544
+PORT_VXLAN = 4789
+PORT_VXLAN_LINUX = 8472  # Linux's default before IANA gave one
+PORT_GENEVE = 6081
+
+MOST_TUNNELS = 8  # tunnels inside tunnels
+GRE_ERSPAN = 0x88BE
+GRE_ERSPAN_3 = 0x22EB
+GRE_PPP = 0x880B
+
+
+@part
+def _ppp_in_gre(octets, at, stop):  # type: ignore[no-untyped-def]
+    """PPTP's payload: PPP with or without address and control, protocol compressed or not."""
+    if at + 2 <= stop and octets[at] == 0xFF and octets[at + 1] == 3:
+        at += 2
+    if at < stop and octets[at] == 0:
+        at += 1
+    if at + 1 > stop:
+        return CUT, at
+    if octets[at] == 0x21:
+        return ETHERTYPE_IPV4, at + 1
+    if octets[at] == 0x57:
+        return ETHERTYPE_IPV6, at + 1
+    return NOT_IP, at
+
+
+@part
+def _gre(octets, at, stop):  # type: ignore[no-untyped-def]
+    if at + 4 > stop:
+        return CUT, at
+    flags = be16(octets, at)
+    protocol = be16(octets, at + 2)
+    sequence = bool(flags & 0x1000)
+    version = flags & 7
+    at += 4
+    if flags & 0x8000 or flags & 0x4000:  # checksum or routing: both bring the checksum and offset words
+        at += 4
+    if flags & 0x2000:
+        at += 4
+    if sequence:
+        at += 4
+    if version == 1:
+        if flags & 0x0080:  # acknowledgement
+            at += 4
+        return _ppp_in_gre(octets, at, stop) if protocol == GRE_PPP else (NOT_IP, at)
+    if protocol == GRE_ERSPAN:
+        return ETHERTYPE_ETHERNET, at + (8 if sequence else 0)  # type I has no header of its own
+    if protocol == GRE_ERSPAN_3:
+        if at + 12 > stop:
+            return CUT, at
+        return ETHERTYPE_ETHERNET, at + (20 if octets[at + 11] & 1 else 12)
+    return protocol, at
+
+
+@part
+def _gtp_u(octets, at, stop):  # type: ignore[no-untyped-def]
+    if at + 8 > stop:
+        return CUT, at
+    if octets[at] >> 4 != 3 or octets[at + 1] != 255:  # version 1 with protocol type GTP, message G-PDU
+        return NOT_IP, at
+    flags = octets[at] & 7
+    at += 8
+    if flags:
+        if at + 4 > stop:
+            return CUT, at
+        extension = octets[at + 3]
+        at += 4
+        headers = 0
+        while flags & 4 and extension and headers < MOST_TUNNELS:
+            headers += 1
+            if at >= stop:
+                return CUT, at
+            size = np.int64(octets[at]) * 4
+            if size == 0 or at + size > stop:
+                return CUT, at
+            extension = octets[at + size - 1]
+            at += size
+    return by_version(octets, at, stop)
+
+
+@part
+def _teredo(octets, at, stop):  # type: ignore[no-untyped-def]
+    if at + 4 <= stop and be16(octets, at) == 1:  # authentication: client id and value lengths, nonce, confirmation
+        at += 13 + np.int64(octets[at + 2]) + np.int64(octets[at + 3])
+    if at + 8 <= stop and be16(octets, at) == 0:  # origin indication
+        at += 8
+    if at < stop and octets[at] >> 4 == 6:
+        return ETHERTYPE_IPV6, at
+    return NOT_IP, at
+
+
+@part
+def _geneve(octets, at, stop):  # type: ignore[no-untyped-def]
+    if at + 8 > stop:
+        return CUT, at
+    return be16(octets, at + 2), at + 8 + np.int64(octets[at] & 0x3F) * 4
+
+
+@part
+def _udp_tunnel(octets, at, stop, sport, dport):  # type: ignore[no-untyped-def]
+    """`at` is behind the UDP header."""
+    if dport == PORT_VXLAN or dport == PORT_VXLAN_LINUX:
+        if at + 8 > stop:
+            return CUT, at
+        return (ETHERTYPE_ETHERNET, at + 8) if octets[at] & 8 else (NOT_IP, at)
+    if dport == PORT_GENEVE:
+        return _geneve(octets, at, stop)
+    if dport == PORT_GTP_U or sport == PORT_GTP_U:
+        return _gtp_u(octets, at, stop)
+    if dport == PORT_TEREDO or sport == PORT_TEREDO:
+        return _teredo(octets, at, stop)
+    return NOT_IP, at
+
+
+@part
+def _inside(octets, at, stop, protocol, sport, dport):  # type: ignore[no-untyped-def]
+    """What a packet whose transport starts at `at` carries: (EtherType or NOT_IP or CUT, offset)."""
+    if protocol == PROTO_UDP:
+        return _udp_tunnel(octets, at + 8, stop, sport, dport)
+    if protocol == PROTO_GRE:
+        return _gre(octets, at, stop)
+    if protocol == PROTO_IPIP:
+        return ETHERTYPE_IPV4, at
+    if protocol == PROTO_IPV6:
+        return ETHERTYPE_IPV6, at
+    return NOT_IP, at
+
+
+@kernel
+def follow(octets, frames, count, row, spare):  # type: ignore[no-untyped-def]
+    """Replace those of row[:count] (PACKET) that carry a whole packet in a tunnel by the innermost one.
+
+    `frames` as `packets.decode` left them; `spare` is one PACKET row of working space. What turns out to be no packet
+    leaves the outer one standing.
+    """
+    within = spare[0]
+    for i in range(count):
+        packet, frame = row[i], frames[i]
+        if packet["status"] != OK:
+            continue
+        at, stop = frame["start"], frame["stop"]
+        wire_stop = at + frame["wire"]
+        for _ in range(MOST_TUNNELS):
+            ethertype, at = _inside(octets, at, stop, packet["proto"], packet["sport"], packet["dport"])
+            ethertype, at = untag(octets, ethertype, at, stop)
+            if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
+                break
+            within["ts"] = packet["ts"]
+            status, _protocol, at = internet(octets, at, stop, wire_stop, ethertype, within)
+            if status != OK and status != FRAGMENT:
+                break
+            within["status"] = status
+            row[i] = within
+            if status != OK:
+                break

@@ -1,0 +1,235 @@
+"""The flow table against the reference, and what it must never lose."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peerburst.capture.conntrack.states import Phase
+from peerburst.capture.flows import table as flowtable
+from peerburst.capture.flows.table import FIRST_CAPACITY, ORIG_IS_A, Dealer, FlowTable, segment_gaps_ns
+from peerburst.capture.packets.decode import PACKET
+from peerburst.capture.packets.status import Status
+from tests.support.bytes_generated import conversations
+from tests.support.bytes_through_kernels import agree, as_rows, flow_facts, history, segment_facts, table_of
+from tests.support.kernels import COMPILED
+from tests.support.reference import ACK, FIN, PSH, RST, SECOND, SYN, Packet
+
+CLIENT, SERVER = 0xFFFF_0A000009, 0xFFFF_0A000001  # the client's address is the larger
+
+
+def tcp(
+    seconds: float, sport: int, dport: int, flags: int, payload: int = 0, src: int = CLIENT, dst: int = SERVER
+) -> Packet:
+    ts = round(seconds * SECOND)
+    return Packet(
+        ts=ts, src=src, dst=dst, proto=6, sport=sport, dport=dport, flags=flags, payload=payload, ip_bytes=40 + payload
+    )
+
+
+def answer(seconds: float, sport: int, dport: int, flags: int, payload: int = 0) -> Packet:
+    return tcp(seconds, sport, dport, flags, payload, SERVER, CLIENT)
+
+
+def udp(seconds: float, sport: int, dport: int, src: int = CLIENT, dst: int = SERVER) -> Packet:
+    return Packet(
+        ts=round(seconds * SECOND), src=src, dst=dst, proto=17, sport=sport, dport=dport, ip_bytes=60, payload=32
+    )
+
+
+@given(conversations(), st.sampled_from([{}, {Phase.UDP: 1.0, Phase.SYN_SENT: 0.4}]), st.sampled_from([1, 7, 4096]))
+def test_the_table_is_the_references(packets: list[Packet], gaps_s: dict[Phase, float], batch: int) -> None:
+    agree(packets, gaps_s, batch)
+
+
+@given(conversations())
+def test_nothing_is_lost_and_time_goes_on(packets: list[Packet]) -> None:
+    table = table_of(as_rows(packets))
+    flows = table.flows()
+    decoded = [packet for packet in packets if packet.status is Status.DECODED]
+    assert table.packets == table.statuses.sum() == len(packets)
+    assert table.statuses[Status.DECODED] == len(decoded)
+    assert flows.row["a_pkts"].sum() + flows.row["b_pkts"].sum() == len(decoded)
+    octets = int(flows.row["a_bytes"].sum()) + int(flows.row["b_bytes"].sum())
+    assert octets == sum(packet.ip_bytes for packet in decoded)
+    assert (table.first_ns, table.last_ns) == (min(p.ts for p in packets), max(p.ts for p in packets))
+    assert (flows.segments["start"] <= flows.segments["last"]).all()
+    for flow in range(flows.row.size):
+        own = flows.segments[flows.first_segment[flow] : flows.first_segment[flow + 1]]
+        assert own.size
+        assert (own["flow"] == flow).all()
+        assert (own["start"][1:] >= own["last"][:-1]).all()
+        assert own["last"][-1] == flows.row["last"][flow]
+
+
+def test_a_connection_told_in_full() -> None:
+    table = agree(
+        [
+            tcp(0, 40000, 443, SYN),
+            answer(0.1, 443, 40000, SYN | ACK),
+            tcp(0.2, 40000, 443, ACK),
+            tcp(0.3, 40000, 443, PSH | ACK, 100),
+            answer(0.4, 443, 40000, PSH | ACK, 900),
+            tcp(0.5, 40000, 443, FIN | ACK),
+            answer(0.6, 443, 40000, FIN | ACK),
+            tcp(0.7, 40000, 443, ACK),
+        ]
+    )
+    (row,) = table.flows().row
+    assert (int(row["a_lo"]), int(row["a_port"]), int(row["b_lo"]), int(row["b_port"])) == (SERVER, 443, CLIENT, 40000)
+    assert not row["flags"] & ORIG_IS_A
+    assert (row["a_pkts"], row["b_pkts"], row["a_bytes"], row["b_bytes"]) == (3, 5, 40 + 940 + 40, 4 * 40 + 140)
+    # Zeek would write ShADadFf; here capitals are the end called a, which is the server.
+    assert history(int(row["history"])) == "sHadDfF"
+
+
+# first packet seen: whether its sender is the originator
+ORIGINS = {
+    "a SYN, even from a server's port": (tcp(0, 443, 40000, SYN), True),
+    "a SYN+ACK": (tcp(0, 40000, 443, SYN | ACK), False),
+    "mid-stream, towards a server": (tcp(0, 40000, 443, ACK), True),
+    "mid-stream, from a server": (tcp(0, 443, 40000, ACK), False),
+    "mid-stream, neither a server's": (tcp(0, 40000, 40001, ACK), True),
+    "mid-stream, both servers'": (tcp(0, 443, 80, ACK), True),
+    "a reset from a server": (tcp(0, 443, 40000, RST), False),
+    "UDP towards a server": (udp(0, 40000, 53), True),
+    "UDP from a server": (udp(0, 53, 40000), False),
+    "UDP between servers": (udp(0, 53, 53), True),
+    "UDP of port 0": (udp(0, 0, 40000), True),
+}
+
+
+@pytest.mark.parametrize("name", ORIGINS)
+def test_who_began(name: str) -> None:
+    packet, sender_began = ORIGINS[name]
+    (row,) = agree([packet]).flows().row
+    sender_is_a = (packet.src, packet.sport) <= (packet.dst, packet.dport)
+    assert bool(row["flags"] & ORIG_IS_A) == (sender_is_a == sender_began)
+
+
+def test_silence_ends_a_segment_and_a_shorter_gap_may_be_asked_for() -> None:
+    packets = [udp(seconds, 40000, 40001) for seconds in (0, 3, 8, 13.1, 14)]
+    assert table_of(as_rows(packets)).flows().segments["start"].tolist() == [0, 13_100_000_000]
+    finer = agree(packets, {Phase.UDP: 2.0})
+    assert (finer.flows().segments["start"] // SECOND).tolist() == [0, 3, 8, 13]
+
+
+def test_a_second_of_silence_is_a_rest_whoever_breaks_it() -> None:
+    at_s = (0, 0.999, 1.999, 2.5, 9, 9.9)  # one second, then six and a half
+    talk = [udp(at, 1, 2) if i % 2 else udp(at, 2, 1, SERVER, CLIENT) for i, at in enumerate(at_s)]
+    pings = [Packet(ts=one.ts, src=CLIENT, dst=SERVER, proto=1, window=8 << 8, flags=8, ip_bytes=60) for one in talk]
+    assert agree(talk + pings).flows().row["icmp_or_rests"].tolist() == [2, 8 << 8]
+
+
+def test_gaps_are_never_longer_than_talking() -> None:
+    gaps = segment_gaps_ns({Phase.UDP: 2.5, Phase.ICMP: 60})
+    assert gaps[Phase.UDP] == 2_500_000_000 - 1
+    assert gaps[Phase.ICMP] == gaps[Phase.NONE] == 5 * SECOND
+
+
+def test_a_silence_of_just_a_timeout_ends_a_segment() -> None:
+    # An entry that lives for two seconds from a packet at 3 s is gone at 5 s, not just after.
+    packets = [udp(seconds, 40000, 40001) for seconds in (0, 1.999, 3, 5)]
+    assert (agree(packets, {Phase.UDP: 2.0}).flows().segments["start"] // SECOND).tolist() == [0, 5]
+
+
+def test_a_packet_dated_before_its_flow_counts_as_of_the_flows_latest() -> None:
+    # Captures merged without sorting, and cards with several queues, date packets backwards.
+    table = agree([udp(100, 1, 2), udp(50, 2, 1, SERVER, CLIENT), udp(106, 1, 2), udp(40, 1, 2)])
+    assert (table.flows().segments["start"] // SECOND).tolist() == [100, 106]
+    assert (table.flows().segments["last"] // SECOND).tolist() == [100, 106]
+    assert (table.first_ns, table.last_ns) == (40 * SECOND, 106 * SECOND)
+
+
+def test_a_flow_to_oneself() -> None:
+    looped = tcp(0, 5000, 5000, SYN, 0, SERVER, SERVER)
+    (row,) = agree([looped, looped]).flows().row
+    assert (row["a_pkts"], row["b_pkts"]) == (2, 0)
+
+
+def test_protocols_and_families_keep_apart() -> None:
+    mapped = udp(0, 1, 2)
+    native = Packet(proto=17, src=0x20010DB8 << 96 | CLIENT, dst=0x20010DB8 << 96 | SERVER, sport=1, dport=2)
+    assert agree([mapped, native, tcp(0, 1, 2, SYN)]).flows().row.size == 3
+
+
+def test_the_table_grows() -> None:
+    count = 3 * FIRST_CAPACITY if COMPILED else FIRST_CAPACITY + 300
+    rows = np.zeros(2 * count, PACKET)
+    rows["src_lo"], rows["dst_lo"], rows["proto"], rows["ip_bytes"] = CLIENT, SERVER, 17, 100
+    rows["sport"], rows["ts"] = np.arange(2 * count) % count, np.arange(2 * count) // count * SECOND
+    table = table_of(rows)
+    flows = table.flows()
+    assert flows.row.size == count
+    assert (flows.row["b_pkts"] == 2).all()
+    assert flows.row["b_port"].tolist() == list(range(count))
+    assert flows.segments.size == count
+
+
+def to_many(targets: list[int]) -> "np.ndarray[tuple[int], np.dtype[np.void]]":
+    """A UDP packet to each of these addresses, a millisecond apart."""
+    rows = np.zeros(len(targets), PACKET)
+    rows["src_lo"], rows["dst_lo"], rows["proto"], rows["sport"], rows["dport"] = 1, targets, 17, 7, 9
+    rows["ts"] = np.arange(len(targets)) * 1_000_000
+    return rows
+
+
+@pytest.mark.parametrize("batch", [1, 64, 1000])
+def test_slots_grow_and_hold_what_they_held(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    packets = to_many([*range(2, 1000), *range(2, 1500), *range(900, 2000)])
+    wide = FlowTable()
+    wide.add(packets)
+    monkeypatch.setattr(flowtable, "LEAST_SLOTS", 8)
+    narrow = FlowTable()
+    for first in range(0, packets.size, batch):
+        narrow.add(packets[first : first + batch])
+    left, right = narrow.flows(), wide.flows()
+    assert left.row.size == len(range(2, 2000))
+    assert (left.row == right.row).all()
+
+
+@pytest.mark.parametrize("between", [0, 40])
+def test_flows_of_one_hash_are_told_apart(between: int) -> None:
+    # Whether the second one's place is looked up before the first one is there, or after.
+    one, other = 32932, 147962
+    pair = to_many([one, *range(2, 2 + between), other, one, other, other])
+    table = FlowTable(seed=5)
+    hashes = (Dealer(5, 1).deal(pair).hashes >> 1).tolist()
+    assert hashes[0] == hashes[-1]
+    table.add(pair)
+    flows = table.flows().row
+    counts = {int(row["b_lo"]): int(row["a_pkts"] + row["b_pkts"]) for row in flows}
+    assert flows.size == between + 2
+    assert (counts[one], counts[other]) == (2, 3)
+
+
+def test_many_segments_of_one_flow_grow_too() -> None:
+    count = 2 * FIRST_CAPACITY if COMPILED else FIRST_CAPACITY + 300
+    rows = np.zeros(count, PACKET)
+    rows["src_lo"], rows["dst_lo"], rows["proto"] = CLIENT, SERVER, 17
+    rows["ts"] = np.arange(count) * 10 * SECOND
+    assert (table_of(rows, batch=500).flows().segments["start"] == rows["ts"]).all()
+
+
+def test_asking_does_not_change_what_is_asked_for() -> None:
+    first, second = [udp(0, 1, 2), tcp(0, 3, 4, SYN)], [udp(20, 1, 2), tcp(1, 3, 4, SYN)]
+    table = FlowTable()
+    table.add(as_rows(first))
+    table.flows()
+    table.add(as_rows(second))
+    assert segment_facts(table) == segment_facts(agree(first + second))
+    assert flow_facts(table) == flow_facts(table)
+
+
+def test_an_empty_table_and_an_empty_batch() -> None:
+    table = FlowTable()
+    table.add(np.zeros(0, PACKET))
+    flows = table.flows()
+    assert (flows.row.size, flows.segments.size, flows.first_segment.tolist()) == (0, 0, [0])
+    assert (table.packets, table.first_ns, table.last_ns) == (0, None, None)
+
+
+def test_what_is_not_decoded_is_counted_and_opens_nothing() -> None:
+    table = table_of(as_rows([Packet(status=status) for status in Status if status is not Status.DECODED]))
+    assert table.flows().row.size == 0
+    assert table.statuses.tolist() == [0] + [1] * (len(Status) - 1)

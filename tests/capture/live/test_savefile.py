@@ -1,0 +1,298 @@
+"""Octets cut into blocks, kept, rotated and stopped, with captures of known size."""
+
+import os
+import re
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from peerburst.capture.errors import CaptureError, SettingsError
+from peerburst.capture.files import pcapng_blocks as pcapngblocks
+from peerburst.capture.files.source import PacketSource
+from peerburst.capture.live import source as livesource
+from peerburst.capture.live.backends.pipe import PipeFeed
+from peerburst.capture.live.blocks import Cutter
+from peerburst.capture.live.options import (
+    CaptureOptions,
+    Rotation,
+    StopConditions,
+    parse_rotation,
+    parse_stops,
+)
+from peerburst.capture.live.savefile import Keeper
+from peerburst.capture.live.source import LiveSource
+from tests.support.netns import missing
+
+HEAD = pcapngblocks.section_header() + pcapngblocks.interface_description("one", 1, 96)
+SECOND = pcapngblocks.interface_description("two", 1, 96)
+BLOCK = 32 + 60  # octets of a packet of ours in the file
+
+
+def packet(number: int, interface: int = 0) -> bytes:
+    """A UDP packet over IPv4, stamped with its number in seconds."""
+    ethernet = bytes(12) + b"\x08\x00"
+    ipv4 = struct.pack(">BBHHHBBH", 0x45, 0, 46, number & 0xFFFF, 0, 64, 17, 0) + bytes([10, 0, 0, 1, 10, 0, 0, 2])
+    udp = struct.pack(">HHHH", 4000, 5000, 26, 0) + bytes(18)
+    return pcapngblocks.enhanced_packet(interface, number * 1_000_000_000, ethernet + ipv4 + udp, 60)
+
+
+def capture(count: int) -> bytes:
+    return (
+        HEAD
+        + b"".join(packet(number) for number in range(1, count + 1))
+        + pcapngblocks.interface_statistics(0, 1, 9, 4)
+    )
+
+
+class StubFeed:
+    """Octets of a list, one piece a reading; nothing is lost."""
+
+    name = "stub"
+    drops = 0
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.warnings: list[str] = []
+        self.why_ended = "the input ended"
+        self._pieces = pieces
+
+    def read(self, timeout_s: float) -> bytes | None:
+        return self._pieces.pop(0) if self._pieces else b""
+
+    def stop(self) -> None:
+        pass
+
+
+def in_pieces(octets: bytes, size: int) -> list[bytes]:
+    return [octets[at : at + size] for at in range(0, len(octets), size)]
+
+
+def seconds(path: str | Path) -> list[int]:
+    return [int(ts) // 1_000_000_000 for packets in PacketSource(str(path)).batches() for ts in packets["ts"]]
+
+
+def taken(source: LiveSource) -> list[int]:
+    rows = [packets["ts"] for packets in source.batches(1.0) if packets is not None]
+    source.close()
+    return list(np.concatenate(rows) // 1_000_000_000) if rows else []
+
+
+@pytest.mark.parametrize("size", [1, 7, 92, 1000, 10**6])
+def test_blocks_are_whole_however_the_octets_come(size: int) -> None:
+    octets = HEAD + packet(1) + packet(2) + SECOND + packet(3, 1) + pcapngblocks.interface_statistics(0, 1, 9, 4)
+    cutter = Cutter()
+    runs = [run for piece in in_pieces(octets, size) for run in cutter.feed(piece)]
+    assert b"".join(run.octets for run in runs) == octets
+    assert cutter.end() == b""
+    assert cutter.packets == 3
+    assert cutter.head == HEAD + SECOND
+    assert all(run.octets[at - BLOCK :][:4] == b"\x06\0\0\0" for run in runs for at in run.packet_ends)
+    assert sum(len(run.packet_ends) for run in runs) == 3
+    third = next(run for run in runs if packet(3, 1) in run.octets)
+    assert third.head == HEAD + SECOND
+    assert next(run for run in runs if run.octets == SECOND).head == HEAD
+
+
+def test_a_section_of_the_other_byte_order_is_cut_too() -> None:
+    section = struct.pack(">IIIHHQI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, 2**64 - 1, 28)
+    interface = struct.pack(">IIHHII", 1, 20, 1, 0, 96, 20)
+    simple = struct.pack(">III", 3, 20, 4) + b"abcd" + struct.pack(">I", 20)
+    cutter = Cutter()
+    runs = [run for piece in in_pieces(section + interface + simple, 5) for run in cutter.feed(piece)]
+    assert [run.octets for run in runs] == [section, interface, simple]
+    assert cutter.packets == 1
+
+
+def test_damage_and_other_formats_pass_as_they_come() -> None:
+    damaged = HEAD + packet(1) + struct.pack("<II", 6, 13) + bytes(50)
+    cutter = Cutter()
+    assert b"".join(run.octets for piece in in_pieces(damaged, 9) for run in cutter.feed(piece)) == damaged
+    other = Cutter()
+    assert b"".join(run.octets for run in other.feed(b"\x1f\x8b" + bytes(40))) == b"\x1f\x8b" + bytes(40)
+    assert other.is_capture is False
+
+
+def test_rotation_makes_dumpcaps_names_and_loses_nothing(tmp_path: Path) -> None:
+    octets = capture(100)
+    keeper = Keeper(str(tmp_path / "day.pcapng"), Rotation(octets=1000), now=lambda: datetime(2026, 3, 4, 5, 6, 7))
+    assert taken(LiveSource(StubFeed(in_pieces(octets, 333)), keep=keeper)) == list(range(1, 101))
+    # The head takes len(HEAD) octets, so 1000 are reached by the packet that makes it 10 or 11 of them.
+    each = -(-(1000 - len(HEAD)) // BLOCK)
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == [f"day_{number:05d}_20260304050607.pcapng" for number in range(1, -(-100 // each) + 1)]
+    assert [str(tmp_path / name) for name in files] == keeper.paths
+    contents = [(tmp_path / name).read_bytes() for name in files]
+    assert all(content.startswith(HEAD) for content in contents)
+    assert HEAD + b"".join(content[len(HEAD) :] for content in contents) == octets
+    assert [len(seconds(tmp_path / name)) for name in files[:-1]] == [each] * (len(files) - 1)
+    assert keeper.octets == sum(len(content) for content in contents)
+
+
+def test_rotation_repeats_interfaces_described_later(tmp_path: Path) -> None:
+    octets = HEAD + b"".join(map(packet, range(1, 12))) + SECOND + b"".join(packet(n, 1) for n in range(12, 40))
+    keeper = Keeper(str(tmp_path / "two.pcapng"), Rotation(octets=1000))
+    assert taken(LiveSource(StubFeed([octets]), keep=keeper)) == list(range(1, 40))
+    assert [second for path in keeper.paths for second in seconds(path)] == list(range(1, 40))
+    assert Path(keeper.paths[-1]).read_bytes().startswith(HEAD + SECOND)
+
+
+@pytest.mark.parametrize("ending", [".pcapng", ".pcapng.zst"])
+def test_a_ring_keeps_the_newest_files(tmp_path: Path, ending: str) -> None:
+    keeper = Keeper(str(tmp_path / f"ring{ending}"), Rotation(octets=200, files=3))
+    taken(LiveSource(StubFeed(in_pieces(capture(4000), 5000)), keep=keeper))
+    assert len(keeper.paths) == 3
+    assert sorted(map(str, tmp_path.iterdir())) == keeper.paths
+    kept = [second for path in keeper.paths for second in seconds(path)]
+    assert kept == list(range(4001 - len(kept), 4001))
+    assert all(re.fullmatch(rf"ring_\d{{5}}_\d{{14}}{re.escape(ending)}", Path(path).name) for path in keeper.paths)
+
+
+def test_packets_stop_exactly_and_statistics_are_still_read(tmp_path: Path) -> None:
+    keeper = Keeper(str(tmp_path / "ten.pcapng"))
+    source = LiveSource(StubFeed([capture(30)]), keep=keeper, stops=StopConditions(packets=10))
+    assert taken(source) == list(range(1, 11))
+    assert seconds(tmp_path / "ten.pcapng") == list(range(1, 11))
+    assert source.drops == 4
+    assert source.ended == "10 packets were captured"
+
+
+def test_a_classic_pcap_from_a_pipe_is_kept_and_divided(tmp_path: Path) -> None:
+    header = struct.pack(">IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 96, 1)
+    records = [struct.pack(">IIII", number, 0, 60, 60) + packet(number)[28:88] for number in range(1, 31)]
+    ours, theirs = os.pipe()
+    keeper = Keeper(str(tmp_path / "old.pcap"), Rotation(octets=500))
+    source = LiveSource(PipeFeed(ours), keep=keeper, stops=StopConditions(packets=20))
+    os.write(theirs, header + b"".join(records)[:700])
+    time.sleep(0.05)
+    os.write(theirs, b"".join(records)[700:])
+    os.close(theirs)
+    assert taken(source) == list(range(1, 21))
+    contents = [Path(path).read_bytes() for path in keeper.paths]
+    assert header + b"".join(content[24:] for content in contents) == header + b"".join(records[:20])
+    assert len(contents) == 3  # 24 + 7 * 76 is the first above 500: seven records each
+    os.close(ours)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    lacking = missing("mount")
+    if lacking is not None:
+        pytest.skip(f"no small disk can be made here: it {lacking}")
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("no small disk can be made here: mounting is refused")
+    yield tmp_path
+    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize("name", ["full.pcapng", "full.pcapng.zst"])
+def test_a_full_disk_ends_the_keeping_and_not_the_count(small_disk: Path, name: str) -> None:
+    (small_disk / "other").write_bytes(bytes(64_000 - (0 if name.endswith("pcapng") else 8192)))
+    noise = np.random.default_rng(5)
+    octets = HEAD + b"".join(packet(n)[:-40] + noise.bytes(36) + packet(n)[-4:] for n in range(1, 2001))
+    if name.endswith("pcapng"):
+        (small_disk / "other").unlink()
+    keeper = Keeper(str(small_disk / name))
+    source = LiveSource(StubFeed(in_pieces(octets, 3000)), keep=keeper)
+    assert taken(source) == list(range(1, 2001))
+    assert source.warnings == (
+        f"{small_disk / name}: the disk is full; nothing more is kept, and the counting goes on",
+    )
+    assert not keeper.is_keeping
+    if name.endswith("pcapng"):
+        kept = PacketSource(str(small_disk / name))
+        assert sum(packets.size for packets in kept.batches()) == (keeper.octets - len(HEAD)) // BLOCK > 500
+        assert kept.warnings == []  # it ends where a packet does
+
+
+def test_what_cannot_be_kept_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match="the folder does not exist"):
+        Keeper(str(tmp_path / "none" / "x.pcapng"))
+    with pytest.raises(SettingsError, match="must end in"):
+        Keeper(str(tmp_path / "x.txt"))
+    keeper = Keeper(str(tmp_path / "x.pcapng"))
+    source = LiveSource(StubFeed([b"\x1f\x8b" + bytes(100)]), keep=keeper)
+    with pytest.raises(CaptureError, match="decompress it before"):
+        taken(source)
+
+
+def test_a_growing_file_is_followed_until_stopped(tmp_path: Path) -> None:
+    octets, path = capture(50), tmp_path / "grows.pcapng"
+    path.write_bytes(octets[:1000])
+    source = livesource.capture_growing_file(str(path))
+    found: list[int] = []
+    pieces = in_pieces(octets[1000:], 900)
+    for packets in source.batches(0.3):
+        if packets is not None:
+            found += list(packets["ts"] // 1_000_000_000)
+        elif pieces:
+            with path.open("ab") as file:
+                file.write(pieces.pop(0))
+        else:
+            assert source.ended is None
+            source.stop()
+    assert found == list(range(1, 51))
+    assert source.ended == "stopped"
+    assert source.warnings == ()
+
+
+def test_a_file_cut_shorter_ends_with_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "shrinks.pcapng"
+    path.write_bytes(capture(10))
+    source = livesource.capture_growing_file(str(path))
+    found = 0
+    for packets in source.batches(0.2):
+        if packets is None:
+            path.write_bytes(b"")
+        else:
+            found += packets.size
+    assert found == 10
+    assert source.ended == f"{path}: was cut shorter while it was read; what came before was read"
+    with pytest.raises(CaptureError, match="no such file"):
+        livesource.capture_growing_file(str(tmp_path / "none"))
+
+
+def test_a_slow_taker_holds_the_reading_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(livesource, "MOST_WAITING", 1000)
+    pieces = in_pieces(capture(200_000), 1 << 18)
+    count = len(pieces)
+    source = LiveSource(StubFeed(pieces))
+    first = next(source.batches(5.0))
+    time.sleep(0.5)
+    assert len(pieces) > count // 2  # 18 MB, of which pipe, window and queue hold a few
+    rest = [packets.size for packets in source.batches(5.0) if packets is not None]
+    assert first is not None
+    assert first.size + sum(rest) == 200_000
+    source.close()
+
+
+def test_no_capture_at_all_is_an_error() -> None:
+    with pytest.raises(CaptureError, match="stub: is not a pcap or pcapng file"):
+        taken(LiveSource(StubFeed([b"good morning, this is no capture"])))
+    with pytest.raises(CaptureError, match="stub: is empty"):
+        taken(LiveSource(StubFeed([])))
+
+
+def test_settings_as_they_are_typed() -> None:
+    assert parse_stops(["duration:1.5", "packets:3", "filesize:2"]) == StopConditions(1.5, 3, 2000)
+    assert parse_rotation(["filesize:10", "files:4"]) == Rotation(10_000, 4)
+    for texts in (["files:4"], ["filesize:-1"], ["filesize"], ["size:3"], ["filesize:1", "filesize:2"], ["filesize:x"]):
+        with pytest.raises(SettingsError):
+            parse_rotation(texts)
+    for made in (
+        {"interfaces": ()},
+        {"interfaces": ("-w",)},
+        {"interfaces": ("a", "a")},
+        {"interfaces": ("a",), "snaplen": -1},
+    ):
+        with pytest.raises(SettingsError):
+            CaptureOptions(**made)
+    with pytest.raises(SettingsError, match="add -w"):
+        livesource.capture_growing_file("x", stops=StopConditions(octets=5))
