@@ -269,7 +269,7 @@ class Analysis:
 
     @cached_property
     def totals(self) -> hostflows.Totals:
-        """How many peers and octets each host has."""
+        """How many peers and bytes each host has."""
         return self.index.totals()
 
     @cached_property

@@ -27,9 +27,9 @@ def few_digits(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def size(octets: float) -> str:
+def size(data: float) -> str:
     """Bytes in decimal units (1 kB = 1000 B): 980 B, 1.2 MB, 14 GB."""
-    value, unit = float(octets), 0
+    value, unit = float(data), 0
     while value >= 999.5 and unit < len(_SIZE_UNITS) - 1:
         value, unit = value / 1000, unit + 1
     return f"{number(value) if unit == 0 else few_digits(value)} {_SIZE_UNITS[unit]}"

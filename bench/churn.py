@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 START_NS = 1_700_000_000_000_000_000
 AT_ONCE = 1 << 14  # flows
-KEPT = 56  # octets of a frame: Ethernet, IPv4 and TCP headers, padded to whole words
+KEPT = 56  # bytes of a frame: Ethernet, IPv4 and TCP headers, padded to whole words
 BLOCK = 32 + KEPT
 HOSTS = 200
 SYN, SYN_ACK, ACK, PUSH, FIN = 0x02, 0x12, 0x10, 0x18, 0x11
@@ -31,8 +31,8 @@ def head() -> bytes:
     return section.tobytes() + interface.tobytes()
 
 
-def _big(values: npt.NDArray[np.int64], octets: int) -> npt.NDArray[np.uint8]:
-    shifts = np.arange(octets - 1, -1, -1) * 8
+def _big(values: npt.NDArray[np.int64], data: int) -> npt.NDArray[np.uint8]:
+    shifts = np.arange(data - 1, -1, -1) * 8
     return (values[:, None] >> shifts & 0xFF).astype(np.uint8)
 
 

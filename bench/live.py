@@ -182,7 +182,7 @@ def rate() -> Iterator[str]:
         beside = [ours(pair, OURS_SHARE * top) for _ in range(3)]
     yield "## The highest rate"
     yield ""
-    yield f"Frames of 128 octets, 4,096 flows, {TRIAL_S:g} s each, {os.cpu_count()} processors, one of them sending."
+    yield f"Frames of 128 bytes, 4,096 flows, {TRIAL_S:g} s each, {os.cpu_count()} processors, one of them sending."
     yield ""
     yield from table("who", "packets/s", "sent", "lost", "processors")
     for name, trials in (
@@ -253,7 +253,7 @@ def memory() -> Iterator[str]:
         running.wait()
         making.wait()
         files = list(Path(place).glob("retired-*.parquet"))
-        octets = sum(path.stat().st_size for path in files)
+        data = sum(path.stat().st_size for path in files)
     yield f"## Memory: {CHURN_FLOWS:,} flows in an hour, read in {seconds:.0f} s"
     yield ""
     yield from table("minute", "packets", "flows in memory", "flows on disk", "resident MB")
@@ -267,7 +267,7 @@ def memory() -> Iterator[str]:
             f"{view['retired_flows']:,}", f"{view['memory_mb']:.0f}",
         )  # fmt: skip
     yield ""
-    yield f"{len(files)} Parquet files of {octets / 1e6:.0f} MB in all."
+    yield f"{len(files)} Parquet files of {data / 1e6:.0f} MB in all."
 
 
 def kills() -> Iterator[str]:
@@ -381,7 +381,7 @@ def _kept(path: Path) -> Iterator[str]:
     shown = subprocess.run([PYTHON, "-m", "peerburst", str(path), "--format", "json"], capture_output=True, text=True)
     capture = json.loads(shown.stdout)["capture"] if shown.stdout else {}
     size, packets = path.stat().st_size, capture.get("packets", 0)
-    yield f"Kept: {size:,} octets with {packets:,} packets; reading it warns of {capture.get('warnings') or 'nothing'}."
+    yield f"Kept: {size:,} bytes with {packets:,} packets; reading it warns of {capture.get('warnings') or 'nothing'}."
     yield ""
 
 

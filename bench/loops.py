@@ -14,8 +14,8 @@ def with_dpkt(path: str) -> int:
 
     flows: Counter[Any] = Counter()
     with open(path, "rb") as file:
-        for _time, octets in dpkt.pcap.Reader(file):
-            packet = dpkt.ethernet.Ethernet(octets).data
+        for _time, data in dpkt.pcap.Reader(file):
+            packet = dpkt.ethernet.Ethernet(data).data
             ports = (packet.data.sport, packet.data.dport)
             flows[packet.p, frozenset(((packet.src, ports[0]), (packet.dst, ports[1])))] += packet.len
     return len(flows)

@@ -1,6 +1,6 @@
-"""Decompress a capture with what peerburst uses, throw the octets away, and print how many seconds that took.
+"""Decompress a capture with what peerburst uses, throw the bytes away, and print how many seconds that took.
 
-python bench/octets.py FILE
+python bench/bytes.py FILE
 """
 
 import sys

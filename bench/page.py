@@ -167,13 +167,13 @@ def _real(found: Found) -> str:
 
 
 def _kind_ratios(found: Found) -> dict[str, float]:
-    """Per kind of capture, time over that of the plain one, beyond what reading the octets takes."""
+    """Per kind of capture, time over that of the plain one, beyond what reading the bytes takes."""
     beyond = {name: cost["seconds"] - found["reading_s"][name] for name, cost in found["costs"].items()}
     return {name: beyond[name] / beyond["1M-50k"] for name in beyond if name != "1M-50k"}
 
 
 def _kinds(found: Found) -> str:
-    lines = ["## Kinds of capture, flow table alone", "", "| trace | seconds | of it reading octets | beyond that |"]
+    lines = ["## Kinds of capture, flow table alone", "", "| trace | seconds | of it reading bytes | beyond that |"]
     lines.append("|---|---:|---:|---:|")
     for name, cost in found["costs"].items():
         reading = found["reading_s"][name]
@@ -201,7 +201,7 @@ def _long(found: Found) -> str:
         _fill(
             "The maker of the packets shares the processors, so their seconds are what counts here. In the slow trace"
             " the same flows last ten times as long and fall silent for more than five seconds ten times as often: each"
-            " such silence ends a segment of 40 octets, which is kept, for gateway models and talking are computed from"
+            " such silence ends a segment of 40 bytes, which is kept, for gateway models and talking are computed from"
             " them."
         ),
     ]

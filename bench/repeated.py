@@ -18,11 +18,11 @@ RECORD = 16
 
 
 def _frames(path: str) -> Iterator[tuple[int, bytes, int]]:
-    """(ns, octets, wire length) of each Ethernet frame, as the reader itself finds them."""
+    """(ns, bytes, wire length) of each Ethernet frame, as the reader itself finds them."""
     for piece in PacketSource(path).pieces():
         for ts, start, stop, wire, link in piece.frames.tolist():
             if link == ETHERNET:
-                yield ts, piece.octets[start:stop].tobytes(), wire
+                yield ts, piece.data[start:stop].tobytes(), wire
 
 
 def _one_round(paths: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], int]:
@@ -32,26 +32,26 @@ def _one_round(paths: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray
         frames = list(_frames(path))
         if not frames:
             continue
-        first = min(ts for ts, _octets, _wire in frames)
-        for ts, octets, wire in frames:
+        first = min(ts for ts, _bytes, _wire in frames)
+        for ts, data, wire in frames:
             seconds, rest = divmod(ts - first, 10**9)
-            records.append(struct.pack("<IIII", clock + seconds, rest // 1000, len(octets), wire) + octets)
+            records.append(struct.pack("<IIII", clock + seconds, rest // 1000, len(data), wire) + data)
             starts.append(at)
-            at += RECORD + len(octets)
-        clock += int((max(ts for ts, _octets, _wire in frames) - first) // 10**9) + 1
+            at += RECORD + len(data)
+        clock += int((max(ts for ts, _bytes, _wire in frames) - first) // 10**9) + 1
     return np.frombuffer(b"".join(records), np.uint8).copy(), np.array(starts, np.int64), clock
 
 
 def write(packets: int, out: str, paths: Sequence[str]) -> None:
     """At least this many packets, in whole rounds."""
-    octets, starts, span = _one_round(paths)
-    seconds = octets[starts[:, None] + np.arange(4)].copy().view("<u4").ravel()
+    data, starts, span = _one_round(paths)
+    seconds = data[starts[:, None] + np.arange(4)].copy().view("<u4").ravel()
     with Path(out).open("wb") as file:
         file.write(struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, ETHERNET))
         for number in range(-(-packets // starts.size)):
             later = (seconds + number * span).astype("<u4")
-            octets[starts[:, None] + np.arange(4)] = later[:, None].view(np.uint8)
-            file.write(octets.tobytes())
+            data[starts[:, None] + np.arange(4)] = later[:, None].view(np.uint8)
+            file.write(data.tobytes())
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def peers(bench: Bench) -> Found:
 
 
 def kinds(bench: Bench) -> Found:
-    """The flow table on other kinds of capture, beside the plain one; and what reading their octets alone takes."""
+    """The flow table on other kinds of capture, beside the plain one; and what reading their bytes alone takes."""
     names = ["1M-50k", *(f"1M-50k-{what}" for what in ("pcapng", "ipv6", "vlan", "full"))]
     paths = {name: bench.trace(name) for name in names}
     costs = bench.in_turn({name: lambda path=path: table_cost(path) for name, path in paths.items()})  # type: ignore[misc]
@@ -140,7 +140,7 @@ def kinds(bench: Bench) -> Found:
 
 
 def _reading_s(path: Path) -> float:
-    """Seconds to read a file's octets into one place, as the reader does."""
+    """Seconds to read a file's bytes into one place, as the reader does."""
     room = bytearray(1 << 22)
     times = []
     for _ in range(5):
@@ -163,13 +163,13 @@ def packed(bench: Bench) -> Found:
         subprocess.run([name, "-kqf", str(plain)], check=True)
         commands[f"{name} -dc"] = once([name, "-dcq", str(path)])
         commands[f"flow table of {name}"] = lambda path=path: table_cost(path)  # type: ignore[misc]
-        commands[f"our library, {name}"] = lambda path=path: _octets_cost(path)  # type: ignore[misc]
+        commands[f"our library, {name}"] = lambda path=path: _bytes_cost(path)  # type: ignore[misc]
     return {"costs": _plain(bench.in_turn(commands))}
 
 
-def _octets_cost(path: Path) -> Cost | None:
-    """One run of the decompressor that we use, its octets thrown away."""
-    done = subprocess.run([PYTHON, str(HERE / "octets.py"), str(path)], capture_output=True, text=True)
+def _bytes_cost(path: Path) -> Cost | None:
+    """One run of the decompressor that we use, its bytes thrown away."""
+    done = subprocess.run([PYTHON, str(HERE / "bytes.py"), str(path)], capture_output=True, text=True)
     return Cost(float(done.stdout), float(done.stdout), 0.0) if done.returncode == 0 else None
 
 

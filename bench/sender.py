@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 AT_ONCE = 128
-SIZE = 128  # octets of a frame: about the median of what peer-to-peer programs send on coming online
+SIZE = 128  # bytes of a frame: about the median of what peer-to-peer programs send on coming online
 PACKET_QDISC_BYPASS = 20  # linux/if_packet.h
 SOL_PACKET = 263
 TOO_CLOSE_S = 0.0002  # a shorter sleep takes longer than asked
@@ -64,7 +64,7 @@ class _Header(ctypes.Structure):
 
 
 def frames(flows: int) -> npt.NDArray[np.uint8]:
-    """One Ethernet frame per flow, as rows of SIZE octets (RFC 791, RFC 768; no UDP checksum)."""
+    """One Ethernet frame per flow, as rows of SIZE bytes (RFC 791, RFC 768; no UDP checksum)."""
     made = np.zeros((flows, SIZE), np.uint8)
     made[:, 0:14] = (2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 2, 8, 0)
     made[:, 14:24] = (0x45, 0, 0, SIZE - 14, 0, 0, 0x40, 0, 64, 17)

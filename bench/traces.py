@@ -18,7 +18,7 @@ START_NS = 1_700_000_000_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What a trace is like. `ipv6` and `udp` are shares of the flows; `snaplen` octets of each packet are kept."""
+    """What a trace is like. `ipv6` and `udp` are shares of the flows; `snaplen` bytes of each packet are kept."""
 
     packets: int
     flows: int
@@ -54,16 +54,16 @@ LENGTHS = np.array([40, 52, 60, 200, 576, 1300, 1500])
 LENGTH_SHARES = np.array([0.15, 0.3, 0.1, 0.1, 0.1, 0.05, 0.2])
 
 
-def _big_endian(values: npt.NDArray[np.integer], octets: int) -> npt.NDArray[np.uint8]:
-    """Values (n) as n rows of `octets` octets, most significant first."""
-    shifts = np.arange(octets - 1, -1, -1) * 8
+def _big_endian(values: npt.NDArray[np.integer], data: int) -> npt.NDArray[np.uint8]:
+    """Values (n) as n rows of `bytes` bytes, most significant first."""
+    shifts = np.arange(data - 1, -1, -1) * 8
     return (values.astype(np.int64)[:, None] >> shifts & 0xFF).astype(np.uint8)
 
 
 def _headers(
     trace: Trace, flow: npt.NDArray[np.int64], first: npt.NDArray[np.bool_], seed: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """(frames cut to 96 octets, their lengths on the wire) of one packet of each flow given."""
+    """(frames cut to 96 bytes, their lengths on the wire) of one packet of each flow given."""
     rng = np.random.default_rng((trace.seed, seed))
     n = flow.size
     mixed = (flow * 2654435761) & 0xFFFFFFFF  # a bijection of 32 bits: the same flow has the same ends
@@ -141,9 +141,9 @@ def _records(
         )
     else:
         words[:] = np.stack([instants // 1_000_000_000, instants % 1_000_000_000 // 1000, held, wire], axis=1)
-    octets = words.view(np.uint8)
+    data = words.view(np.uint8)
     at = starts[:-1]
-    out[(at[:, None] + np.arange(head)).ravel()] = octets.ravel()
+    out[(at[:, None] + np.arange(head)).ravel()] = data.ravel()
     kept = np.minimum(held, frames.shape[1])
     for size in np.unique(kept):
         rows = np.flatnonzero(kept == size)

@@ -21,11 +21,11 @@ from peerburst.capture.packets.status import Status
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a reading is: packets so far, octets read of those on disk (0 if unknown), seconds since the start."""
+    """How far a reading is: packets so far, bytes read of those on disk (0 if unknown), seconds since the start."""
 
     packets: int
-    octets_read: int
-    octets_total: int
+    bytes_read: int
+    bytes_total: int
     seconds: float
 
 
@@ -122,7 +122,7 @@ def read(
 
     def tell() -> None:
         if progress is not None:
-            done = sum(source.octets_read for source in sources)
+            done = sum(source.bytes_read for source in sources)
             progress(Progress(table.packets, done, total, time.monotonic() - began))
 
     interrupted = []

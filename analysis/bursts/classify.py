@@ -167,7 +167,7 @@ def _one_local_port(f: Features) -> str:
 def _one_target(f: Features) -> str:
     if f.target_share < 0.5:
         return (
-            f"{share(f.busiest_peer_share, 1)} went to one address, {f.packet_bytes:.0f} octets in a packet on average"
+            f"{share(f.busiest_peer_share, 1)} went to one address, {f.packet_bytes:.0f} bytes in a packet on average"
         )
     return f"{share(f.target_share, 1)} went to one address and port ({f.busiest_port})"
 
@@ -187,7 +187,7 @@ def _weight(f: Features) -> str:
 
 
 def _full_packets(f: Features) -> str:
-    return f"{size(f.total_bytes)} in all, {f.packet_bytes:.0f} octets in a packet on average"
+    return f"{size(f.total_bytes)} in all, {f.packet_bytes:.0f} bytes in a packet on average"
 
 
 def _received(f: Features) -> str:
@@ -539,7 +539,7 @@ _WORDS = {
     "seconds": "seconds from the first connection to the last",
     "port_entropy": "entropy of the ports at the other end",
     "spread": "/16 networks per peer",
-    "packet_bytes": "octets in a packet on average",
+    "packet_bytes": "bytes in a packet on average",
     "median_bytes": "median size of a connection",
     "total_bytes": "bytes in all",
     "largest_bytes": "bytes of the largest connection",

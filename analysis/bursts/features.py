@@ -96,7 +96,7 @@ class Features:
     service_peers: int  # whom they ask
     half_open: float  # TCP flows that their originator never carried beyond its SYN
     mute: float  # the responder said nothing: TCP without data from it, else unanswered
-    packet_bytes: float  # IP octets per packet, on average
+    packet_bytes: float  # IP bytes per packet, on average
     top_peer_bytes: float  # share of the bytes that go to or from the one peer that has most
     talk_bytes: float  # share of the bytes in steady UDP exchanges, with one peer, that both fill: voice, video
     heavy_rate: float  # bytes a second that heavy flows carry while they last
@@ -143,7 +143,7 @@ def part_services(kind, flow, outbound, begins, stops, parted, parted_outbound, 
 
 @allocating_kernel
 def measure_services(table, size, seed, flow, outbound, begins, middles, stops, out):  # type: ignore[no-untyped-def]
-    """Each set as a whole, and whom its questions ask; `table` (FLOW) is by flow, `size` in octets."""
+    """Each set as a whole, and whom its questions ask; `table` (FLOW) is by flow, `size` in bytes."""
     most = most_flows(middles, stops)
     high, low = np.empty(most, np.uint64), np.empty(most, np.uint64)
     slots, code, chief = np.empty(slots_for(most), np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
@@ -191,7 +191,7 @@ def measure_times(start, begins, stops, out):  # type: ignore[no-untyped-def]
 
 @allocating_kernel
 def measure_bytes(size, kind, begins, stops, out):  # type: ignore[no-untyped-def]
-    """How the bytes spread over the flows of each set; `size` in octets."""
+    """How the bytes spread over the flows of each set; `size` in bytes."""
     sizes = np.empty(most_flows(begins, stops), np.int64)
     spare = np.empty(sizes.size, np.int64)
     for g in range(begins.size):
@@ -268,7 +268,7 @@ def _is_cast(flow, packets):  # type: ignore[no-untyped-def]
 def measure_weight(table, start, last, packets, size, kind, rests, flow, begins, stops, talk, out):  # type: ignore[no-untyped-def]
     """How full the packets of each set are, how fast and how paced what is heavy.
 
-    `table` (FLOW) is by flow. Fills `talk` with the octets of those that are talk.
+    `table` (FLOW) is by flow. Fills `talk` with the bytes of those that are talk.
     """
     for g in range(begins.size):
         total, count, heavy, heavy_ns, paced = 0, 0, 0, 0, 0
@@ -323,7 +323,7 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
     for g in range(begins.size):
         n = stops[g] - begins[g]
         udp, inbound, unknown, mail, web, film, from_one_port = 0, 0, 0, 0, 0, 0, 0
-        received, total, unknown_octets = np.uint64(0), np.uint64(0), np.uint64(0)
+        received, total, unknown_bytes = np.uint64(0), np.uint64(0), np.uint64(0)
         ports, busiest, repeats = 0, 0, 0.0
         for i in range(begins[g], stops[g]):
             f = flow[i]
@@ -336,7 +336,7 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
             inbound += not outbound[i]
             if (is_tcp or is_udp) and servers[port] == 0:
                 unknown += 1
-                unknown_octets += a_bytes[f] + b_bytes[f]
+                unknown_bytes += a_bytes[f] + b_bytes[f]
             mail += is_tcp and port in MAIL_PORTS
             web += port in WEB_PORTS
             # Of a connection met in its middle nobody knows which end began it.
@@ -372,7 +372,7 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
         row["film"] = film * share
         row["one_local_port"] = from_one_port * share
         row["received"] = np.float64(received) / np.float64(max(total, np.uint64(1)))
-        row["unknown_bytes"] = np.float64(unknown_octets) / np.float64(max(total, np.uint64(1)))
+        row["unknown_bytes"] = np.float64(unknown_bytes) / np.float64(max(total, np.uint64(1)))
         row["ports"] = ports
         row["busiest_port_share"] = busiest * share
         # Shannon's entropy of the ports, -sum(c/n ln c/n), over that of n different ones, ln n.
@@ -403,33 +403,33 @@ def _busiest_peer(code, n, chief, peers, high, low, count):  # type: ignore[no-u
 
 
 @part
-def _most_bytes(size, begin, code, n, peers, octets):  # type: ignore[no-untyped-def]
-    """(octets of all n flows, of those with the peer that has most)."""
+def _most_bytes(size, begin, code, n, peers, ip_bytes):  # type: ignore[no-untyped-def]
+    """(bytes of all n flows, of those with the peer that has most)."""
     for k in range(peers):
-        octets[k] = 0
+        ip_bytes[k] = 0
     total, most = 0, 0
     for i in range(n):
-        octets[code[i]] += size[begin + i]
+        ip_bytes[code[i]] += size[begin + i]
         total += size[begin + i]
-        most = max(most, octets[code[i]])
+        most = max(most, ip_bytes[code[i]])
     return total, most
 
 
 @part
-def _most_talk(talk, begin, code, n, peers, octets):  # type: ignore[no-untyped-def]
-    """The octets of talk with the peer that has most of it."""
+def _most_talk(talk, begin, code, n, peers, ip_bytes):  # type: ignore[no-untyped-def]
+    """The bytes of talk with the peer that has most of it."""
     for k in range(peers):
-        octets[k] = 0
+        ip_bytes[k] = 0
     most = 0
     for i in range(n):
-        octets[code[i]] += talk[begin + i]
-        most = max(most, octets[code[i]])
+        ip_bytes[code[i]] += talk[begin + i]
+        most = max(most, ip_bytes[code[i]])
     return most
 
 
 @allocating_kernel
 def measure_peers(table, size, talk, seed, flow, outbound, begins, stops, out):  # type: ignore[no-untyped-def]
-    """With whom the flows of each set were; `table` (FLOW) is by flow, `size` and `talk` in octets."""
+    """With whom the flows of each set were; `table` (FLOW) is by flow, `size` and `talk` in bytes."""
     a_port, b_port, flags = table["a_port"], table["b_port"], table["flags"]
     most = most_flows(begins, stops)
     high, low = np.empty(most, np.uint64), np.empty(most, np.uint64)

@@ -28,7 +28,7 @@ SERVICE_PORTS = (53, 67, 68, 123, 137, 138, 546, 547, 853, 1900, 3702, 5351, 535
 HEAVY_BYTES = 500_000  # CAIDA's split of mice and elephants lies at about 0.5 MB
 SYNC_BYTES = 64_000  # Skype's fetched messages and contact lists stay below 73 kB (SkypeIRC.cap)
 PROBE_PACKETS = 2
-# Chen et al. 2006, as Bonfiglio et al. 2007 use it: a call sends 10 to 100 packets a second, of 30 to 300 octets,
+# Chen et al. 2006, as Bonfiglio et al. 2007 use it: a call sends 10 to 100 packets a second, of 30 to 300 bytes,
 # for more than 10 seconds. Both ways together and with IP and UDP headers, that is:
 MEDIA_PACKETS_PER_S = (10.0, 250.0)
 MEDIA_LARGEST_MEAN = 400

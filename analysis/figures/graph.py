@@ -193,7 +193,7 @@ def _draw_peers(axes: Axes, peers: pd.DataFrame, points: Floats) -> None:
     count = len(peers)
     colours = [style.KIND_LOOKS[str(kind)].colour for kind in peers["kind"]]
     connections = peers["connections"].to_numpy(dtype=float)
-    octets = peers["ip_bytes"].to_numpy(dtype=float)
+    data = peers["ip_bytes"].to_numpy(dtype=float)
     # Many lines meet at the host: the more there are, the thinner and fainter, or the middle becomes a blot.
     thin = min(1.0, (60 / count) ** 0.5)
     widths = np.minimum(0.9 * np.sqrt(connections) * max(thin, 0.35), 7)
@@ -208,8 +208,8 @@ def _draw_peers(axes: Axes, peers: pd.DataFrame, points: Floats) -> None:
         )
     )
     smallest = 34 * max(thin, 0.16)
-    largest = max(float(octets.max()), 1.0)
-    areas = smallest * (0.6 + 4 * np.sqrt(octets / largest) * max(thin, 0.45))
+    largest = max(float(data.max()), 1.0)
+    areas = smallest * (0.6 + 4 * np.sqrt(data / largest) * max(thin, 0.45))
     kinds = peers["kind"].to_numpy()
     for kind, look in style.KIND_LOOKS.items():
         its = kinds == kind

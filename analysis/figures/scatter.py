@@ -70,26 +70,26 @@ def caption(view: ScatterView) -> str:
     flows = view.flows
     if flows.empty:
         return "The host had no flow."
-    octets = flows["ip_bytes"].to_numpy(dtype=float)
-    words = [f"{counted(len(flows), 'flow')}, {size(octets.sum())} in all."]
+    data = flows["ip_bytes"].to_numpy(dtype=float)
+    words = [f"{counted(len(flows), 'flow')}, {size(data.sum())} in all."]
     if len(flows) > 1:
-        words.append(_sizes_in_words(octets))
+        words.append(_sizes_in_words(data))
     instant = int((flows["duration_s"] <= 0).sum())
     if instant:
         words.append(f"Over in an instant, as a single packet is: {number(instant)} ({share(instant, len(flows))}).")
     return " ".join(words)
 
 
-def _sizes_in_words(octets: Floats) -> str:
-    is_large = octets >= ELEPHANT_BYTES
+def _sizes_in_words(data: Floats) -> str:
+    is_large = data >= ELEPHANT_BYTES
     large, least = int(is_large.sum()), size(ELEPHANT_BYTES)
-    if large == octets.size:
+    if large == data.size:
         return f"All are elephants ({least} or more)."
-    median = size(float(np.median(octets[~is_large])))
+    median = size(float(np.median(data[~is_large])))
     if not large:
         return f"All are mice (below {least}), with a median of {median}."
-    carried = share(octets[is_large].sum(), octets.sum())
-    mice = counted(octets.size - large, "mouse", "mice")
+    carried = share(data[is_large].sum(), data.sum())
+    mice = counted(data.size - large, "mouse", "mice")
     verb = "carries" if large == 1 else "carry"
     return (
         f"{counted(large, 'elephant')} ({least} or more) {verb} {carried} of the bytes; "
@@ -114,8 +114,8 @@ def draw(view: ScatterView) -> Figure:
     spots = _spots(view.flows)
     most = int(spots["flows"].max())
     density = _density(len(spots), most)
-    _scale_octets(instant, view.flows)
-    _scale_octets(lasting, view.flows)
+    _scale_bytes(instant, view.flows)
+    _scale_bytes(lasting, view.flows)
     _scale_spans(lasting, view.flows[~is_instant])
     _draw_spots(instant, spots[spots["duration_s"] <= 0], density)
     _draw_spots(lasting, spots[spots["duration_s"] > 0], density)
@@ -137,11 +137,11 @@ def _spots(flows: pd.DataFrame) -> pd.DataFrame:
     """Flows gathered by kind and spot on the logarithmic plane: duration_s, ip_bytes (of the spot), kind, flows."""
     grid = _SPOTS_PER_DECADE if len(flows) > _MANY_SPOTS else _FINE_SPOTS_PER_DECADE
     spans = flows["duration_s"].to_numpy(dtype=float)
-    octets = np.maximum(flows["ip_bytes"].to_numpy(dtype=float), 1)
+    data = np.maximum(flows["ip_bytes"].to_numpy(dtype=float), 1)
     lasting = spans > 0
     column = np.full(spans.size, np.iinfo(np.int64).min)
     column[lasting] = np.round(np.log10(spans[lasting]) * grid)
-    row = np.round(np.log10(octets) * grid).astype(np.int64)
+    row = np.round(np.log10(data) * grid).astype(np.int64)
     table = pd.DataFrame({"column": column, "row": row, "kind": flows["kind"].to_numpy()})
     spots = table.groupby(["column", "row", "kind"], observed=True).size().rename("flows").reset_index()
     is_lasting = spots["column"] != np.iinfo(np.int64).min
@@ -180,13 +180,13 @@ def _rare_last(spots: pd.DataFrame) -> list[str]:
     return sorted((kind for kind in style.KINDS if totals[kind]), key=lambda kind: -totals[kind])
 
 
-def _scale_octets(axes: Axes, flows: pd.DataFrame) -> None:
-    octets = np.maximum(flows["ip_bytes"].to_numpy(dtype=float), 1)
+def _scale_bytes(axes: Axes, flows: pd.DataFrame) -> None:
+    data = np.maximum(flows["ip_bytes"].to_numpy(dtype=float), 1)
     axes.set_yscale("log")
-    axes.set_ylim(min(10.0, octets.min() / 2), max(3e6, octets.max() * 3))
+    axes.set_ylim(min(10.0, data.min() / 2), max(3e6, data.max() * 3))
     axes.yaxis.set_major_locator(FixedLocator([10.0**power for power in range(17)]))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda octet, _: size(octet)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda byte, _: size(byte)))
     axes.grid(axis="y")
 
 

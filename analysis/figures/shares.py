@@ -40,13 +40,13 @@ def caption(view: SharesView) -> str:
     table = _present(view)
     if table.empty:
         return "The host opened no connection."
-    flows, octets = table[CONNECTIONS].sum(), table[IP_BYTES].sum()
+    flows, data = table[CONNECTIONS].sum(), table[IP_BYTES].sum()
     most = table[CONNECTIONS].idxmax()
     fattest = table[IP_BYTES].idxmax()
-    words = [f"{counted(flows, 'connection')} moved {size(octets)}."]
-    words.append(_part_in_words(table, str(most), flows, octets))
-    if fattest != most and octets:
-        words.append(_part_in_words(table, str(fattest), flows, octets))
+    words = [f"{counted(flows, 'connection')} moved {size(data)}."]
+    words.append(_part_in_words(table, str(most), flows, data))
+    if fattest != most and data:
+        words.append(_part_in_words(table, str(fattest), flows, data))
     return " ".join(words)
 
 
@@ -83,11 +83,11 @@ def _present(view: SharesView) -> pd.DataFrame:
     return table[table.any(axis=1)].sort_values([CONNECTIONS, IP_BYTES], ascending=False, kind="stable")
 
 
-def _part_in_words(table: pd.DataFrame, kind: str, flows: float, octets: float) -> str:
+def _part_in_words(table: pd.DataFrame, kind: str, flows: float, data: float) -> str:
     opened, moved = float(table[CONNECTIONS][kind]), float(table[IP_BYTES][kind])
     return (
         f"{kind.capitalize()} flows were {share(opened, flows)} of the connections "
-        f"and {share(moved, octets)} of the bytes."
+        f"and {share(moved, data)} of the bytes."
     )
 
 

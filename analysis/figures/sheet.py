@@ -106,9 +106,9 @@ def png(figure: Figure) -> bytes:
 
 def save(figure: Figure, path: str | PathLike[str]) -> None:
     """Write the figure to `path` as a PNG; SettingsError if that place cannot be written."""
-    octets = png(figure)
+    data = png(figure)
     try:
-        Path(path).write_bytes(octets)
+        Path(path).write_bytes(data)
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise SettingsError(f"{path}: cannot write the picture ({reason}); choose another place with -o.") from problem

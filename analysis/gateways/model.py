@@ -67,7 +67,7 @@ FLAT_PREFIX: Final = "flat:"
 DEFAULT_MODELS: Final = (*SHIPPED[:-1], "flat:120", SHIPPED[-1])
 
 FOLDER: Final = Path(__file__).parent
-LARGEST_FILE: Final = 1 << 20  # octets; the longest shipped model has under ten thousand
+LARGEST_FILE: Final = 1 << 20  # bytes; the longest shipped model has under ten thousand
 LONGEST_TIMEOUT_S: Final = 1e9  # 31 years; in nanoseconds, and added to a time stamp, it still fits an int64
 
 
@@ -255,15 +255,15 @@ def _text_of(path: Path) -> str:
         raise SettingsError(f"{path}: there is no such gateway model file; the shipped ones are {', '.join(SHIPPED)}.")
     try:
         with path.open("rb") as file:
-            octets = file.read(LARGEST_FILE + 1)
+            data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror}); check its permissions.") from error
-    if len(octets) > LARGEST_FILE:
-        raise SettingsError(f"{path}: is larger than {LARGEST_FILE} octets, so it is not a gateway model.")
+    if len(data) > LARGEST_FILE:
+        raise SettingsError(f"{path}: is larger than {LARGEST_FILE} bytes, so it is not a gateway model.")
     try:
-        return octets.decode()
+        return data.decode()
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: is not UTF-8 text (octet {error.start}); save it as UTF-8.") from error
+        raise SettingsError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
 
 
 def _is_file(path: Path) -> bool:

@@ -88,7 +88,7 @@ def judge(row, marks):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def gather_facts(flow, row, halves, first, segment, start, last, packets, octets, rests, marks):  # type: ignore[no-untyped-def]
+def gather_facts(flow, row, halves, first, segment, start, last, packets, ip_bytes, rests, marks):  # type: ignore[no-untyped-def]
     """Fill, side by side for these flows, what FlowFacts says of them.
 
     `row` (FLOW, and as FLOW_HALF `halves`) and `first`, where each one's segments begin, are of the whole table.
@@ -108,7 +108,7 @@ def gather_facts(flow, row, halves, first, segment, start, last, packets, octets
         is_icmp = one["proto"] == PROTO_ICMP or one["proto"] == PROTO_ICMPV6
         rests[k] = 0 if is_icmp else one["icmp_or_rests"]
         packets[k] = np.int64(one["a_pkts"]) + np.int64(one["b_pkts"])
-        octets[k] = np.int64(one["a_bytes"]) + np.int64(one["b_bytes"])
+        ip_bytes[k] = np.int64(one["a_bytes"]) + np.int64(one["b_bytes"])
         marks[k] = _judge(one)
 
 
@@ -137,13 +137,13 @@ class FlowFacts:
 
     def of(self, flow: npt.NDArray[np.int32]) -> FactsOf:
         """The facts of these flows."""
-        start, last, packets, octets = (np.empty(flow.size, np.int64) for _ in range(4))
+        start, last, packets, ip_bytes = (np.empty(flow.size, np.int64) for _ in range(4))
         rests, marks = np.empty(flow.size, np.int32), np.empty(flow.size, np.uint8)
         gather_facts(
             flow, self.row, self.row.view(FLOW_HALF), self._flows.first_segment, self._flows.segments,
-            start, last, packets, octets, rests, marks,
+            start, last, packets, ip_bytes, rests, marks,
         )  # fmt: skip
-        return FactsOf(start, last, packets, octets, rests, marks)
+        return FactsOf(start, last, packets, ip_bytes, rests, marks)
 
     def start_of(self, flow: npt.NDArray[np.int32]) -> Ints:
         """When each of these flows began, ns."""
@@ -301,8 +301,8 @@ def number_peers(high, low, n, seed, slots, code, chief):  # type: ignore[no-unt
 
 
 @allocating_kernel
-def measure_hosts(table, seed, flow, outbound, first, peers, octets):  # type: ignore[no-untyped-def]
-    """Per host, how many remote addresses its flows (FLOW, in `table`) have, and their octets.
+def measure_hosts(table, seed, flow, outbound, first, peers, ip_bytes):  # type: ignore[no-untyped-def]
+    """Per host, how many remote addresses its flows (FLOW, in `table`) have, and their bytes.
 
     The flows of host h are flow[first[h]:first[h + 1]].
     """
@@ -314,7 +314,7 @@ def measure_hosts(table, seed, flow, outbound, first, peers, octets):  # type: i
         gather_remotes(table, flow, outbound, first[h], first[h + 1], high, low)
         peers[h] = number_peers(high, low, first[h + 1] - first[h], seed, slots, code, chief)
         for i in range(first[h], first[h + 1]):
-            octets[h] += np.int64(a_bytes[flow[i]]) + np.int64(b_bytes[flow[i]])
+            ip_bytes[h] += np.int64(a_bytes[flow[i]]) + np.int64(b_bytes[flow[i]])
 
 
 @kernel
@@ -390,11 +390,11 @@ class HostIndex:
         return np.diff(self.first)
 
     def totals(self) -> Totals:
-        """How many peers and octets each host has."""
-        peers, octets = np.zeros(self.first.size - 1, np.int64), np.zeros(self.first.size - 1, np.int64)
+        """How many peers and bytes each host has."""
+        peers, ip_bytes = np.zeros(self.first.size - 1, np.int64), np.zeros(self.first.size - 1, np.int64)
         with np.errstate(over="ignore"):
-            measure_hosts(self._row, new_seed(), self.flow, self.outbound, self.first, peers, octets)
-        return Totals(peers, octets)
+            measure_hosts(self._row, new_seed(), self.flow, self.outbound, self.first, peers, ip_bytes)
+        return Totals(peers, ip_bytes)
 
     def of(self, host: int) -> HostFlows:
         """All flows of a host, in the order they began."""

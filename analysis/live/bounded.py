@@ -2,7 +2,7 @@
 
 Flows that the gateway has forgotten, and Linux's own table too, go to disk and leave the table. Should their 5-tuple
 come back, the table begins a row of its own for it; `capture` joins them. Of a flow that was closed when it went,
-eight octets stay in memory, because a SYN on a closed 5-tuple begins a new flow and another packet does not.
+eight bytes stay in memory, because a SYN on a closed 5-tuple begins a new flow and another packet does not.
 """
 
 import secrets

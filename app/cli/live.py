@@ -216,7 +216,7 @@ def _say_how_it_ended(session: LiveSession, analysis: Analysis, source: LiveSour
     if source.kept_paths:
         files = source.kept_paths
         where = files[0] if len(files) == 1 else f"{counted(len(files), 'file')}, {files[0]} to {files[-1]}"
-        _say(f"{size(source.octets_kept)} are kept in {where}")
+        _say(f"{size(source.bytes_kept)} are kept in {where}")
     _say("ended by you" if session.interrupted else f"ended: {source.ended}")
 
 

@@ -330,7 +330,7 @@ def synth(
     made = write_scenario(scenario, output)
     if not quiet:
         _say(
-            f"{made.capture}: {counted(made.packets, 'packet')}, {counted(made.flows, 'flow')}, {size(made.octets)} on"
+            f"{made.capture}: {counted(made.packets, 'packet')}, {counted(made.flows, 'flow')}, {size(made.data)} on"
             f" the wire, {span(made.duration_s)}; labels in {made.flow_labels} and {made.packet_labels}"
         )
 
@@ -345,7 +345,7 @@ def live(
         str, typer.Option("-f", "--filter", metavar="BPF", help="Capture only what this lets through.")
     ] = "",
     snaplen: Annotated[
-        int | None, typer.Option("-s", "--snaplen", metavar="OCTETS", help="Keep so much of a packet; 0 is all.")
+        int | None, typer.Option("-s", "--snaplen", metavar="BYTES", help="Keep so much of a packet; 0 is all.")
     ] = None,
     promiscuous: Annotated[
         bool, typer.Option("--promiscuous/-p", help="Take packets that are not for this machine too.")

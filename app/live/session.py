@@ -123,7 +123,7 @@ class LiveView:
     drops: int  # lost by interface or system: counts are then "at least"
     interfaces: tuple[str, ...]
     saved_to: str | None  # the file being written, or None
-    octets_written: int
+    bytes_written: int
     model: str
     limit: int
     crossed_at_s: float | None  # when the chosen host first exceeded the limit
@@ -169,7 +169,7 @@ class Source(Protocol):
     def addresses(self) -> Sequence[str]: ...
 
     @property
-    def octets_kept(self) -> int: ...
+    def bytes_kept(self) -> int: ...
 
     @property
     def ended(self) -> str | None: ...
@@ -437,7 +437,7 @@ class LiveSession:
             drops=self._source.drops,
             interfaces=chosen.names,
             saved_to=chosen.saved_to,
-            octets_written=self._source.octets_kept,
+            bytes_written=self._source.bytes_kept,
             model=self.model,
             limit=self._limit,
             crossed_at_s=_since(look, host.crossed_at_ns) if look is not None and host is not None else None,
@@ -472,7 +472,7 @@ class LiveSession:
             "interfaces": list(self._chosen.names),
             "packets": self._table.packets,
             "drops": self._source.drops,
-            "octets": self._source.octets_kept,
+            "bytes": self._source.bytes_kept,
             "first_packet_ns": self._table.first_ns,
             "last_packet_ns": self._table.last_ns,
             "warnings": list(self._source.warnings),

@@ -35,9 +35,9 @@ class ReadingProgress:
             return
         self._next_s = progress.seconds + EVERY_S
         rate = progress.packets / progress.seconds
-        text = f"{number(progress.packets)} packets, {size(progress.octets_read)}, {number(rate)} packets/s"
-        if 0 < progress.octets_read <= progress.octets_total:
-            done = round(BAR * progress.octets_read / progress.octets_total)
+        text = f"{number(progress.packets)} packets, {size(progress.bytes_read)}, {number(rate)} packets/s"
+        if 0 < progress.bytes_read <= progress.bytes_total:
+            done = round(BAR * progress.bytes_read / progress.bytes_total)
             text = f"[{'#' * done}{'.' * (BAR - done)}] {text}"
         self._stream.write("\r" + text.ljust(self._width))
         self._stream.flush()

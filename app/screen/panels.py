@@ -287,7 +287,7 @@ def counters(view: LiveView, width: int, terminal: Terminal) -> Content:
     if view.drops:
         parts = [(f"LOST {counted(view.drops, 'packet')}: counts are at least", "bold $warn")]
     if view.saved_to is not None:
-        written = f", {size(view.octets_written)}"
+        written = f", {size(view.bytes_written)}"
         room = width // 3 - len(written)
         path = one_line(view.saved_to)
         parts.append((f"saved {fitted(path, min(cell_len(path), room), terminal)}{written}", ""))

@@ -42,9 +42,9 @@ def roomy(dtype: npt.DTypeLike, rows: int) -> npt.NDArray[Any]:
     larger by copying.
     """
     kind = np.dtype(dtype)
-    octets = _machine_memory() // LARGE_PAGE * LARGE_PAGE  # Linux lays whole large pages on their boundaries
-    room = _mapped(octets, LINUX_MAP_NORESERVE if sys.platform == "linux" else 0)
-    return np.zeros(rows, kind) if room is None else np.frombuffer(room, kind, octets // kind.itemsize)
+    data = _machine_memory() // LARGE_PAGE * LARGE_PAGE  # Linux lays whole large pages on their boundaries
+    room = _mapped(data, LINUX_MAP_NORESERVE if sys.platform == "linux" else 0)
+    return np.zeros(rows, kind) if room is None else np.frombuffer(room, kind, data // kind.itemsize)
 
 
 def paged(dtype: npt.DTypeLike, rows: int) -> npt.NDArray[Any]:
@@ -54,18 +54,18 @@ def paged(dtype: npt.DTypeLike, rows: int) -> npt.NDArray[Any]:
     return np.zeros(rows, kind) if room is None else np.frombuffer(room, kind, rows)
 
 
-def _in_pages(octets: int) -> int:
-    """What to map for so many octets."""
-    return -(-octets // LARGE_PAGE) * LARGE_PAGE if 8 * octets > LARGE_PAGE else max(octets, 1)
+def _in_pages(data: int) -> int:
+    """What to map for so many bytes."""
+    return -(-data // LARGE_PAGE) * LARGE_PAGE if 8 * data > LARGE_PAGE else max(data, 1)
 
 
-def _mapped(octets: int, more_flags: int = 0) -> mmap.mmap | None:
+def _mapped(data: int, more_flags: int = 0) -> mmap.mmap | None:
     """Memory of this process alone, in large pages where they fit; None where the system gives none.
 
     Without these flags Python maps memory that could be shared with others, which Linux has no large pages for.
     """
     try:
-        room = mmap.mmap(-1, octets, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | more_flags)
+        room = mmap.mmap(-1, data, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | more_flags)
     except (AttributeError, ValueError, OSError, OverflowError):
         return None
     with contextlib.suppress(AttributeError, OSError):  # kernels built without large pages say EINVAL
@@ -78,12 +78,12 @@ def grown(array: npt.NDArray[Any], wanted: int) -> npt.NDArray[Any]:
     if wanted <= array.size:
         return array
     larger = np.zeros(max(array.size + array.size // 2, wanted), array.dtype)
-    octets(larger)[: array.size] = octets(array)
+    data(larger)[: array.size] = data(array)
     return larger
 
 
-def octets(rows: npt.NDArray[Any]) -> npt.NDArray[np.void]:
-    """The same rows as plain octets: of a record, numpy copies the named fields, and not what lies between them."""
+def data(rows: npt.NDArray[Any]) -> npt.NDArray[np.void]:
+    """The same rows as plain bytes: of a record, numpy copies the named fields, and not what lies between them."""
     return rows.view(f"V{rows.itemsize}")
 
 
@@ -111,11 +111,11 @@ class Reused:
     def __init__(self, dtype: npt.DTypeLike, size: int, most: int) -> None:
         """`most` arrays are kept; when all are held, those beyond are new each time."""
         self._dtype, self._size = np.dtype(dtype), size
-        octets = max(size * self._dtype.itemsize, 1)
-        room = _mapped(_in_pages(most * octets))
+        data = max(size * self._dtype.itemsize, 1)
+        room = _mapped(_in_pages(most * data))
         # One object for each, which its array holds: so one sees which are in use.
-        kind = ctypes.c_uint8 * octets
-        self._rooms = [] if room is None else [kind.from_buffer(room, i * octets) for i in range(most)]
+        kind = ctypes.c_uint8 * data
+        self._rooms = [] if room is None else [kind.from_buffer(room, i * data) for i in range(most)]
         self._lock = threading.Lock()
 
     def take(self) -> npt.NDArray[Any]:
@@ -142,11 +142,11 @@ def _prefetcher(access: int) -> Any:
     def prefetch(context, array, at):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-            octet, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+            byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
             call = builder.module.declare_intrinsic(
-                "llvm.prefetch", [octet], ir.FunctionType(ir.VoidType(), [octet, word, word, word])
+                "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, word, word, word])
             )
-            pointer = builder.bitcast(builder.gep(data, [arguments[1]]), octet)
+            pointer = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
             builder.call(call, [pointer, word(access), word(ANY_CACHE_LEVEL), word(1)])
             return context.get_dummy_value()
 

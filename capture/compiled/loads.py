@@ -1,6 +1,6 @@
-"""Reading integers out of octets inside kernels.
+"""Reading integers out of bytes inside kernels.
 
-A word is one unaligned load with one bounds check instead of one for each octet: measured 0.6 ns against 2.9 ns. numba
+A word is one unaligned load with one bounds check instead of one for each byte: measured 0.6 ns against 2.9 ns. numba
 has no such load, so it is made of LLVM's. Callers compare lengths before they read; a read that would leave the array
 all the same gives 0, never memory that is not ours.
 """
@@ -16,10 +16,10 @@ from peerburst.capture.compiled.kernel import NUMBA_SETTINGS, part
 
 
 def _loader(bits: int, big_endian: bool, kind: Any) -> Any:
-    """An intrinsic (octets, at) -> word of this numba type."""
+    """An intrinsic (bytes, at) -> word of this numba type."""
 
     @intrinsic
-    def load(context, octets, at):  # type: ignore[no-untyped-def]
+    def load(context, data, at):  # type: ignore[no-untyped-def]
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             array = context.make_array(signature.args[0])(context, builder, arguments[0])
             word = ir.IntType(bits)
@@ -28,7 +28,7 @@ def _loader(bits: int, big_endian: bool, kind: Any) -> Any:
             loaded.align = 1
             return builder.bswap(loaded) if big_endian else loaded
 
-        return kind(octets, types.int64), generate
+        return kind(data, types.int64), generate
 
     return load
 
@@ -36,8 +36,8 @@ def _loader(bits: int, big_endian: bool, kind: Any) -> Any:
 def _reader(bits: int, big_endian: bool, kind: Any) -> Any:
     """What `_loader` does, uncompiled."""
 
-    def load(octets, at):  # type: ignore[no-untyped-def]
-        word = octets[at : at + bits // 8].tobytes()
+    def load(data, at):  # type: ignore[no-untyped-def]
+        word = data[at : at + bits // 8].tobytes()
         return int.from_bytes(word, "big" if big_endian else "little", signed=kind.signed)
 
     return load
@@ -50,53 +50,53 @@ _be64, _signed64 = _make(64, True, types.uint64), _make(64, True, types.int64)
 
 
 @part
-def le16(octets, at):  # type: ignore[no-untyped-def]
-    if at < 0 or at + 2 > octets.size:
+def le16(data, at):  # type: ignore[no-untyped-def]
+    if at < 0 or at + 2 > data.size:
         return np.int64(0)
-    return np.int64(_le16(octets, at))
+    return np.int64(_le16(data, at))
 
 
 @part
-def be16(octets, at):  # type: ignore[no-untyped-def]
-    if at < 0 or at + 2 > octets.size:
+def be16(data, at):  # type: ignore[no-untyped-def]
+    if at < 0 or at + 2 > data.size:
         return np.int64(0)
-    return np.int64(_be16(octets, at))
+    return np.int64(_be16(data, at))
 
 
 @part
-def le32(octets, at):  # type: ignore[no-untyped-def]
-    if at < 0 or at + 4 > octets.size:
+def le32(data, at):  # type: ignore[no-untyped-def]
+    if at < 0 or at + 4 > data.size:
         return np.int64(0)
-    return np.int64(_le32(octets, at))
+    return np.int64(_le32(data, at))
 
 
 @part
-def be32(octets, at):  # type: ignore[no-untyped-def]
-    if at < 0 or at + 4 > octets.size:
+def be32(data, at):  # type: ignore[no-untyped-def]
+    if at < 0 or at + 4 > data.size:
         return np.int64(0)
-    return np.int64(_be32(octets, at))
+    return np.int64(_be32(data, at))
 
 
 @part
-def be64(octets, at):  # type: ignore[no-untyped-def]
-    if at < 0 or at + 8 > octets.size:
+def be64(data, at):  # type: ignore[no-untyped-def]
+    if at < 0 or at + 8 > data.size:
         return np.uint64(0)
-    return np.uint64(_be64(octets, at))
+    return np.uint64(_be64(data, at))
 
 
 @part
-def signed64(octets, at):  # type: ignore[no-untyped-def]
-    """Eight octets in network order as int64, to take fields from: their first bit is the sign."""
-    if at < 0 or at + 8 > octets.size:
+def signed64(data, at):  # type: ignore[no-untyped-def]
+    """Eight bytes in network order as int64, to take fields from: their first bit is the sign."""
+    if at < 0 or at + 8 > data.size:
         return np.int64(0)
-    return np.int64(_signed64(octets, at))
+    return np.int64(_signed64(data, at))
 
 
 @part
-def read16(octets, at, big_endian):  # type: ignore[no-untyped-def]
-    return be16(octets, at) if big_endian else le16(octets, at)
+def read16(data, at, big_endian):  # type: ignore[no-untyped-def]
+    return be16(data, at) if big_endian else le16(data, at)
 
 
 @part
-def read32(octets, at, big_endian):  # type: ignore[no-untyped-def]
-    return be32(octets, at) if big_endian else le32(octets, at)
+def read32(data, at, big_endian):  # type: ignore[no-untyped-def]
+    return be32(data, at) if big_endian else le32(data, at)

@@ -56,7 +56,7 @@ LINE = np.dtype(
         "itemsize": 64,
     }
 )
-# SIDE: `end` is one past the last octet sent, `most_end` one past the last octet that the other end would take,
+# SIDE: `end` is one past the last byte sent, `most_end` one past the last byte that the other end would take,
 # `most_window` the widest window offered, `most_ack` the highest acknowledgement sent, `offer` the options of its SYN
 # (packets.HAS_SCALE and the like) and the flags below.
 # LINE: `kind` and `way` of the latest packet; numbers of the latest without SYN, FIN or RST, and how often it was

@@ -16,12 +16,12 @@ MODIFIED_RECORD_HEADER = 24  # Kuznetzov's patch: interface index, protocol and 
 # libpcap's MAXIMUM_SNAPLEN and Wireshark's WTAP_MAX_PACKET_SIZE_STANDARD: a longer record is damage, not a packet.
 LONGEST_PACKET = 262144
 
-# Verdicts of a walk over records: it needs more octets (or the batch is full), or a length is impossible.
+# Verdicts of a walk over records: it needs more bytes (or the batch is full), or a length is impossible.
 GO_ON = 0
 BAD_LENGTH = 1
 NOTHING_BUT_ZEROS = 4  # 2 and 3 are pcapng's
 
-# Records of zeros alone (no time, no octets) in a row that are no packets any more. A disk that filled up, a machine
+# Records of zeros alone (no time, no bytes) in a row that are no packets any more. A disk that filled up, a machine
 # that crashed and a decompression bomb leave gigabytes of them.
 MOST_ZERO_RECORDS = 256
 
@@ -38,7 +38,7 @@ class PcapHeader:
     maybe_swapped: bool  # records may give the wire's length before the captured one
 
 
-# As the first four octets stand in the file: (big endian, nanoseconds per unit of the fraction, record header).
+# As the first four bytes stand in the file: (big endian, nanoseconds per unit of the fraction, record header).
 MAGICS = {
     b"\xd4\xc3\xb2\xa1": (False, 1000, RECORD_HEADER),
     b"\xa1\xb2\xc3\xd4": (True, 1000, RECORD_HEADER),
@@ -49,11 +49,11 @@ MAGICS = {
 }
 
 
-def parse_header(path: str, octets: bytes) -> PcapHeader:
-    """The file header of 24 octets. The upper bits of the link field tell of frame check sequences, not of the type."""
-    big_endian, ns_per_unit, record_header = MAGICS[octets[:4]]
+def parse_header(path: str, data: bytes) -> PcapHeader:
+    """The file header of 24 bytes. The upper bits of the link field tell of frame check sequences, not of the type."""
+    big_endian, ns_per_unit, record_header = MAGICS[data[:4]]
     order = ">" if big_endian else "<"
-    major, minor, _zone, _figures, snaplen, link = struct.unpack(order + "HHiIII", octets[4:FILE_HEADER])
+    major, minor, _zone, _figures, snaplen, link = struct.unpack(order + "HHiIII", data[4:FILE_HEADER])
     if major != 2 and major != 543:  # 543: files of some old AIX tcpdump, which libpcap reads too
         raise CaptureError(path, f"is a pcap file of version {major}, and only version 2 is known")
     # libpcap's sf-pcap.c: before 2.3 and in the AIX files the lengths stand the other way round, in 2.3 either way.
@@ -62,8 +62,8 @@ def parse_header(path: str, octets: bytes) -> PcapHeader:
 
 
 @kernel
-def walk(octets, at, end, header, frames):  # type: ignore[no-untyped-def]
-    """Find whole records in octets[at:end] and fill `frames` (FRAME); answers (frames filled, next offset, verdict).
+def walk(data, at, end, header, frames):  # type: ignore[no-untyped-def]
+    """Find whole records in bytes[at:end] and fill `frames` (FRAME); answers (frames filled, next offset, verdict).
 
     `header`: int64 array of big endian, nanoseconds per unit, record header length, link type, maybe swapped.
     """
@@ -71,15 +71,15 @@ def walk(octets, at, end, header, frames):  # type: ignore[no-untyped-def]
     maybe_swapped = header[4] != 0
     count, zeros = 0, 0
     while count < frames.size and at + record_header <= end:
-        held, wire = read32(octets, at + 8, big_endian), read32(octets, at + 12, big_endian)
+        held, wire = read32(data, at + 8, big_endian), read32(data, at + 12, big_endian)
         if maybe_swapped and held > wire:
             held, wire = wire, held
         if held > LONGEST_PACKET:
             return count, at, BAD_LENGTH
         if at + record_header + held > end:
             break
-        seconds = read32(octets, at, big_endian)
-        fraction = read32(octets, at + 4, big_endian)
+        seconds = read32(data, at, big_endian)
+        fraction = read32(data, at + 4, big_endian)
         frame = frames[count]
         frame["ts"] = seconds * 1_000_000_000 + fraction * ns_per_unit
         frame["start"] = at + record_header

@@ -79,10 +79,10 @@ def _to_ns(ticks, units):  # type: ignore[no-untyped-def]
 
 
 @part
-def _stamp(octets, at, big_endian, interface, i):  # type: ignore[no-untyped-def]
+def _stamp(data, at, big_endian, interface, i):  # type: ignore[no-untyped-def]
     """The time stamp, high word first, of a packet on interface i."""
-    high = np.uint64(read32(octets, at, big_endian))
-    low = np.uint64(read32(octets, at + 4, big_endian))
+    high = np.uint64(read32(data, at, big_endian))
+    low = np.uint64(read32(data, at + 4, big_endian))
     ns = _to_ns((high << np.uint64(32)) | low, interface["units"][i])
     offset = interface["offset_s"][i]
     if offset > LATEST_NS // 1_000_000_000:
@@ -95,8 +95,8 @@ def _stamp(octets, at, big_endian, interface, i):  # type: ignore[no-untyped-def
 
 
 @kernel
-def walk(octets, at, end, big_endian, interface, last_ns, frames):  # type: ignore[no-untyped-def]
-    """Find whole packet blocks in octets[at:end] and fill `frames` (FRAME).
+def walk(data, at, end, big_endian, interface, last_ns, frames):  # type: ignore[no-untyped-def]
+    """Find whole packet blocks in bytes[at:end] and fill `frames` (FRAME).
 
     Answers (frames filled, next offset, verdict). Blocks of other kinds are passed over, except those that change what
     follows: at these it stops with HEAD_BLOCK. `interface`: INTERFACE_ROW per interface. Simple packets have no time;
@@ -104,8 +104,8 @@ def walk(octets, at, end, big_endian, interface, last_ns, frames):  # type: igno
     """
     count = 0
     while count < frames.size and at + SMALLEST_BLOCK <= end:
-        kind = read32(octets, at, big_endian)
-        length = read32(octets, at + 4, big_endian)
+        kind = read32(data, at, big_endian)
+        length = read32(data, at + 4, big_endian)
         if kind == SECTION_HEADER:
             return count, at, HEAD_BLOCK
         if length < SMALLEST_BLOCK or length & 3:
@@ -113,7 +113,7 @@ def walk(octets, at, end, big_endian, interface, last_ns, frames):  # type: igno
         if kind == INTERFACE or kind == INTERFACE_STATISTICS:
             return count, at, HEAD_BLOCK
         if kind != ENHANCED_PACKET and kind != SIMPLE_PACKET and kind != OLD_PACKET:
-            if length > octets.size // 2:  # too long to wait for: Python skips it
+            if length > data.size // 2:  # too long to wait for: Python skips it
                 return count, at, HEAD_BLOCK
             if at + length > end:
                 break
@@ -128,25 +128,23 @@ def walk(octets, at, end, big_endian, interface, last_ns, frames):  # type: igno
                 return count, at, BAD_LENGTH
             which = 0
             body = at + 12
-            wire = read32(octets, at + 8, big_endian)
+            wire = read32(data, at + 8, big_endian)
             held = min(wire, length - 16)
             if interface.size and interface["snaplen"][0]:
                 held = min(held, interface["snaplen"][0])
         else:
             if length < 32:
                 return count, at, BAD_LENGTH
-            which = (
-                read32(octets, at + 8, big_endian) if kind == ENHANCED_PACKET else read16(octets, at + 8, big_endian)
-            )
+            which = read32(data, at + 8, big_endian) if kind == ENHANCED_PACKET else read16(data, at + 8, big_endian)
             body = at + 28
-            held = read32(octets, at + 20, big_endian)
-            wire = read32(octets, at + 24, big_endian)
+            held = read32(data, at + 20, big_endian)
+            wire = read32(data, at + 24, big_endian)
             if held > length - 32:
                 return count, at, BAD_LENGTH
         if which >= interface.size:
             return count, at, NO_INTERFACE
         if kind != SIMPLE_PACKET:
-            last_ns = _stamp(octets, at + 12, big_endian, interface, which)
+            last_ns = _stamp(data, at + 12, big_endian, interface, which)
         frame = frames[count]
         frame["ts"] = last_ns
         frame["start"] = body
@@ -220,11 +218,11 @@ class Section:
         self.all_drops += drops - self._drops.get(which, 0)
         self._drops[which] = drops
 
-    def _options(self, octets: bytes) -> Iterator[tuple[int, bytes]]:
+    def _options(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         at = 0
-        while at + 4 <= len(octets):
-            code, length = struct.unpack(self.order + "HH", octets[at : at + 4])
-            if code == OPTION_END or at + 4 + length > len(octets):
+        while at + 4 <= len(data):
+            code, length = struct.unpack(self.order + "HH", data[at : at + 4])
+            if code == OPTION_END or at + 4 + length > len(data):
                 return
-            yield code, octets[at + 4 : at + 4 + length]
+            yield code, data[at + 4 : at + 4 + length]
             at += 4 + ((length + 3) & ~3)

@@ -40,7 +40,7 @@ def interface_description(name: str, link_type: int, snaplen: int) -> bytes:
 
 
 def enhanced_packet(interface: int, time_ns: int, kept: bytes, length: int) -> bytes:
-    """One packet of the section's interface number `interface`; `length` octets on the wire."""
+    """One packet of the section's interface number `interface`; `length` bytes on the wire."""
     head = struct.pack("<IIIII", interface, time_ns >> 32, time_ns & 0xFFFF_FFFF, len(kept), length)
     return _block(ENHANCED_PACKET, head + kept + bytes(-len(kept) % 4))
 
@@ -76,5 +76,5 @@ def _block(kind: int, body: bytes) -> bytes:
     return struct.pack("<I", kind) + length + body + length
 
 
-def _option(order: str, code: int, octets: bytes) -> bytes:
-    return struct.pack(order + "HH", code, len(octets)) + octets + bytes(-len(octets) % 4)
+def _option(order: str, code: int, data: bytes) -> bytes:
+    return struct.pack(order + "HH", code, len(data)) + data + bytes(-len(data) % 4)

@@ -12,14 +12,14 @@ from peerburst.capture.compiled.stopwatch import stage
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import pcap as pcapfile
 from peerburst.capture.files import pcapng
-from peerburst.capture.files.streams import CutShort, Octets, Readable, open_stream
+from peerburst.capture.files.streams import ByteWindow, CutShort, Readable, open_stream
 from peerburst.capture.links.rare import RARE
 from peerburst.capture.packets.decode import FRAME, PACKET, decode
 
-# Octets held at a time: some thousands of packets, for each piece of work has a price of its own; and no more than
+# Bytes held at a time: some thousands of packets, for each piece of work has a price of its own; and no more than
 # that, for so does memory.
 WINDOW, WIDE_WINDOW = 1 << 20, 1 << 21
-WIDE_FROM = 256  # octets of a record, on average
+WIDE_FROM = 256  # bytes of a record, on average
 BATCH = 1 << 14  # packets at a time
 KEPT = 8  # arrays of a kind that are used again
 
@@ -36,9 +36,9 @@ FOREIGN = {
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Packets that lie in a window of octets and have yet to be decoded. Nobody else has these arrays."""
+    """Packets that lie in a window of bytes and have yet to be decoded. Nobody else has these arrays."""
 
-    octets: npt.NDArray[np.uint8]
+    data: npt.NDArray[np.uint8]
     frames: npt.NDArray[np.void]  # FRAME; decoding moves them
     has_rare_link: bool
     follow_tunnels: bool
@@ -55,18 +55,18 @@ class Piece:
 
     def decode(self) -> npt.NDArray[np.void]:
         """PACKET rows, the caller's own while he holds them. A piece can be decoded once."""
-        octets, frames, count = self.octets, self.frames, self.frames.size
+        data, frames, count = self.data, self.frames, self.frames.size
         packets = self.room.take()[:count]
         with stage("decode"):
             if self.has_rare_link:
                 from peerburst.capture.links.rare import strip
 
-                strip(octets, frames, count)
-            decode(octets, frames, count, packets)
+                strip(data, frames, count)
+            decode(data, frames, count, packets)
             if self.follow_tunnels:
                 from peerburst.capture.packets.tunnels import follow
 
-                follow(octets, frames, count, packets, np.zeros(1, PACKET))
+                follow(data, frames, count, packets, np.zeros(1, PACKET))
         return packets
 
 
@@ -74,7 +74,7 @@ class PacketSource:
     """Reads one capture, in order, a batch of packets at a time.
 
     Raises CaptureError if it is no capture we read. Damage further on ends the reading with a sentence in `warnings`.
-    `stream`: its octets, if they are at hand already; the path is then their name alone.
+    `stream`: its bytes, if they are at hand already; the path is then their name alone.
     """
 
     def __init__(self, path: str, *, follow_tunnels: bool = False, stream: Readable | None = None) -> None:
@@ -82,10 +82,10 @@ class PacketSource:
         self.warnings: list[str] = []
         self.addresses: list[str] = []
         self.drops = 0
-        self.octets_read = 0
+        self.bytes_read = 0
         self._follow_tunnels = follow_tunnels
         self._last_ns = 0
-        self._octets = Octets(open_stream(path, stream), WINDOW)
+        self._window = ByteWindow(open_stream(path, stream), WINDOW)
         self._frames = Reused(FRAME, BATCH, KEPT)
         self._packets = Reused(PACKET, BATCH, KEPT)
         self._section = pcapng.Section()
@@ -94,12 +94,12 @@ class PacketSource:
         self._start()
 
     def _start(self) -> None:
-        """Tell the format by its first octets."""
+        """Tell the format by its first bytes."""
         try:
-            self._octets.need(pcapfile.FILE_HEADER)
+            self._window.need(pcapfile.FILE_HEADER)
         except (CutShort, OSError) as error:
             self.warnings.append(f"{self.path}: {error}")
-        head = self._octets.peek(pcapfile.FILE_HEADER)
+        head = self._window.peek(pcapfile.FILE_HEADER)
         if not head:
             raise CaptureError(self.path, "is empty")
         if head[:4] in pcapfile.MAGICS:
@@ -107,7 +107,7 @@ class PacketSource:
                 raise CaptureError(self.path, "ends within the pcap file header")
             header = pcapfile.parse_header(self.path, head)
             self._pcap_header = pcapfile.header_array(header)
-            self._octets.at += pcapfile.FILE_HEADER
+            self._window.at += pcapfile.FILE_HEADER
         elif head[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
             if len(head) < pcapng.SMALLEST_BLOCK + 4:
                 raise CaptureError(self.path, "ends within the pcapng section header")
@@ -131,12 +131,12 @@ class PacketSource:
                 count = self._walk(frames)
             if count:
                 self._last_ns = int(frames["ts"][count - 1])
-                self.octets_read = self._octets.offset
+                self.bytes_read = self._window.offset
                 found += count
-                if self.octets_read > WIDE_FROM * found:
-                    self._octets.widen(WIDE_WINDOW)
+                if self.bytes_read > WIDE_FROM * found:
+                    self._window.widen(WIDE_WINDOW)
                 yield Piece(
-                    self._octets.window, frames[:count], self._has_rare_link(), self._follow_tunnels, self._packets
+                    self._window.window, frames[:count], self._has_rare_link(), self._follow_tunnels, self._packets
                 )
                 continue
             with stage("read"):
@@ -149,14 +149,14 @@ class PacketSource:
         return self._met_rare_link
 
     def _walk(self, frames: npt.NDArray[np.void]) -> int:
-        """Fill `frames` from the octets held and say how many; 0 when it needs more octets or a block comes first."""
-        octets = self._octets
+        """Fill `frames` from the bytes held and say how many; 0 when it needs more bytes or a block comes first."""
+        data = self._window
         if self._pcap_header is not None:
-            count, octets.at, verdict = pcapfile.walk(octets.window, octets.at, octets.end, self._pcap_header, frames)
+            count, data.at, verdict = pcapfile.walk(data.window, data.at, data.end, self._pcap_header, frames)
         else:
             section = self._section
-            count, octets.at, verdict = pcapng.walk(
-                octets.window, octets.at, octets.end, section.big_endian, section.rows(), self._last_ns, frames
+            count, data.at, verdict = pcapng.walk(
+                data.window, data.at, data.end, section.big_endian, section.rows(), self._last_ns, frames
             )
         self._verdict = verdict
         return int(count)
@@ -164,26 +164,26 @@ class PacketSource:
     def _advance(self) -> bool:
         """Get past what stopped the walk; False when the capture is at its end."""
         if self._verdict == pcapfile.BAD_LENGTH:
-            return self._stop(f"a record at octet {self._octets.offset} has an impossible length")
+            return self._stop(f"a record at byte {self._window.offset} has an impossible length")
         if self._verdict == pcapfile.NOTHING_BUT_ZEROS:
-            return self._stop(f"at octet {self._octets.offset} a long run of zeros begins, which are no packets")
+            return self._stop(f"at byte {self._window.offset} a long run of zeros begins, which are no packets")
         if self._verdict == pcapng.NO_INTERFACE:
-            return self._stop(f"a packet at octet {self._octets.offset} is of an interface that was never described")
+            return self._stop(f"a packet at byte {self._window.offset} is of an interface that was never described")
         try:
             if self._verdict == pcapng.HEAD_BLOCK:
                 return self._head_block()
-            if self._octets.more():
+            if self._window.more():
                 return True
         except CutShort as error:
             return self._stop(str(error))
         except CaptureError as error:
-            if not self.octets_read:  # no packet yet: it is no capture at all
+            if not self.bytes_read:  # no packet yet: it is no capture at all
                 raise
             return self._stop(error.reason)
         except OSError as error:
             return self._stop(f"reading failed: {error.strerror or error}")
-        if self._octets.held():
-            return self._stop(f"is cut short: its last {self._octets.held()} octets are no whole packet")
+        if self._window.held():
+            return self._stop(f"is cut short: its last {self._window.held()} bytes are no whole packet")
         return False
 
     def _stop(self, reason: str) -> bool:
@@ -192,10 +192,10 @@ class PacketSource:
 
     def _head_block(self) -> bool:
         """Read or skip the pcapng block at hand, whose meaning is not a packet's."""
-        octets, section = self._octets, self._section
-        if not octets.need(16):
+        data, section = self._window, self._section
+        if not data.need(16):
             return self._stop("is cut short within a block")
-        head = octets.peek(16)
+        head = data.peek(16)
         if head[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
             section.begin(self.path, head)
         kind, length = struct.unpack(section.order + "II", head[:8])
@@ -203,11 +203,11 @@ class PacketSource:
             length < pcapng.SMALLEST_BLOCK + (8 if kind in (pcapng.SECTION_HEADER, pcapng.INTERFACE) else 0)
             or length & 3
         ):
-            return self._stop(f"a block at octet {octets.offset} has an impossible length")
+            return self._stop(f"a block at byte {data.offset} has an impossible length")
         if kind in (pcapng.INTERFACE, pcapng.INTERFACE_STATISTICS) and length <= pcapng.LONGEST_HEAD:
-            if not octets.need(length):
+            if not data.need(length):
                 return self._stop("is cut short within a block")
-            block = octets.take(length)
+            block = data.take(length)
             if kind == pcapng.INTERFACE:
                 section.describe(self.path, block)
                 self._met_rare_link = self._met_rare_link or int(section.rows()["link"][-1]) in RARE
@@ -216,6 +216,6 @@ class PacketSource:
                 section.count_drops(block)
                 self.drops = section.all_drops
             return True
-        if not octets.skip(length):
+        if not data.skip(length):
             return self._stop("is cut short within a block")
         return True

@@ -1,4 +1,4 @@
-"""Octets from a file, standard input or any readable object, decompressed as they come; memory does not grow."""
+"""Bytes from a file, standard input or any readable object, decompressed as they come; memory does not grow."""
 
 import bz2
 import lzma
@@ -17,7 +17,7 @@ from peerburst.capture.errors import CaptureError
 
 COMPRESSED_CHUNK = 1 << 18
 _PAUSE = b""  # among pieces: what came before is to be given before going on, which may take long or raise
-# Octets out of a decompressor at a time: a few compressed ones can stand for gigabytes. Small enough to be cached still
+# Bytes out of a decompressor at a time: a few compressed ones can stand for gigabytes. Small enough to be cached still
 # when they are copied into the window.
 MOST_AT_ONCE = 1 << 17
 WINDOWS_KEPT = 8
@@ -26,7 +26,7 @@ MOST_WINDOW_LOG = 27
 
 
 class Readable(Protocol):
-    """What a source must do: put octets into a buffer, fewer than fit when fewer are there, and say how many."""
+    """What a source must do: put bytes into a buffer, fewer than fit when fewer are there, and say how many."""
 
     def readinto(self, buffer: memoryview, /) -> int | None: ...
 
@@ -97,7 +97,7 @@ LONGEST_MAGIC = max(len(magic) for magic in COMPRESSIONS)
 
 
 class Decompressed:
-    """A compressed stream read as plain octets. Several frames or members in a row are one stream."""
+    """A compressed stream read as plain bytes. Several frames or members in a row are one stream."""
 
     def __init__(self, source: Readable, name: str, make: Callable[[], Decompressor]) -> None:
         self._source = source
@@ -153,7 +153,7 @@ class Decompressed:
 
 
 class _Prefixed:
-    """A stream with the octets that were read to look at it put back in front."""
+    """A stream with the bytes that were read to look at it put back in front."""
 
     def __init__(self, prefix: bytes, source: Readable) -> None:
         self._prefix = prefix
@@ -190,7 +190,7 @@ def _open_raw(path: str) -> Readable:
 
 
 def open_stream(path: str, raw: Readable | None = None) -> Readable:
-    """Open a file, or standard input for `-`, and decompress it if its first octets say so.
+    """Open a file, or standard input for `-`, and decompress it if its first bytes say so.
 
     `raw`: what to read instead, if it is open already; the path is then its name alone.
     """
@@ -209,8 +209,8 @@ def open_stream(path: str, raw: Readable | None = None) -> Readable:
     return stream
 
 
-class Octets:
-    """A window on a stream: `window[at:end]` holds the octets not yet consumed; it grows only on demand.
+class ByteWindow:
+    """A window on a stream: `window[at:end]` holds the bytes not yet consumed; it grows only on demand.
 
     What a window has once held stays as it is: when it is full another takes its place, so that whoever kept the old
     one can go on reading there.
@@ -224,7 +224,7 @@ class Octets:
         self.at = 0
         self.end = 0
         self.finished = False
-        self.consumed = 0  # octets that windows before this one held, for messages
+        self.consumed = 0  # bytes that windows before this one held, for messages
 
     @property
     def offset(self) -> int:
@@ -265,24 +265,24 @@ class Octets:
         return True
 
     def need(self, size: int) -> bool:
-        """Make sure that `size` octets are held from `at` on; False if the stream ends before."""
+        """Make sure that `size` bytes are held from `at` on; False if the stream ends before."""
         while self.held() < size:
             if not self.more():
                 return False
         return True
 
     def take(self, size: int) -> bytes:
-        """Consume `size` octets that are held."""
+        """Consume `size` bytes that are held."""
         taken = self.window[self.at : self.at + size].tobytes()
         self.at += size
         return taken
 
     def peek(self, size: int) -> bytes:
-        """The next `size` octets without consuming them; fewer if fewer are held."""
+        """The next `size` bytes without consuming them; fewer if fewer are held."""
         return self.window[self.at : min(self.at + size, self.end)].tobytes()
 
     def skip(self, size: int) -> bool:
-        """Consume `size` octets, held or not, without keeping them; False if the stream ends before."""
+        """Consume `size` bytes, held or not, without keeping them; False if the stream ends before."""
         while size > self.held():
             size -= self.held()
             self.at = self.end

@@ -1,8 +1,8 @@
 """Writing captures: classic pcap and pcapng, plain or compressed, whole or not at all.
 
-Layouts: draft-ietf-opsawg-pcap (magic numbers, 16-octet record headers) and draft-ietf-opsawg-pcapng (section header,
+Layouts: draft-ietf-opsawg-pcap (magic numbers, 16-byte record headers) and draft-ietf-opsawg-pcapng (section header,
 interface description, enhanced packet blocks). Everything is written little-endian, whatever the machine, so that the
-same packets give the same octets everywhere.
+same packets give the same bytes everywhere.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ class Container(Enum):
 class PacketWriter:
     """Packets to an open binary file, one call each; the caller owns the file and closes it.
 
-    `snaplen` cuts what is kept of each packet, in octets. `comment` is kept in a pcapng's section header.
+    `snaplen` cuts what is kept of each packet, in bytes. `comment` is kept in a pcapng's section header.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class PacketWriter:
             magic = MICROSECOND_MAGIC if container is Container.PCAP else NANOSECOND_MAGIC
             file.write(struct.pack("<IHHiIII", magic, 2, 4, 0, 0, snaplen, link_type))
 
-    def write(self, time_ns: int, octets: bytes, wire_length: int | None = None) -> None:
-        """Add one packet seen at `time_ns` (Unix epoch); `wire_length` is its true length when `octets` was cut."""
-        length = len(octets) if wire_length is None else wire_length
-        kept = octets[: self._snaplen]
+    def write(self, time_ns: int, data: bytes, wire_length: int | None = None) -> None:
+        """Add one packet seen at `time_ns` (Unix epoch); `wire_length` is its true length when `bytes` was cut."""
+        length = len(data) if wire_length is None else wire_length
+        kept = data[: self._snaplen]
         if self._container is Container.PCAPNG:
             self._file.write(pcapngblocks.enhanced_packet(0, time_ns, kept, length))
             return
@@ -131,7 +131,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
 @contextlib.contextmanager
 def _compressed(raw: BinaryIO, path: Path) -> Iterator[BinaryIO]:
     if path.name.endswith(".gz"):
-        # No name and no time in the header: the same packets must give the same octets.
+        # No name and no time in the header: the same packets must give the same bytes.
         with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file:
             yield cast(BinaryIO, file)
     elif path.name.endswith(".zst"):

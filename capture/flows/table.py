@@ -515,11 +515,11 @@ def _see(seen, from_a):  # type: ignore[no-untyped-def]
 def _count(flow, packet, ts, from_a, kind):  # type: ignore[no-untyped-def]
     """Add a packet to its flow's totals."""
     # Both ends' totals, one of them by nothing: a branch on the way of a packet is foreseen half of the time.
-    octets = np.int64(packet["ip_bytes"])
+    ip_bytes = np.int64(packet["ip_bytes"])
     flow["a_pkts"] += np.uint32(from_a)
     flow["b_pkts"] += np.uint32(not from_a)
-    flow["a_bytes"] += np.uint64(octets if from_a else 0)
-    flow["b_bytes"] += np.uint64(0 if from_a else octets)
+    flow["a_bytes"] += np.uint64(ip_bytes if from_a else 0)
+    flow["b_bytes"] += np.uint64(0 if from_a else ip_bytes)
     if packet["proto"] == PROTO_TCP:
         flags = packet["flags"]
         flow["history"] = _tcp_history(flow["history"], kind, flags, packet["payload"], not from_a)

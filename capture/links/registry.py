@@ -1,7 +1,7 @@
 """Link-layer headers: where the network packet starts and which EtherType it has.
 
 Link types are libpcap's LINKTYPE_ numbers (https://www.tcpdump.org/linktypes.html). Every function takes the captured
-octets and the end of the captured frame, and answers (EtherType, offset of the network header); where there is no
+bytes and the end of the captured frame, and answers (EtherType, offset of the network header); where there is no
 network packet the first is NOT_IP, CUT or another negative verdict.
 """
 
@@ -46,11 +46,11 @@ MOST_TAGS = 16  # VLAN, MPLS and PPPoE headers in a row; more is an attack on th
 
 
 @part
-def by_version(octets, at, stop):  # type: ignore[no-untyped-def]
+def by_version(data, at, stop):  # type: ignore[no-untyped-def]
     """Raw IP: the version nibble tells IPv4 from IPv6."""
     if at >= stop:
         return CUT, at
-    version = octets[at] >> 4
+    version = data[at] >> 4
     if version == 4:
         return ETHERTYPE_IPV4, at
     if version == 6:
@@ -59,40 +59,40 @@ def by_version(octets, at, stop):  # type: ignore[no-untyped-def]
 
 
 @part
-def llc(octets, at, stop):  # type: ignore[no-untyped-def]
+def llc(data, at, stop):  # type: ignore[no-untyped-def]
     """IEEE 802.2 LLC, with SNAP (RFC 1042) or IP's own SAP (RFC 948)."""
     if at + 3 > stop:
         return CUT, at
-    if octets[at] == 0xAA and octets[at + 1] == 0xAA and octets[at + 2] == 3:
+    if data[at] == 0xAA and data[at + 1] == 0xAA and data[at + 2] == 3:
         if at + 8 > stop:
             return CUT, at
-        return be16(octets, at + 6), at + 8
-    if octets[at] == 6 and octets[at + 1] == 6:
+        return be16(data, at + 6), at + 8
+    if data[at] == 6 and data[at + 1] == 6:
         return ETHERTYPE_IPV4, at + 3
     return NOT_IP, at
 
 
 @part
-def _ethernet(octets, at, stop):  # type: ignore[no-untyped-def]
+def _ethernet(data, at, stop):  # type: ignore[no-untyped-def]
     if at + 14 > stop:
         return CUT, at
-    ethertype = be16(octets, at + 12)
+    ethertype = be16(data, at + 12)
     if ethertype < SMALLEST_ETHERTYPE:
-        return llc(octets, at + 14, stop)
+        return llc(data, at + 14, stop)
     return ethertype, at + 14
 
 
 @part
-def ppp(octets, at, stop):  # type: ignore[no-untyped-def]
-    """RFC 1661, with or without address and control, protocol field of one or two octets."""
-    if at + 2 <= stop and octets[at] == 0xFF and octets[at + 1] == 3:
+def ppp(data, at, stop):  # type: ignore[no-untyped-def]
+    """RFC 1661, with or without address and control, protocol field of one or two bytes."""
+    if at + 2 <= stop and data[at] == 0xFF and data[at + 1] == 3:
         at += 2
     if at + 2 > stop:
         return CUT, at
-    if octets[at] & 1:
-        protocol, at = octets[at] + 0, at + 1
+    if data[at] & 1:
+        protocol, at = data[at] + 0, at + 1
     else:
-        protocol, at = be16(octets, at), at + 2
+        protocol, at = be16(data, at), at + 2
     if protocol == 0x0021:
         return ETHERTYPE_IPV4, at
     if protocol == 0x0057:
@@ -113,48 +113,48 @@ def address_family(family, at):  # type: ignore[no-untyped-def]
 
 
 @part
-def _loopback(octets, at, stop):  # type: ignore[no-untyped-def]
+def _loopback(data, at, stop):  # type: ignore[no-untyped-def]
     """NULL is in the byte order of the machine that captured, LOOP in network order; families are small either way."""
     if at + 4 > stop:
         return CUT, at
-    family = le32(octets, at)
+    family = le32(data, at)
     if family > 0xFFFF:
-        family = be32(octets, at)
+        family = be32(data, at)
     return address_family(family, at + 4)
 
 
 @part
-def _sll_protocol(octets, at, stop, protocol):  # type: ignore[no-untyped-def]
+def _sll_protocol(data, at, stop, protocol):  # type: ignore[no-untyped-def]
     if protocol == 4:  # LINUX_SLL_P_802_2
-        return llc(octets, at, stop)
+        return llc(data, at, stop)
     if protocol < SMALLEST_ETHERTYPE:
         return NOT_IP, at
     return protocol, at
 
 
 @part
-def _sll(octets, at, stop):  # type: ignore[no-untyped-def]
+def _sll(data, at, stop):  # type: ignore[no-untyped-def]
     if at + 16 > stop:
         return CUT, at
-    return _sll_protocol(octets, at + 16, stop, be16(octets, at + 14))
+    return _sll_protocol(data, at + 16, stop, be16(data, at + 14))
 
 
 @part
-def _sll2(octets, at, stop):  # type: ignore[no-untyped-def]
+def _sll2(data, at, stop):  # type: ignore[no-untyped-def]
     if at + 20 > stop:
         return CUT, at
-    return _sll_protocol(octets, at + 20, stop, be16(octets, at))
+    return _sll_protocol(data, at + 20, stop, be16(data, at))
 
 
 @part
-def _mpls(octets, at, stop):  # type: ignore[no-untyped-def]
+def _mpls(data, at, stop):  # type: ignore[no-untyped-def]
     """RFC 3032 label stack; below it IP, or an Ethernet pseudowire behind a control word (RFC 4448)."""
     labels, bottom = 0, 0
     while labels < MOST_TAGS:
         if at + 4 > stop:
             return CUT, at
         labels += 1
-        bottom = octets[at + 2] & 1
+        bottom = data[at + 2] & 1
         at += 4
         if bottom:
             break
@@ -162,22 +162,22 @@ def _mpls(octets, at, stop):  # type: ignore[no-untyped-def]
         return BAD, at
     if at >= stop:
         return CUT, at
-    if octets[at] >> 4 == 0:
+    if data[at] >> 4 == 0:
         return ETHERTYPE_ETHERNET, at + 4
-    return by_version(octets, at, stop)
+    return by_version(data, at, stop)
 
 
 @part
-def _pppoe(octets, at, stop):  # type: ignore[no-untyped-def]
+def _pppoe(data, at, stop):  # type: ignore[no-untyped-def]
     if at + 8 > stop:
         return CUT, at
-    if octets[at + 1]:
+    if data[at + 1]:
         return NOT_IP, at  # a discovery code, not session data
-    return ppp(octets, at + 6, stop)
+    return ppp(data, at + 6, stop)
 
 
 @part
-def untag(octets, ethertype, at, stop):  # type: ignore[no-untyped-def]
+def untag(data, ethertype, at, stop):  # type: ignore[no-untyped-def]
     """Follow VLAN tags, PPPoE, MPLS and bridged Ethernet until something else: (EtherType or verdict, offset)."""
     tags = 0
     while ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6 and ethertype >= 0:
@@ -187,24 +187,24 @@ def untag(octets, ethertype, at, stop):  # type: ignore[no-untyped-def]
         if ethertype == ETHERTYPE_VLAN or ethertype == ETHERTYPE_QINQ or ethertype == ETHERTYPE_QINQ_OLD:
             if at + 4 > stop:
                 return CUT, at
-            ethertype, at = be16(octets, at + 2), at + 4
+            ethertype, at = be16(data, at + 2), at + 4
             if ethertype < SMALLEST_ETHERTYPE:
-                ethertype, at = llc(octets, at, stop)
+                ethertype, at = llc(data, at, stop)
         elif ethertype == ETHERTYPE_MPLS or ethertype == ETHERTYPE_MPLS_UPSTREAM:
-            ethertype, at = _mpls(octets, at, stop)
+            ethertype, at = _mpls(data, at, stop)
         elif ethertype == ETHERTYPE_PPPOE:
-            ethertype, at = _pppoe(octets, at, stop)
+            ethertype, at = _pppoe(data, at, stop)
         elif ethertype == ETHERTYPE_ETHERNET:
-            ethertype, at = _ethernet(octets, at, stop)
+            ethertype, at = _ethernet(data, at, stop)
         elif ethertype == ETHERTYPE_PBB:  # the service tag, then the customer's whole frame
-            ethertype, at = _ethernet(octets, at + 4, stop)
+            ethertype, at = _ethernet(data, at + 4, stop)
         else:
             return NOT_IP, at
     return ethertype, at
 
 
 @part
-def _framed(octets, at, stop, link):  # type: ignore[no-untyped-def]
+def _framed(data, at, stop, link):  # type: ignore[no-untyped-def]
     """One link-layer header other than Ethernet's."""
     if (
         link == LINKTYPE_RAW
@@ -213,15 +213,15 @@ def _framed(octets, at, stop, link):  # type: ignore[no-untyped-def]
         or link == LINKTYPE_IPV4
         or link == LINKTYPE_IPV6
     ):
-        return by_version(octets, at, stop)
+        return by_version(data, at, stop)
     if link == LINKTYPE_LINUX_SLL:
-        return _sll(octets, at, stop)
+        return _sll(data, at, stop)
     if link == LINKTYPE_LINUX_SLL2:
-        return _sll2(octets, at, stop)
+        return _sll2(data, at, stop)
     if link == LINKTYPE_NULL or link == LINKTYPE_LOOP:
-        return _loopback(octets, at, stop)
+        return _loopback(data, at, stop)
     if link == LINKTYPE_PPP:
-        return ppp(octets, at, stop)
+        return ppp(data, at, stop)
     if link == LINKTYPE_PPP_ETHER:
         return ETHERTYPE_PPPOE, at
     if link >= STRIPPED - 16:
@@ -230,10 +230,10 @@ def _framed(octets, at, stop, link):  # type: ignore[no-untyped-def]
 
 
 @part
-def network_header(octets, at, stop, link):  # type: ignore[no-untyped-def]
+def network_header(data, at, stop, link):  # type: ignore[no-untyped-def]
     """From the start of a captured frame to its network header: (ETHERTYPE_IPV4 or _IPV6 or a verdict, offset)."""
     if link == LINKTYPE_ETHERNET:
-        ethertype, at = _ethernet(octets, at, stop)
+        ethertype, at = _ethernet(data, at, stop)
     else:
-        ethertype, at = _framed(octets, at, stop, link)
-    return untag(octets, ethertype, at, stop)
+        ethertype, at = _framed(data, at, stop, link)
+    return untag(data, ethertype, at, stop)

@@ -13,7 +13,7 @@ from peerburst.capture.packets.decode import FRAME
 
 OTHER_PACKETS = (pcapng.OLD_PACKET, pcapng.SIMPLE_PACKET)
 LONGEST_BLOCK = 1 << 24  # 16 MiB: longer is damage, or nothing a live capture writes
-ENHANCED_PACKET_HEAD = 28  # octets in front of the packet's own
+ENHANCED_PACKET_HEAD = 28  # bytes in front of the packet's own
 WALKED_AT_ONCE = 4096  # packets
 
 Describe = Callable[[bytes, str], bytes]
@@ -21,11 +21,11 @@ Describe = Callable[[bytes, str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Octets of whole blocks. `packet_ends`: where in them each packet ends; `head`: what a file that begins with this
+    """Bytes of whole blocks. `packet_ends`: where in them each packet ends; `head`: what a file that begins with this
     run has to have in front of it. `is_head`: it is itself a block that later files have to repeat.
     """
 
-    octets: bytes
+    data: bytes
     packet_ends: Sequence[int]
     head: bytes
     is_head: bool = False
@@ -34,11 +34,11 @@ class Run:
 class Cutter:
     """Cuts a pcapng or classic pcap stream; beyond `most_packets` packets are left out, other blocks are not.
 
-    `head`: the octets that must open any file that goes on from here. `describe` may change interface description
+    `head`: the bytes that must open any file that goes on from here. `describe` may change interface description
     blocks, given with their byte order; with it the stream has to be from a capture tool, whose packets are all in
     enhanced packet blocks, and is walked by a kernel: block by block here costs over a microsecond each. Unless
     `wants_ends`, a run then may leave out where packets end. Past damage, and in anything else than a plain capture
-    (`is_capture` False), octets pass as they come.
+    (`is_capture` False), bytes pass as they come.
     """
 
     def __init__(
@@ -60,43 +60,43 @@ class Cutter:
         return self._most_packets is not None and self.packets >= self._most_packets
 
     def feed(self, data: bytes) -> Iterator[Run]:
-        """The whole blocks that the octets so far complete."""
-        octets, self._rest = self._rest + data, b""
-        yield from self._cut(octets)
+        """The whole blocks that the bytes so far complete."""
+        data, self._rest = self._rest + data, b""
+        yield from self._cut(data)
 
     def end(self) -> bytes:
         """What is left when the stream ends: nothing, or a block cut short."""
         left, self._rest = self._rest, b""
         return left
 
-    def _begin(self, octets: bytes) -> Iterator[Run]:
-        if len(octets) < pcapfile.FILE_HEADER:
-            self._rest = octets
+    def _begin(self, data: bytes) -> Iterator[Run]:
+        if len(data) < pcapfile.FILE_HEADER:
+            self._rest = data
             return
         self.is_capture = True
-        if octets[:4] in pcapfile.MAGICS:
-            big_endian, _unit, self._record_header = pcapfile.MAGICS[octets[:4]]
+        if data[:4] in pcapfile.MAGICS:
+            big_endian, _unit, self._record_header = pcapfile.MAGICS[data[:4]]
             self._order = ">" if big_endian else "<"
             self._cut = self._records
-            self.head = octets[: pcapfile.FILE_HEADER]
+            self.head = data[: pcapfile.FILE_HEADER]
             yield Run(self.head, [], b"", is_head=True)
-            octets = octets[pcapfile.FILE_HEADER :]
-        elif octets[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
+            data = data[pcapfile.FILE_HEADER :]
+        elif data[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
             self._cut = self._blocks
         else:
             self.is_capture = False
             self._cut = self._as_it_comes
-        yield from self._cut(octets)
+        yield from self._cut(data)
 
-    def _as_it_comes(self, octets: bytes) -> Iterator[Run]:
-        if octets:
-            yield Run(octets, [], self.head)
+    def _as_it_comes(self, data: bytes) -> Iterator[Run]:
+        if data:
+            yield Run(data, [], self.head)
 
-    def _records(self, octets: bytes) -> Iterator[Run]:
+    def _records(self, data: bytes) -> Iterator[Run]:
         held_at = struct.Struct(self._order + "I").unpack_from
-        at, ends, size = 0, list[int](), len(octets)
+        at, ends, size = 0, list[int](), len(data)
         while at + self._record_header <= size:
-            (held,) = held_at(octets, at + 8)
+            (held,) = held_at(data, at + 8)
             if held > pcapfile.LONGEST_PACKET:
                 self._cut = self._as_it_comes
                 break
@@ -104,17 +104,17 @@ class Cutter:
             if at + length > size:
                 break
             if self.is_full:  # a record is a packet: nothing behind the last one wanted is kept
-                octets, size = octets[:at], at
+                data, size = data[:at], at
                 self._cut = self._nothing_more
                 break
             at += length
             ends.append(at)
             self.packets += 1
         if at:
-            yield Run(octets[:at], ends, self.head)
-        yield from self._go_on(octets[at:])
+            yield Run(data[:at], ends, self.head)
+        yield from self._go_on(data[at:])
 
-    def _nothing_more(self, octets: bytes) -> Iterator[Run]:
+    def _nothing_more(self, data: bytes) -> Iterator[Run]:
         yield from ()
 
     def _go_on(self, rest: bytes) -> Iterator[Run]:
@@ -124,13 +124,13 @@ class Cutter:
         else:
             self._rest = rest
 
-    def _blocks(self, octets: bytes) -> Iterator[Run]:
-        begin, size = 0, len(octets)
-        at, ends = self._walked(octets) if self._section.described else (0, [])
+    def _blocks(self, data: bytes) -> Iterator[Run]:
+        begin, size = 0, len(data)
+        at, ends = self._walked(data) if self._section.described else (0, [])
         while at + pcapng.SMALLEST_BLOCK <= size:
-            if octets[at : at + 4] == b"\x0a\x0d\x0d\x0a":  # the same either way round: its magic tells which
-                self._order = ">" if octets[at + 8 : at + 12] == b"\x1a\x2b\x3c\x4d" else "<"
-            kind, length = struct.unpack_from(self._order + "II", octets, at)
+            if data[at : at + 4] == b"\x0a\x0d\x0d\x0a":  # the same either way round: its magic tells which
+                self._order = ">" if data[at + 8 : at + 12] == b"\x1a\x2b\x3c\x4d" else "<"
+            kind, length = struct.unpack_from(self._order + "II", data, at)
             if length < pcapng.SMALLEST_BLOCK or length & 3 or length > LONGEST_BLOCK:
                 self._cut = self._as_it_comes
                 break
@@ -146,18 +146,18 @@ class Cutter:
                 at += length
                 continue
             if at > begin:
-                yield Run(octets[begin:at], ends, self.head)
+                yield Run(data[begin:at], ends, self.head)
             if kind == pcapng.SECTION_HEADER or kind == pcapng.INTERFACE:
-                yield self._head_block(kind, octets[at : at + length])
+                yield self._head_block(kind, data[at : at + length])
             at += length
             begin, ends = at, []
         if at > begin:
-            yield Run(octets[begin:at], ends, self.head)
-        yield from self._go_on(octets[at:])
+            yield Run(data[begin:at], ends, self.head)
+        yield from self._go_on(data[at:])
 
-    def _walked(self, octets: bytes) -> tuple[int, list[int]]:
+    def _walked(self, data: bytes) -> tuple[int, list[int]]:
         """How far the kernel gets, and where each packet up to there ends; the rest is for Python."""
-        window = np.frombuffer(bytearray(octets), np.uint8)  # the kernels' arrays may be written to
+        window = np.frombuffer(bytearray(data), np.uint8)  # the kernels' arrays may be written to
         at, begins = 0, list[npt.NDArray[np.int64]]()
         while True:
             count, there, _verdict = pcapng.walk(

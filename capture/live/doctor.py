@@ -18,7 +18,7 @@ from peerburst.capture.live.backends.select import HOW_TO_BE_ALLOWED
 CAPABILITY = "security.capability"  # the extended attribute that holds a file's capabilities
 CAP_NET_ADMIN, CAP_NET_RAW = 12, 13  # linux/capability.h
 CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
-LEAST_FREE = 1 << 30  # octets: some hours of headers of a busy laptop
+LEAST_FREE = 1 << 30  # bytes: some hours of headers of a busy laptop
 ASK_S = 5.0
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from peerburst.capture.errors import SettingsError
 
-# Headers only: the outermost Ethernet and IPv6 header, UDP and VXLAN (70 octets) around Ethernet, two VLAN tags, IPv6
+# Headers only: the outermost Ethernet and IPv6 header, UDP and VXLAN (70 bytes) around Ethernet, two VLAN tags, IPv6
 # and the longest TCP header (122). Hardly any content is kept, which is quicker, smaller and kinder to privacy; lengths
 # are those of the IP headers, so nothing that is counted changes.
 HEADERS_ONLY = 192
@@ -18,7 +18,7 @@ KILOBYTE = 1000  # as dumpcap counts a file's size
 
 @dataclass(frozen=True, slots=True)
 class CaptureOptions:
-    """How to listen. `snaplen`: octets kept of each packet, 0 for all; `bpf`: a libpcap filter, empty for none."""
+    """How to listen. `snaplen`: bytes kept of each packet, 0 for all; `bpf`: a libpcap filter, empty for none."""
 
     interfaces: tuple[str, ...]
     bpf: str = ""
@@ -40,47 +40,47 @@ class CaptureOptions:
             raise SettingsError(f"a buffer of {self.buffer_mib} MiB is not between 1 and {LARGEST_BUFFER_MIB}")
 
     @property
-    def octets_per_packet(self) -> int:
+    def bytes_per_packet(self) -> int:
         """The snapshot length as libpcap takes it, where 0 is not all."""
         return self.snaplen or LARGEST_SNAPLEN
 
 
 @dataclass(frozen=True, slots=True)
 class StopConditions:
-    """When a live capture ends by itself; None for never. `octets` are of the kept file."""
+    """When a live capture ends by itself; None for never. `bytes` are of the kept file."""
 
     duration_s: float | None = None
     packets: int | None = None
-    octets: int | None = None
+    data: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """When the kept file is changed for a new one, and how many are left (None: all); `octets` None: never."""
+    """When the kept file is changed for a new one, and how many are left (None: all); `bytes` None: never."""
 
-    octets: int | None = None
+    data: int | None = None
     files: int | None = None
 
 
 def parse_stops(texts: Sequence[str]) -> StopConditions:
-    """`-a` as tshark takes it: duration:SECONDS, packets:NUMBER, filesize:KB (1000 octets)."""
+    """`-a` as tshark takes it: duration:SECONDS, packets:NUMBER, filesize:KB (1000 bytes)."""
     told = _parse("-a", texts, ("duration", "packets", "filesize"))
     packets, kilobytes = told.get("packets"), told.get("filesize")
     return StopConditions(
         duration_s=told.get("duration"),
         packets=None if packets is None else int(packets),
-        octets=None if kilobytes is None else int(kilobytes * KILOBYTE),
+        data=None if kilobytes is None else int(kilobytes * KILOBYTE),
     )
 
 
 def parse_rotation(texts: Sequence[str]) -> Rotation:
-    """`-b` as tshark takes it: filesize:KB (1000 octets), files:NUMBER."""
+    """`-b` as tshark takes it: filesize:KB (1000 bytes), files:NUMBER."""
     told = _parse("-b", texts, ("filesize", "files"))
     if "files" in told and "filesize" not in told:
         raise SettingsError("-b files says how many to keep, not when to change: add -b filesize:KB")
     kilobytes, files = told.get("filesize"), told.get("files")
     return Rotation(
-        octets=None if kilobytes is None else int(kilobytes * KILOBYTE), files=None if files is None else int(files)
+        data=None if kilobytes is None else int(kilobytes * KILOBYTE), files=None if files is None else int(files)
     )
 
 

@@ -36,7 +36,7 @@ class Keeper:
     ) -> None:
         self.path = path
         self.paths: list[str] = []  # written so far, oldest first, without those that rotation took away
-        self.octets = 0  # on disk, of all files
+        self.data = 0  # on disk, of all files
         self.warnings: list[str] = []
         self._rotation = rotation or Rotation()
         self._now = now
@@ -58,7 +58,7 @@ class Keeper:
     @property
     def rotates(self) -> bool:
         """Whether files end at a size: runs then have to say where packets end."""
-        return self._rotation.octets is not None
+        return self._rotation.data is not None
 
     def write(self, run: Run) -> None:
         """Keep a run, in a new file if it is time for one."""
@@ -73,14 +73,14 @@ class Keeper:
         """Now and then: bring a compressed file to a readable state."""
         if self._file is not None and not self._is_over:
             try:
-                self.octets += self._file.flush()
+                self.data += self._file.flush()
             except OSError as error:
                 self._give_up(error)
 
     def close(self) -> None:
         if self._file is not None:
             try:
-                self.octets += self._file.close()
+                self.data += self._file.close()
             except OSError as error:
                 self._give_up(error)
         self._file = None
@@ -88,34 +88,34 @@ class Keeper:
 
     def _write(self, run: Run) -> None:
         begin = 0
-        while begin < len(run.octets):
+        while begin < len(run.data):
             if self._file is None:
                 self._begin()
                 self._put(run.head)
             end = self._end_of_file_within(run, begin)
-            self._put(run.octets[begin:end])
+            self._put(run.data[begin:end])
             begin = end
             if not run.is_head and self._is_file_full():
                 self._end_file()
 
-    def _put(self, octets: bytes) -> None:
+    def _put(self, data: bytes) -> None:
         assert self._file is not None
-        self.octets += self._file.write(octets)
+        self.data += self._file.write(data)
 
     def _end_of_file_within(self, run: Run, begin: int) -> int:
         """Where in a run the file at hand is full: behind a packet, as in dumpcap the first to reach the size."""
-        if self._rotation.octets is None or self._file is None or run.is_head or not run.packet_ends:
-            return len(run.octets)
-        room = max(1, self._rotation.octets - self._file.size)
+        if self._rotation.data is None or self._file is None or run.is_head or not run.packet_ends:
+            return len(run.data)
+        room = max(1, self._rotation.data - self._file.size)
         place = bisect.bisect_left(run.packet_ends, begin + room)
-        return run.packet_ends[place] if place < len(run.packet_ends) else len(run.octets)
+        return run.packet_ends[place] if place < len(run.packet_ends) else len(run.data)
 
     def _is_file_full(self) -> bool:
-        return self._rotation.octets is not None and self._file is not None and self._file.size >= self._rotation.octets
+        return self._rotation.data is not None and self._file is not None and self._file.size >= self._rotation.data
 
     def _begin(self) -> None:
         path = self.path
-        if self._rotation.octets is not None:
+        if self._rotation.data is not None:
             self._number += 1
             stem = path.removesuffix(self._ending)
             path = f"{stem}_{self._number:05d}_{self._now():%Y%m%d%H%M%S}{self._ending}"
@@ -128,7 +128,7 @@ class Keeper:
     def _end_file(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            self.octets += file.close()
+            self.data += file.close()
 
     def _give_up(self, error: OSError) -> None:
         self._is_over = True
@@ -142,7 +142,7 @@ class Keeper:
 class _File:
     """One file, plain or compressed, that always ends where a block does. Every call may raise OSError.
 
-    `write`, `flush` and `close` answer by how many octets the file grew.
+    `write`, `flush` and `close` answer by how many bytes the file grew.
     """
 
     def __init__(self, path: str) -> None:
@@ -155,10 +155,10 @@ class _File:
 
             self._compressor = ZstdCompressor(level=ZSTD_LEVEL)
 
-    def write(self, octets: bytes) -> int:
+    def write(self, data: bytes) -> int:
         if self._compressor is None:
-            return self._out(octets)
-        grown = self._out(self._compressor.compress(octets))
+            return self._out(data)
+        grown = self._out(self._compressor.compress(data))
         if not self._flush_at:
             self._flush_at = time.monotonic() + FLUSH_EVERY_S
         return grown + self.flush()
@@ -179,19 +179,19 @@ class _File:
                 os.close(descriptor)
 
     def abandon(self) -> None:
-        """Leave it as it was after the last octets that were wholly written."""
+        """Leave it as it was after the last bytes that were wholly written."""
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self.size)
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _out(self, octets: bytes) -> int:
-        left = memoryview(octets)
+    def _out(self, data: bytes) -> int:
+        left = memoryview(data)
         while left:
             left = left[os.write(self._descriptor, left) :]
-        self.size += len(octets)
-        return len(octets)
+        self.size += len(data)
+        return len(data)
 
 
 def _sentence(error: OSError) -> str:

@@ -1,6 +1,6 @@
 """Packets as they come: from interfaces, a pipe or a growing file, through the kernels that read saved captures.
 
-Two threads: one takes octets from the source, keeps them if asked to and passes them into a pipe; the other reads
+Two threads: one takes bytes from the source, keeps them if asked to and passes them into a pipe; the other reads
 that pipe as any capture is read (the kernels release the lock) and lets batches of packets wait. What waits is
 bounded: a slow taker makes the pipes fill and the system drop packets, which it counts.
 """
@@ -39,7 +39,7 @@ MOST_WAITING = 1 << 18  # packets (22 MB) between the reading and the taker: som
 LOOK_AT_INTERFACES_S = 2.0
 # dumpcap writes a few packets at a time. Each small read wakes three threads, so more is awaited for a moment: a pipe
 # of 1 MiB holds that of a million packets a second.
-LITTLE = 1 << 15  # octets
+LITTLE = 1 << 15  # bytes
 GATHER_S = 0.005
 
 STOPPED = "stopped"
@@ -147,20 +147,20 @@ class LiveSource:
         return tuple(dict.fromkeys([*self._addresses, *told]))
 
     @property
-    def octets_read(self) -> int:
-        return self._source.octets_read if self._source is not None else 0
+    def bytes_read(self) -> int:
+        return self._source.bytes_read if self._source is not None else 0
 
     @property
-    def octets_kept(self) -> int:
+    def bytes_kept(self) -> int:
         """On disk; 0 when nothing is kept."""
-        return self._keep.octets if self._keep is not None else 0
+        return self._keep.data if self._keep is not None else 0
 
     @property
     def kept_paths(self) -> tuple[str, ...]:
         return tuple(self._keep.paths) if self._keep is not None else ()
 
     def _make_cutter(self) -> Cutter | None:
-        """None when octets can pass as they come."""
+        """None when bytes can pass as they come."""
         if self.options is not None:
             rotates = self._keep is not None and self._keep.rotates
             return Cutter(self._stops.packets, self._describe, wants_ends=rotates)
@@ -183,7 +183,7 @@ class LiveSource:
         self._feed.stop()
 
     def _take(self, pipe: int) -> None:
-        """The first thread: octets from the feed to the file and the pipe."""
+        """The first thread: bytes from the feed to the file and the pipe."""
         look_at = self._began + LOOK_AT_INTERFACES_S
         try:
             while (data := self._feed.read(TICK_S)) != b"":
@@ -217,7 +217,7 @@ class LiveSource:
         for run in self._cutter.feed(data):
             if self._keep is not None:
                 self._keep.write(run)
-            self._pass_on(run.octets, pipe)
+            self._pass_on(run.data, pipe)
         if self._cutter.is_full:
             self._end(f"{self._cutter.packets} packets were captured")
         if self._cutter.is_capture is False and (self._keep is not None or self._stops.packets is not None):
@@ -226,9 +226,9 @@ class LiveSource:
             )
             self._end("not a plain capture")
 
-    def _pass_on(self, octets: bytes, pipe: int) -> None:
+    def _pass_on(self, data: bytes, pipe: int) -> None:
         """Into the pipe, as fast as it is read; nowhere once nobody reads."""
-        left = memoryview(octets)
+        left = memoryview(data)
         while left and self._reading.is_alive():
             if select.select([], [pipe], [], TICK_S)[1]:
                 with contextlib.suppress(BlockingIOError, BrokenPipeError):
@@ -240,8 +240,8 @@ class LiveSource:
             self._end("the capture could not be read further")
         if stops.duration_s is not None and time.monotonic() - self._began >= stops.duration_s:
             self._end(f"{stops.duration_s:g} s were captured")
-        if stops.octets is not None and self.octets_kept >= stops.octets:
-            self._end(f"{self.octets_kept} octets were kept")
+        if stops.data is not None and self.bytes_kept >= stops.data:
+            self._end(f"{self.bytes_kept} bytes were kept")
 
     def _look_at_interfaces(self) -> None:
         """Say once when an interface is switched off: tools stay silent and wait for it to come back."""
@@ -258,8 +258,8 @@ class LiveSource:
         """The second thread: packets out of the pipe."""
         name = self._feed.name
         try:
-            with os.fdopen(pipe, "rb", buffering=0) as octets:
-                self._source = PacketSource(name, follow_tunnels=follow_tunnels, stream=octets)
+            with os.fdopen(pipe, "rb", buffering=0) as data:
+                self._source = PacketSource(name, follow_tunnels=follow_tunnels, stream=data)
                 for packets in self._source.batches():
                     self._waiting.put(packets)
         except CaptureError as error:
@@ -354,19 +354,19 @@ def capture_growing_file(
 
 
 def _check(keep: Keeper | None, stops: StopConditions | None) -> None:
-    if stops is not None and stops.octets is not None and keep is None:
+    if stops is not None and stops.data is not None and keep is None:
         raise SettingsError("-a filesize counts what is kept: add -w FILE.pcapng")
 
 
 def warm_up() -> None:
     """Load the kernels, or compile them, so that no packet has to wait for them."""
     announce_first_compile()
-    octets = (
+    data = (
         pcapngblocks.section_header()
         + pcapngblocks.interface_description("", 1, 0)
         + pcapngblocks.enhanced_packet(0, 1, bytes(14), 14)
     )
     table = FlowTable()
-    for packets in PacketSource("warming up", stream=io.BytesIO(octets)).batches():
+    for packets in PacketSource("warming up", stream=io.BytesIO(data)).batches():
         table.add(packets)
     mark_compiled()

@@ -69,7 +69,7 @@ PACKET = np.dtype(
 # How many packets ahead a row is asked for: often the one who last had it is another core, and far away.
 ROW_AHEAD = 16
 
-# Where each frame of a batch stands in the block of octets it was read into.
+# Where each frame of a batch stands in the block of bytes it was read into.
 FRAME = np.dtype(
     [("ts", np.int64), ("start", np.int64), ("stop", np.int64), ("wire", np.int64), ("link", np.int64)], align=True
 )
@@ -134,42 +134,42 @@ def _short(stop, end):  # type: ignore[no-untyped-def]
 
 
 @part
-def _syn_options(octets, at, stop):  # type: ignore[no-untyped-def]
-    """What the options octets[at:stop] of a SYN offer, as in the column `options`."""
+def _syn_options(data, at, stop):  # type: ignore[no-untyped-def]
+    """What the options bytes[at:stop] of a SYN offer, as in the column `options`."""
     found = np.int64(HAS_OPTIONS)
-    while at < stop and octets[at] != OPTION_END:
-        if octets[at] == OPTION_NOTHING:
+    while at < stop and data[at] != OPTION_END:
+        if data[at] == OPTION_NOTHING:
             at += 1
             continue
         if at + 2 > stop:
             break
-        size = np.int64(octets[at + 1])
+        size = np.int64(data[at + 1])
         if size < 2 or at + size > stop:
             break
-        if octets[at] == OPTION_SCALE and size == 3:
-            scale = np.int64(octets[at + 2])
+        if data[at] == OPTION_SCALE and size == 3:
+            scale = np.int64(data[at + 2])
             found = (found & ~SCALE_BITS) | HAS_SCALE | (scale if scale < LARGEST_SCALE else np.int64(LARGEST_SCALE))
-        elif octets[at] == OPTION_MAY_SACK and size == 2:
+        elif data[at] == OPTION_MAY_SACK and size == 2:
             found |= MAY_SACK
         at += size
     return found
 
 
 @part
-def _selective_ack(octets, at, stop, ack):  # type: ignore[no-untyped-def]
-    """The highest right edge of the SACK blocks in the options octets[at:stop], or `ack` if that is higher."""
-    while at < stop and octets[at] != OPTION_END:
-        if octets[at] == OPTION_NOTHING:
+def _selective_ack(data, at, stop, ack):  # type: ignore[no-untyped-def]
+    """The highest right edge of the SACK blocks in the options bytes[at:stop], or `ack` if that is higher."""
+    while at < stop and data[at] != OPTION_END:
+        if data[at] == OPTION_NOTHING:
             at += 1
             continue
         if at + 2 > stop:
             break
-        size = np.int64(octets[at + 1])
+        size = np.int64(data[at + 1])
         if size < 2 or at + size > stop:
             break
-        if octets[at] == OPTION_SACK and (size - 2) % SACK_BLOCK == 0:
+        if data[at] == OPTION_SACK and (size - 2) % SACK_BLOCK == 0:
             for edge in range(at + 6, at + size, SACK_BLOCK):
-                right = be32(octets, edge)
+                right = be32(data, edge)
                 if (right - ack) & 0xFFFFFFFF < 1 << 31:
                     ack = right
             break
@@ -178,63 +178,63 @@ def _selective_ack(octets, at, stop, ack):  # type: ignore[no-untyped-def]
 
 
 @part
-def _options(octets, at, stop, packet):  # type: ignore[no-untyped-def]
-    """Fill `options` and `sack` from the TCP header octets[at:stop], which has options."""
+def _options(data, at, stop, packet):  # type: ignore[no-untyped-def]
+    """Fill `options` and `sack` from the TCP header bytes[at:stop], which has options."""
     first = at + TCP_SHORTEST
-    if octets[at + 13] & TCP_SYN:
-        packet["options"] = _syn_options(octets, first, stop)
-    elif stop - at != TIMESTAMPS_HEADER or be32(octets, first) != TIMESTAMPS_ALONE:
-        packet["sack"] = _selective_ack(octets, first, stop, be32(octets, at + 8))
+    if data[at + 13] & TCP_SYN:
+        packet["options"] = _syn_options(data, first, stop)
+    elif stop - at != TIMESTAMPS_HEADER or be32(data, first) != TIMESTAMPS_ALONE:
+        packet["sack"] = _selective_ack(data, first, stop, be32(data, at + 8))
 
 
 @part
-def _transport(octets, at, stop, end, protocol, packet):  # type: ignore[no-untyped-def]
+def _transport(data, at, stop, end, protocol, packet):  # type: ignore[no-untyped-def]
     """Ports, flags and numbers of the transport header at `at`; `end` is where the IP packet ends on the wire."""
     held = min(stop, end)
     packet["payload"] = max(0, end - at)
     if protocol == PROTO_TCP:
         if at + TCP_SHORTEST > end or at + TCP_NEEDED > held:
             return _short(stop, end)
-        header = np.int64(octets[at + 12] >> 4) * 4
+        header = np.int64(data[at + 12] >> 4) * 4
         if header < TCP_SHORTEST or at + header > end:
             return MALFORMED
-        packet["sport"] = be16(octets, at)
-        packet["dport"] = be16(octets, at + 2)
-        packet["seq"] = be32(octets, at + 4)
-        packet["ack"] = be32(octets, at + 8)
-        packet["flags"] = octets[at + 13]
-        packet["window"] = be16(octets, at + 14) if at + 16 <= held else 0
+        packet["sport"] = be16(data, at)
+        packet["dport"] = be16(data, at + 2)
+        packet["seq"] = be32(data, at + 4)
+        packet["ack"] = be32(data, at + 8)
+        packet["flags"] = data[at + 13]
+        packet["window"] = be16(data, at + 14) if at + 16 <= held else 0
         packet["payload"] = end - at - header
         packet["sack"] = packet["ack"]
         if header > TCP_SHORTEST and at + header <= held:
-            _options(octets, at, at + header, packet)
+            _options(data, at, at + header, packet)
         return OK
     if protocol == PROTO_UDP:
         if at + UDP_HEADER > held:
             return _short(stop, end)
-        packet["sport"] = be16(octets, at)
-        packet["dport"] = be16(octets, at + 2)
+        packet["sport"] = be16(data, at)
+        packet["dport"] = be16(data, at + 2)
         packet["payload"] = end - at - UDP_HEADER
         return OK
     if protocol == PROTO_ICMP or protocol == PROTO_ICMPV6:
         if at + PORTS_NEEDED > held:
             return _short(stop, end)
-        message = octets[at]
+        message = data[at]
         packet["flags"] = message
-        packet["window"] = be16(octets, at)
+        packet["window"] = be16(data, at)
         if _is_icmp_query(protocol, message):
             if at + ICMP_QUERY_NEEDED > held:
                 return _short(stop, end)
-            packet["sport"] = be16(octets, at + 4)
-            packet["dport"] = be16(octets, at + 4)
+            packet["sport"] = be16(data, at + 4)
+            packet["dport"] = be16(data, at + 4)
         else:
-            packet["sport"] = be16(octets, at)
+            packet["sport"] = be16(data, at)
         return OK
     if protocol == PROTO_SCTP or protocol == PROTO_DCCP or protocol == PROTO_UDPLITE:
         if at + PORTS_NEEDED > held:
             return _short(stop, end)
-        packet["sport"] = be16(octets, at)
-        packet["dport"] = be16(octets, at + 2)
+        packet["sport"] = be16(data, at)
+        packet["dport"] = be16(data, at + 2)
     return OK
 
 
@@ -252,41 +252,41 @@ def _clear(packet):  # type: ignore[no-untyped-def]
 
 
 @part
-def internet(octets, at, stop, wire_stop, ethertype, packet):  # type: ignore[no-untyped-def]
+def internet(data, at, stop, wire_stop, ethertype, packet):  # type: ignore[no-untyped-def]
     """One IP packet into its row: (status, protocol, offset of its transport header)."""
     _clear(packet)
     if ethertype == ETHERTYPE_IPV4:
-        status, protocol, inner, end, length = ipv4(octets, at, stop, wire_stop)
+        status, protocol, inner, end, length = ipv4(data, at, stop, wire_stop)
     else:
-        status, protocol, inner, end, length = ipv6(octets, at, stop, wire_stop)
+        status, protocol, inner, end, length = ipv6(data, at, stop, wire_stop)
     packet["proto"] = protocol
     packet["ip_bytes"] = length
     if status != OK and status != FRAGMENT:
         return status, protocol, inner
     if ethertype == ETHERTYPE_IPV4:
         packet["src_hi"] = 0
-        packet["src_lo"] = ipv4_address(octets, at + 12)
+        packet["src_lo"] = ipv4_address(data, at + 12)
         packet["dst_hi"] = 0
-        packet["dst_lo"] = ipv4_address(octets, at + 16)
-        packet["offload"] = be16(octets, at + 2) == 0
+        packet["dst_lo"] = ipv4_address(data, at + 16)
+        packet["offload"] = be16(data, at + 2) == 0
     else:
-        packet["src_hi"], packet["src_lo"] = ipv6_address(octets, at + 8)
-        packet["dst_hi"], packet["dst_lo"] = ipv6_address(octets, at + 24)
+        packet["src_hi"], packet["src_lo"] = ipv6_address(data, at + 8)
+        packet["dst_hi"], packet["dst_lo"] = ipv6_address(data, at + 24)
         packet["offload"] = 0
     if status == OK:
-        status = _transport(octets, inner, stop, end, protocol, packet)
+        status = _transport(data, inner, stop, end, protocol, packet)
     return status, protocol, inner
 
 
 @inlined_part
-def _plain(octets, at, stop, packet):  # type: ignore[no-untyped-def]
-    """Decode what most packets are, an IPv4 header of 20 octets and TCP or UDP whole behind it; whether it was one.
+def _plain(data, at, stop, packet):  # type: ignore[no-untyped-def]
+    """Decode what most packets are, an IPv4 header of 20 bytes and TCP or UDP whole behind it; whether it was one.
 
     Any other is left to `internet`, which would say the same of these. Word by word: a third of the time.
     """
     if at + IPV4_SHORTEST + UDP_HEADER > stop:
         return False
-    first, second, third = signed64(octets, at), signed64(octets, at + 8), signed64(octets, at + 16)
+    first, second, third = signed64(data, at), signed64(data, at + 8), signed64(data, at + 16)
     length, protocol = first >> 32 & 0xFFFF, second >> 48 & 0xFF
     transport = at + IPV4_SHORTEST
     if first >> 56 & 0xFF != NO_IPV4_OPTIONS or first & FRAGMENT_OFFSET or length < IPV4_SHORTEST + UDP_HEADER:
@@ -294,7 +294,7 @@ def _plain(octets, at, stop, packet):  # type: ignore[no-untyped-def]
     if protocol == PROTO_TCP:
         if length < IPV4_SHORTEST + TCP_SHORTEST or transport + TCP_SHORTEST > stop:
             return False
-        numbers, rest = signed64(octets, at + 24), signed64(octets, at + 32)
+        numbers, rest = signed64(data, at + 24), signed64(data, at + 32)
         header = (rest >> 60 & 15) * 4
         payload = length - IPV4_SHORTEST - header
         if header < TCP_SHORTEST or payload < 0:
@@ -306,7 +306,7 @@ def _plain(octets, at, stop, packet):  # type: ignore[no-untyped-def]
         packet["options"] = 0
         packet["payload"] = payload
         if header > TCP_SHORTEST and transport + header <= stop:
-            _options(octets, transport, transport + header, packet)
+            _options(data, transport, transport + header, packet)
     elif protocol == PROTO_UDP:
         packet["seq"] = packet["ack"] = packet["sack"] = 0
         packet["window"] = packet["flags"] = packet["options"] = 0
@@ -324,8 +324,8 @@ def _plain(octets, at, stop, packet):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def decode(octets, frames, count, row):  # type: ignore[no-untyped-def]
-    """Fill row[:count] (PACKET) from frames[:count] (FRAME) in octets (uint8); never raises on bad packets.
+def decode(data, frames, count, row):  # type: ignore[no-untyped-def]
+    """Fill row[:count] (PACKET) from frames[:count] (FRAME) in bytes (uint8); never raises on bad packets.
 
     Frames of decoded packets are left pointing at their transport header, from where tunnels can be followed.
     """
@@ -338,22 +338,22 @@ def decode(octets, frames, count, row):  # type: ignore[no-untyped-def]
         # What nearly every packet is, without the detour through all link types: Ethernet with IP right behind it, or
         # behind one VLAN tag.
         at = start + ETHERNET_HEADER
-        ethertype = be16(octets, at - 2) if link == LINKTYPE_ETHERNET and at <= stop else NOT_YET
+        ethertype = be16(data, at - 2) if link == LINKTYPE_ETHERNET and at <= stop else NOT_YET
         if ethertype == ETHERTYPE_VLAN and at + VLAN_TAG <= stop:
             at += VLAN_TAG
-            ethertype = be16(octets, at - 2)
+            ethertype = be16(data, at - 2)
         if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
-            ethertype, at = network_header(octets, start, stop, link)
+            ethertype, at = network_header(data, start, stop, link)
             if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
                 packet["status"] = verdict_status(ethertype)
                 continue
         wire_stop = start + frame["wire"]
-        if ethertype == ETHERTYPE_IPV4 and _plain(octets, at, stop, packet):
+        if ethertype == ETHERTYPE_IPV4 and _plain(data, at, stop, packet):
             packet["status"] = OK
             frame["start"] = at + IPV4_SHORTEST
             frame["wire"] = wire_stop - at - IPV4_SHORTEST
             continue
-        status, _protocol, transport = internet(octets, at, stop, wire_stop, ethertype, packet)
+        status, _protocol, transport = internet(data, at, stop, wire_stop, ethertype, packet)
         packet["status"] = status
         frame["start"] = transport
         frame["wire"] = wire_stop - transport

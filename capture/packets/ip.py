@@ -42,39 +42,39 @@ MALFORMED = int(Status.MALFORMED)
 
 
 @part
-def ipv4(octets, at, stop, wire_stop):  # type: ignore[no-untyped-def]
+def ipv4(data, at, stop, wire_stop):  # type: ignore[no-untyped-def]
     """(status, protocol, offset behind the header, end of the packet on the wire, IP length) of one IPv4 header.
 
     A total length of 0 means that the card did the splitting (segmentation offload): the frame's own length counts.
     """
     if at + IPV4_SHORTEST > stop:
         return TRUNCATED, 0, at, at, 0
-    header = np.int64(octets[at] & 15) * 4
-    if octets[at] >> 4 != 4 or header < IPV4_SHORTEST:
+    header = np.int64(data[at] & 15) * 4
+    if data[at] >> 4 != 4 or header < IPV4_SHORTEST:
         return MALFORMED, 0, at, at, 0
-    length = be16(octets, at + 2)
+    length = be16(data, at + 2)
     if length == 0:
         length = wire_stop - at
     if length < header:
         return MALFORMED, 0, at, at, 0
     if at + header > stop:
         return TRUNCATED, 0, at, at, 0
-    status = FRAGMENT if be16(octets, at + 6) & 0x1FFF else OK
-    return status, np.int64(octets[at + 9]), at + header, at + length, length
+    status = FRAGMENT if be16(data, at + 6) & 0x1FFF else OK
+    return status, np.int64(data[at + 9]), at + header, at + length, length
 
 
 @part
-def ipv6(octets, at, stop, wire_stop):  # type: ignore[no-untyped-def]
+def ipv6(data, at, stop, wire_stop):  # type: ignore[no-untyped-def]
     """As `ipv4`, with the extension headers followed. A payload length of 0: a jumbogram or offload, as there."""
     if at + IPV6_HEADER > stop:
         return TRUNCATED, 0, at, at, 0
-    if octets[at] >> 4 != 6:
+    if data[at] >> 4 != 6:
         return MALFORMED, 0, at, at, 0
-    length = be16(octets, at + 4) + IPV6_HEADER
+    length = be16(data, at + 4) + IPV6_HEADER
     if length == IPV6_HEADER and wire_stop - at > IPV6_HEADER:
         length = wire_stop - at
     end = at + length
-    protocol = np.int64(octets[at + 6])
+    protocol = np.int64(data[at + 6])
     position = at + IPV6_HEADER
     for _ in range(MOST_EXTENSIONS + 1):
         if protocol == PROTO_FRAGMENT:
@@ -82,8 +82,8 @@ def ipv6(octets, at, stop, wire_stop):  # type: ignore[no-untyped-def]
                 return MALFORMED, protocol, position, end, length
             if position + 8 > stop:
                 return TRUNCATED, protocol, position, end, length
-            offset = be16(octets, position + 2) & 0xFFF8
-            protocol = np.int64(octets[position])
+            offset = be16(data, position + 2) & 0xFFF8
+            protocol = np.int64(data[position])
             position += 8
             if offset:
                 return FRAGMENT, protocol, position, end, length
@@ -100,10 +100,10 @@ def ipv6(octets, at, stop, wire_stop):  # type: ignore[no-untyped-def]
                 return MALFORMED, protocol, position, end, length
             if position + 8 > stop:
                 return TRUNCATED, protocol, position, end, length
-            # AH counts in units of four octets less two (RFC 4302), the others in eight less one (RFC 8200).
-            units = np.int64(octets[position + 1])
+            # AH counts in units of four bytes less two (RFC 4302), the others in eight less one (RFC 8200).
+            units = np.int64(data[position + 1])
             size = (units + 2) * 4 if protocol == PROTO_AH else (units + 1) * 8
-            protocol = np.int64(octets[position])
+            protocol = np.int64(data[position])
             position += size
             if position > end:
                 return MALFORMED, protocol, position, end, length
@@ -113,12 +113,12 @@ def ipv6(octets, at, stop, wire_stop):  # type: ignore[no-untyped-def]
 
 
 @part
-def ipv4_address(octets, at):  # type: ignore[no-untyped-def]
+def ipv4_address(data, at):  # type: ignore[no-untyped-def]
     """The low half of an IPv4-mapped address."""
-    return np.uint64(MAPPED_PREFIX | be32(octets, at))
+    return np.uint64(MAPPED_PREFIX | be32(data, at))
 
 
 @part
-def ipv6_address(octets, at):  # type: ignore[no-untyped-def]
+def ipv6_address(data, at):  # type: ignore[no-untyped-def]
     """(high, low) of an IPv6 address."""
-    return be64(octets, at), be64(octets, at + 8)
+    return be64(data, at), be64(data, at + 8)

@@ -33,27 +33,27 @@ GRE_PPP = 0x880B
 
 
 @part
-def _ppp_in_gre(octets, at, stop):  # type: ignore[no-untyped-def]
+def _ppp_in_gre(data, at, stop):  # type: ignore[no-untyped-def]
     """PPTP's payload: PPP with or without address and control, protocol compressed or not."""
-    if at + 2 <= stop and octets[at] == 0xFF and octets[at + 1] == 3:
+    if at + 2 <= stop and data[at] == 0xFF and data[at + 1] == 3:
         at += 2
-    if at < stop and octets[at] == 0:
+    if at < stop and data[at] == 0:
         at += 1
     if at + 1 > stop:
         return CUT, at
-    if octets[at] == 0x21:
+    if data[at] == 0x21:
         return ETHERTYPE_IPV4, at + 1
-    if octets[at] == 0x57:
+    if data[at] == 0x57:
         return ETHERTYPE_IPV6, at + 1
     return NOT_IP, at
 
 
 @part
-def _gre(octets, at, stop):  # type: ignore[no-untyped-def]
+def _gre(data, at, stop):  # type: ignore[no-untyped-def]
     if at + 4 > stop:
         return CUT, at
-    flags = be16(octets, at)
-    protocol = be16(octets, at + 2)
+    flags = be16(data, at)
+    protocol = be16(data, at + 2)
     sequence = bool(flags & 0x1000)
     version = flags & 7
     at += 4
@@ -66,83 +66,83 @@ def _gre(octets, at, stop):  # type: ignore[no-untyped-def]
     if version == 1:
         if flags & 0x0080:  # acknowledgement
             at += 4
-        return _ppp_in_gre(octets, at, stop) if protocol == GRE_PPP else (NOT_IP, at)
+        return _ppp_in_gre(data, at, stop) if protocol == GRE_PPP else (NOT_IP, at)
     if protocol == GRE_ERSPAN:
         return ETHERTYPE_ETHERNET, at + (8 if sequence else 0)  # type I has no header of its own
     if protocol == GRE_ERSPAN_3:
         if at + 12 > stop:
             return CUT, at
-        return ETHERTYPE_ETHERNET, at + (20 if octets[at + 11] & 1 else 12)
+        return ETHERTYPE_ETHERNET, at + (20 if data[at + 11] & 1 else 12)
     return protocol, at
 
 
 @part
-def _gtp_u(octets, at, stop):  # type: ignore[no-untyped-def]
+def _gtp_u(data, at, stop):  # type: ignore[no-untyped-def]
     if at + 8 > stop:
         return CUT, at
-    if octets[at] >> 4 != 3 or octets[at + 1] != 255:  # version 1 with protocol type GTP, message G-PDU
+    if data[at] >> 4 != 3 or data[at + 1] != 255:  # version 1 with protocol type GTP, message G-PDU
         return NOT_IP, at
-    flags = octets[at] & 7
+    flags = data[at] & 7
     at += 8
     if flags:
         if at + 4 > stop:
             return CUT, at
-        extension = octets[at + 3]
+        extension = data[at + 3]
         at += 4
         headers = 0
         while flags & 4 and extension and headers < MOST_TUNNELS:
             headers += 1
             if at >= stop:
                 return CUT, at
-            size = np.int64(octets[at]) * 4
+            size = np.int64(data[at]) * 4
             if size == 0 or at + size > stop:
                 return CUT, at
-            extension = octets[at + size - 1]
+            extension = data[at + size - 1]
             at += size
-    return by_version(octets, at, stop)
+    return by_version(data, at, stop)
 
 
 @part
-def _teredo(octets, at, stop):  # type: ignore[no-untyped-def]
-    if at + 4 <= stop and be16(octets, at) == 1:  # authentication: client id and value lengths, nonce, confirmation
-        at += 13 + np.int64(octets[at + 2]) + np.int64(octets[at + 3])
-    if at + 8 <= stop and be16(octets, at) == 0:  # origin indication
+def _teredo(data, at, stop):  # type: ignore[no-untyped-def]
+    if at + 4 <= stop and be16(data, at) == 1:  # authentication: client id and value lengths, nonce, confirmation
+        at += 13 + np.int64(data[at + 2]) + np.int64(data[at + 3])
+    if at + 8 <= stop and be16(data, at) == 0:  # origin indication
         at += 8
-    if at < stop and octets[at] >> 4 == 6:
+    if at < stop and data[at] >> 4 == 6:
         return ETHERTYPE_IPV6, at
     return NOT_IP, at
 
 
 @part
-def _geneve(octets, at, stop):  # type: ignore[no-untyped-def]
+def _geneve(data, at, stop):  # type: ignore[no-untyped-def]
     if at + 8 > stop:
         return CUT, at
-    return be16(octets, at + 2), at + 8 + np.int64(octets[at] & 0x3F) * 4
+    return be16(data, at + 2), at + 8 + np.int64(data[at] & 0x3F) * 4
 
 
 @part
-def _udp_tunnel(octets, at, stop, sport, dport):  # type: ignore[no-untyped-def]
+def _udp_tunnel(data, at, stop, sport, dport):  # type: ignore[no-untyped-def]
     """`at` is behind the UDP header."""
     if dport == PORT_VXLAN or dport == PORT_VXLAN_LINUX:
         if at + 8 > stop:
             return CUT, at
-        return (ETHERTYPE_ETHERNET, at + 8) if octets[at] & 8 else (NOT_IP, at)
+        return (ETHERTYPE_ETHERNET, at + 8) if data[at] & 8 else (NOT_IP, at)
     if dport == PORT_GENEVE:
-        return _geneve(octets, at, stop)
+        return _geneve(data, at, stop)
     if dport == PORT_GTP_U or sport == PORT_GTP_U:
-        return _gtp_u(octets, at, stop)
+        return _gtp_u(data, at, stop)
     if dport == PORT_TEREDO or sport == PORT_TEREDO:
-        return _teredo(octets, at, stop)
+        return _teredo(data, at, stop)
     return NOT_IP, at
 
 
 @part
-def _inside(octets, at, stop, protocol, sport, dport):  # type: ignore[no-untyped-def]
+def _inside(data, at, stop, protocol, sport, dport):  # type: ignore[no-untyped-def]
     """What a packet whose transport starts at `at` carries: (EtherType or NOT_IP or CUT, offset)."""
     if protocol == PROTO_UDP:
-        return _udp_tunnel(octets, at + 8, stop, sport, dport)
+        return _udp_tunnel(data, at + 8, stop, sport, dport)
     if protocol == PROTO_GRE:
-        return _gre(octets, at, stop)
+        return _gre(data, at, stop)
     if protocol == PROTO_IPIP:
         return ETHERTYPE_IPV4, at
     if protocol == PROTO_IPV6:
@@ -151,7 +151,7 @@ def _inside(octets, at, stop, protocol, sport, dport):  # type: ignore[no-untype
 
 
 @kernel
-def follow(octets, frames, count, row, spare):  # type: ignore[no-untyped-def]
+def follow(data, frames, count, row, spare):  # type: ignore[no-untyped-def]
     """Replace those of row[:count] (PACKET) that carry a whole packet in a tunnel by the innermost one.
 
     `frames` as `packets.decode` left them; `spare` is one PACKET row of working space. What turns out to be no packet
@@ -165,12 +165,12 @@ def follow(octets, frames, count, row, spare):  # type: ignore[no-untyped-def]
         at, stop = frame["start"], frame["stop"]
         wire_stop = at + frame["wire"]
         for _ in range(MOST_TUNNELS):
-            ethertype, at = _inside(octets, at, stop, packet["proto"], packet["sport"], packet["dport"])
-            ethertype, at = untag(octets, ethertype, at, stop)
+            ethertype, at = _inside(data, at, stop, packet["proto"], packet["sport"], packet["dport"])
+            ethertype, at = untag(data, ethertype, at, stop)
             if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
                 break
             within["ts"] = packet["ts"]
-            status, _protocol, at = internet(octets, at, stop, wire_stop, ethertype, within)
+            status, _protocol, at = internet(data, at, stop, wire_stop, ethertype, within)
             if status != OK and status != FRAGMENT:
                 break
             within["status"] = status

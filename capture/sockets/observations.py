@@ -20,8 +20,8 @@ COMPRESSED = (".zst", ".gz", ".lz4")
 # What ring buffers add to a name before its ending: dumpcap's NAME_00001_20260131235959.pcapng.
 RING_NUMBER = re.compile(r"_\d{5}_\d{14}(?=\.|$)")
 
-# A sighting takes about 300 octets and is written twice, when it begins and when it ends: 64 MiB are 100,000 of them.
-MOST_OCTETS = 64 << 20
+# A sighting takes about 300 bytes and is written twice, when it begins and when it ends: 64 MiB are 100,000 of them.
+MOST_BYTES = 64 << 20
 MOST_SIGHTINGS = 100_000
 LONGEST_NAME, LONGEST_PROGRAM = 64, 256
 ALWAYS_NS = -(1 << 62)  # before any packet
@@ -77,13 +77,13 @@ def side_file(capture: str | Path) -> Path:
 
 
 class SideFile:
-    """A side file that is being written. Raises OSError as files do; `most_octets` bounds its size, nearly."""
+    """A side file that is being written. Raises OSError as files do; `most_bytes` bounds its size, nearly."""
 
-    def __init__(self, path: Path, most_octets: int = MOST_OCTETS) -> None:
+    def __init__(self, path: Path, most_bytes: int = MOST_BYTES) -> None:
         self._path = path
-        self._most = most_octets
+        self._most = most_bytes
         self._file = path.open("wb", buffering=0)
-        self._octets = 0
+        self._bytes = 0
         self._lines: list[bytes] = []
 
     def add(self, sighting: Sighting) -> None:
@@ -95,15 +95,15 @@ class SideFile:
     def flush(self, polled_ns: int) -> None:
         """Write what was added, and that all sightings without an end were there at `polled_ns`."""
         self._lines.append(_line({"polled_ns": polled_ns}))
-        octets, self._lines = b"".join(self._lines), []
-        written = self._file.write(octets)
-        self._octets += len(octets)
-        if written != len(octets):
-            raise OSError(f"{written} of {len(octets)} octets were written")
+        data, self._lines = b"".join(self._lines), []
+        written = self._file.write(data)
+        self._bytes += len(data)
+        if written != len(data):
+            raise OSError(f"{written} of {len(data)} bytes were written")
 
     @property
     def is_full(self) -> bool:
-        return self._octets > self._most
+        return self._bytes > self._most
 
     def rewrite(self, sightings: Sightings, polled_ns: int) -> None:
         """Put these sightings in place of all that was written: a reader sees the old file or the new one."""
@@ -111,11 +111,11 @@ class SideFile:
         self._file.close()
         self._lines = [_line(asdict(sighting)) for sighting in sightings.seen]
         self.add_addresses(sightings.addresses)
-        self._octets = 0
+        self._bytes = 0
         self._file = shorter.open("wb", buffering=0)
         self.flush(polled_ns)
         os.replace(shorter, self._path)
-        self._most = max(self._most, 2 * self._octets)
+        self._most = max(self._most, 2 * self._bytes)
 
     def close(self) -> None:
         self._file.close()

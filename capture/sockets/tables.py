@@ -87,13 +87,13 @@ def open_table() -> SocketTable:
         return ProcTable()
 
 
-def _text(family: int, octets: bytes) -> str:
+def _text(family: int, data: bytes) -> str:
     """An address; IPv4 in IPv6 (::ffff:192.0.2.1) as IPv4."""
     if family == AF_INET:
-        return socket.inet_ntop(AF_INET, octets[:4])
-    if octets.startswith(MAPPED_PREFIX):
-        return socket.inet_ntop(AF_INET, octets[12:])
-    return socket.inet_ntop(AF_INET6, octets)
+        return socket.inet_ntop(AF_INET, data[:4])
+    if data.startswith(MAPPED_PREFIX):
+        return socket.inet_ntop(AF_INET, data[12:])
+    return socket.inet_ntop(AF_INET6, data)
 
 
 class NetlinkTable:
@@ -150,10 +150,10 @@ def _dump(link: socket.socket, buffer: bytearray, kind: int, request: bytes, num
     link.send(MESSAGE_HEADER.pack(MESSAGE_HEADER.size + len(request), kind, DUMP, number, 0) + request)
     while True:
         size, at = link.recv_into(buffer), 0
-        octets = bytes(memoryview(buffer)[:size])
+        data = bytes(memoryview(buffer)[:size])
         while at + MESSAGE_HEADER.size <= size:
-            length, answer, _flags, answered, _port = MESSAGE_HEADER.unpack_from(octets, at)
-            content = octets[at + MESSAGE_HEADER.size : at + length]
+            length, answer, _flags, answered, _port = MESSAGE_HEADER.unpack_from(data, at)
+            content = data[at + MESSAGE_HEADER.size : at + length]
             at += max((length + 3) & ~3, MESSAGE_HEADER.size)
             if answered != number:  # the rest of a dump that was broken off
                 continue
@@ -165,13 +165,13 @@ def _dump(link: socket.socket, buffer: bytearray, kind: int, request: bytes, num
             yield content
 
 
-def _attributes(octets: bytes, at: int) -> Iterator[tuple[int, bytes]]:
+def _attributes(data: bytes, at: int) -> Iterator[tuple[int, bytes]]:
     """The (type, content) pairs that follow a netlink message's fixed part."""
-    while at + ATTRIBUTE.size <= len(octets):
-        length, kind = ATTRIBUTE.unpack_from(octets, at)
+    while at + ATTRIBUTE.size <= len(data):
+        length, kind = ATTRIBUTE.unpack_from(data, at)
         if length < ATTRIBUTE.size:
             return
-        yield kind, octets[at + ATTRIBUTE.size : at + length]
+        yield kind, data[at + ATTRIBUTE.size : at + length]
         at += (length + 3) & ~3
 
 
@@ -192,8 +192,8 @@ def _diagnosed_socket(protocol: int, message: bytes) -> Socket | None:
 def _interface_address(message: bytes) -> str:
     """The own address in a struct ifaddrmsg; IFA_ADDRESS is the other end's on a point-to-point link."""
     held = dict(_attributes(message, 8))
-    octets = held.get(IFA_LOCAL, held.get(IFA_ADDRESS, b""))
-    return _text(message[0], octets) if len(octets) in (4, 16) else ""
+    data = held.get(IFA_LOCAL, held.get(IFA_ADDRESS, b""))
+    return _text(message[0], data) if len(data) in (4, 16) else ""
 
 
 class ProcTable:
@@ -255,8 +255,8 @@ def _parsed(lines: list[str], protocol: int, known: Container[Hashable]) -> List
 def _proc_end(word: str) -> tuple[str, int]:
     """(address, port) of 0100007F:0035: words of 32 bits in the machine's order, the port as a number."""
     address, port = word.split(":")
-    octets = b"".join(struct.pack("=I", int(address[at : at + 8], 16)) for at in range(0, len(address), 8))
-    return _text(AF_INET if len(octets) == 4 else AF_INET6, octets), int(port, 16)
+    data = b"".join(struct.pack("=I", int(address[at : at + 8], 16)) for at in range(0, len(address), 8))
+    return _text(AF_INET if len(data) == 4 else AF_INET6, data), int(port, 16)
 
 
 def _proc_addresses(fib_trie: list[str], if_inet6: list[str]) -> set[str]:

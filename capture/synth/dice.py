@@ -51,7 +51,7 @@ class Dice:
         radius = math.sqrt(-2.0 * math.log(1.0 - self.share()))
         return median * math.exp(sigma * radius * math.cos(2.0 * math.pi * self.share()))
 
-    def octets(self, count: int) -> bytes:
+    def data(self, count: int) -> bytes:
         return b"".join(self._raw().to_bytes(8, "big") for _ in range((count + 7) // 8))[:count]
 
     def pick(self, things: Sequence[Thing]) -> Thing:

@@ -1,7 +1,7 @@
 """Ethernet frames with IPv4 or IPv6 and TCP, UDP or ICMP inside, lengths and checksums right.
 
 RFC 894 (Ethernet), 791 and 8200 (IP), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP), 1071 (checksum). A body is given by
-its first octets and its size: what follows is zero octets, which stand for ciphertext nobody could read anyway, and
+its first bytes and its size: what follows is zero bytes, which stand for ciphertext nobody could read anyway, and
 which add nothing to a checksum.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 ETHERTYPE_IPV4, ETHERTYPE_IPV6 = b"\x08\x00", b"\x86\xdd"
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 DONT_FRAGMENT = 0x4000
-# RFC 894: a frame carries at least 46 octets, so 60 with its header; the checksum behind it is never captured.
+# RFC 894: a frame carries at least 46 bytes, so 60 with its header; the checksum behind it is never captured.
 SHORTEST_ON_WIRE = 60
 PORT_UNREACHABLE_V4, PORT_UNREACHABLE_V6 = (3, 3), (1, 4)
 
@@ -30,7 +30,7 @@ class Flag(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One end of a packet as seen on the LAN: `mac` is the next hop's, `address` packed, 4 or 16 octets.
+    """One end of a packet as seen on the LAN: `mac` is the next hop's, `address` packed, 4 or 16 bytes.
 
     `shortest_frame`: frames from a guest arrive padded; the gateway's own are captured before its card pads them.
     """
@@ -42,17 +42,17 @@ class Endpoint:
 
 
 class Frame(NamedTuple):
-    """A frame's first octets and its length on the wire; the octets not given are zero."""
+    """A frame's first bytes and its length on the wire; the bytes not given are zero."""
 
     head: bytes
     length: int
 
 
-def checksum(octets: bytes) -> int:
+def checksum(data: bytes) -> int:
     """RFC 1071: the complement of the ones' complement sum of 16-bit words (2^16 is 1 modulo 65535)."""
-    if len(octets) % 2:
-        octets += b"\0"
-    return 0xFFFF - ((int.from_bytes(octets, "big") % 0xFFFF) or 0xFFFF)
+    if len(data) % 2:
+        data += b"\0"
+    return 0xFFFF - ((int.from_bytes(data, "big") % 0xFFFF) or 0xFFFF)
 
 
 def tcp(
@@ -68,7 +68,7 @@ def tcp(
     size: int = 0,
     identification: int = 0,
 ) -> Frame:
-    """One segment; `numbers` are sequence and acknowledgement, `body` the first octets of `size`."""
+    """One segment; `numbers` are sequence and acknowledgement, `body` the first bytes of `size`."""
     head_length = 20 + len(options)
     fixed = struct.pack(">HHIIBBHHH", *ports, numbers[0], numbers[1], head_length // 4 << 4, int(flags), window, 0, 0)
     summed = checksum(_pseudo_header(source, target, TCP, head_length + size) + fixed + options + body)
@@ -84,7 +84,7 @@ def udp(
     size: int,
     identification: int = 0,
 ) -> Frame:
-    """One datagram; `body` is the first octets of `size`."""
+    """One datagram; `body` is the first bytes of `size`."""
     fixed = struct.pack(">HHHH", *ports, 8 + size, 0)
     # RFC 768: a sum of zero is sent as all ones, for zero means no checksum.
     summed = checksum(_pseudo_header(source, target, UDP, 8 + size) + fixed + body) or 0xFFFF

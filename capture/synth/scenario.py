@@ -15,7 +15,7 @@ from peerburst.capture.synth.programs import PROGRAMS, Program
 from peerburst.capture.synth.settings import read_settings, refuse_unknown_keys, setting, suggestion
 from peerburst.capture.synth.site import IPAddress
 
-# Enough for all headers and the first octets of what they carry.
+# Enough for all headers and the first bytes of what they carry.
 DEFAULT_SNAPLEN = 96
 LONGEST_CAPTURE_S = 86_400
 

@@ -133,6 +133,6 @@ def _outside_v4(dice: Dice) -> bytes:
 def _outside_v6(dice: Dice) -> bytes:
     while True:
         prefix = 0x2600 + dice.integer(0, 0x04FF)
-        address = ipaddress.IPv6Address(prefix << 112 | int.from_bytes(dice.octets(14), "big"))
+        address = ipaddress.IPv6Address(prefix << 112 | int.from_bytes(dice.data(14), "big"))
         if address.is_global:
             return address.packed

@@ -20,7 +20,7 @@ MSS_V4, MSS_V6 = 1460, 1440
 INITIAL_WINDOW = 10
 LARGEST_WINDOW = 170  # segments: a quarter of a megabyte, inside what both sides offer below
 OFFERED_SYN, OFFERED = 64240, 1026
-WINDOW_SHIFT = 8  # 1026 << 8: 262,656 octets
+WINDOW_SHIFT = 8  # 1026 << 8: 262,656 bytes
 # RFC 1122 4.2.3.2: every second segment is acknowledged; a lone one after a wait (Linux: 40 ms).
 DELAYED_ACK_S = 0.040
 # RFC 6298: the first retransmission after 1 s, doubling: at 1, 3 and 7 s.
@@ -29,7 +29,7 @@ COMMON_RATE_BPS = 8_000_000
 
 
 def plain(size: int) -> bytes:
-    """Nothing at the start of a segment that can be known: see `frames` on zero octets."""
+    """Nothing at the start of a segment that can be known: see `frames` on zero bytes."""
     return b""
 
 
@@ -49,7 +49,7 @@ class TcpConversation:
     ) -> None:
         """`opening` gives what begins the unknown part of a segment, told its size: a record header, say.
 
-        No segment of a longer message is left with fewer than `shortest` octets.
+        No segment of a longer message is left with fewer than `shortest` bytes.
         """
         dice = stage.dice
         self._stage = stage
@@ -103,13 +103,13 @@ class TcpConversation:
         return at
 
     def upload(self, at: float, content: bytes, size: int | None = None, *, rate_bps: float = COMMON_RATE_BPS) -> float:
-        """The guest sends `size` octets that begin with `content`; returns when the remote's last ACK passed."""
+        """The guest sends `size` bytes that begin with `content`; returns when the remote's last ACK passed."""
         return self._transfer(at, GUEST, content, size, rate_bps, last_ack=True)
 
     def download(
         self, at: float, content: bytes, size: int | None = None, *, rate_bps: float = COMMON_RATE_BPS
     ) -> float:
-        """The remote sends `size` octets that begin with `content`, at most `rate_bps` fast."""
+        """The remote sends `size` bytes that begin with `content`, at most `rate_bps` fast."""
         return self._transfer(at, REMOTE, content, size, rate_bps, last_ack=True)
 
     def exchange(
@@ -121,7 +121,7 @@ class TcpConversation:
         think_s: float = 0.02,
         rate_bps: float = COMMON_RATE_BPS,
     ) -> float:
-        """A request and its response, each (first octets, size); a quick response carries the request's ACK."""
+        """A request and its response, each (first bytes, size); a quick response carries the request's ACK."""
         slow = think_s > DELAYED_ACK_S
         at = self._transfer(at, GUEST, *request, COMMON_RATE_BPS, last_ack=slow)
         return self._transfer(at + think_s, REMOTE, *response, rate_bps, last_ack=True)

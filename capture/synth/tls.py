@@ -1,4 +1,4 @@
-"""TLS 1.3 as it looks from outside (RFC 8446): real hellos, then records whose ciphertext is zero octets."""
+"""TLS 1.3 as it looks from outside (RFC 8446): real hellos, then records whose ciphertext is zero bytes."""
 
 import struct
 
@@ -14,7 +14,7 @@ CLIENT_HELLO, SERVER_HELLO = 1, 2
 CIPHERS = (0x1301, 0x1302, 0x1303, 0xC02B, 0xC02F, 0xC02C, 0xC030)
 SERVER_NAME, GROUPS, SIGNATURES, PADDING, VERSIONS, KEY_SHARE = 0, 10, 13, 21, 43, 51
 X25519 = 0x001D
-# Browsers pad the hello to 512 octets (RFC 7685), 517 with the record header.
+# Browsers pad the hello to 512 bytes (RFC 7685), 517 with the record header.
 HELLO_SIZE = 512
 # A chain of two or three certificates; the client's Finished, and two session tickets.
 CERTIFICATES_MEDIAN, CERTIFICATES_SIGMA = 3600, 0.25
@@ -24,7 +24,7 @@ CHANGE_CIPHER_RECORD = bytes([CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 1])
 
 
 def record_opening(size: int) -> bytes:
-    """The header of a record of `size` octets in all: one record to a segment, as servers in a hurry send them."""
+    """The header of a record of `size` bytes in all: one record to a segment, as servers in a hurry send them."""
     return struct.pack(">BHH", APPLICATION_DATA, 0x0303, size - 5) if size > 5 else b""
 
 
@@ -53,10 +53,10 @@ def client_hello(name: str, dice: Dice) -> bytes:
         + _extension(GROUPS, struct.pack(">HHH", 4, X25519, 0x0017))
         + _extension(SIGNATURES, struct.pack(">HHHH", 6, 0x0403, 0x0804, 0x0401))
         + _extension(VERSIONS, struct.pack(">BHH", 4, 0x0304, 0x0303))
-        + _extension(KEY_SHARE, struct.pack(">HHH", 36, X25519, 32) + dice.octets(32))
+        + _extension(KEY_SHARE, struct.pack(">HHH", 36, X25519, 32) + dice.data(32))
     )
     ciphers = b"".join(cipher.to_bytes(2, "big") for cipher in CIPHERS)
-    start = struct.pack(">H", 0x0303) + dice.octets(32) + b"\x20" + dice.octets(32)
+    start = struct.pack(">H", 0x0303) + dice.data(32) + b"\x20" + dice.data(32)
     start += len(ciphers).to_bytes(2, "big") + ciphers + b"\x01\x00"
     extensions += _extension(PADDING, bytes(max(0, HELLO_SIZE - 4 - len(start) - 2 - len(extensions) - 4)))
     return _handshake(CLIENT_HELLO, start + len(extensions).to_bytes(2, "big") + extensions, 0x0301)
@@ -64,8 +64,8 @@ def client_hello(name: str, dice: Dice) -> bytes:
 
 def server_hello(session: bytes, dice: Dice) -> bytes:
     extensions = _extension(VERSIONS, b"\x03\x04")
-    extensions += _extension(KEY_SHARE, struct.pack(">HH", X25519, 32) + dice.octets(32))
-    start = b"\x03\x03" + dice.octets(32) + bytes([len(session)]) + session + struct.pack(">HB", CIPHERS[0], 0)
+    extensions += _extension(KEY_SHARE, struct.pack(">HH", X25519, 32) + dice.data(32))
+    start = b"\x03\x03" + dice.data(32) + bytes([len(session)]) + session + struct.pack(">HB", CIPHERS[0], 0)
     return _handshake(SERVER_HELLO, start + len(extensions).to_bytes(2, "big") + extensions, 0x0303)
 
 

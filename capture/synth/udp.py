@@ -21,7 +21,7 @@ class UdpConversation:
         self.flow = stage.flow(self._guest_end, remote.endpoint, self._ports, "udp", kind)
 
     def send(self, at: float, body: bytes, size: int | None = None) -> frames.Frame:
-        """The guest sends `size` octets that begin with `body`, at `at` seconds; the frame is returned."""
+        """The guest sends `size` bytes that begin with `body`, at `at` seconds; the frame is returned."""
         frame = self._datagram(0, body, size)
         self._stage.tape.record(at, frame, self.flow)
         return frame

@@ -15,7 +15,7 @@ from peerburst.capture.synth.tape import Flow, Recorded, Tape
 
 @dataclass(frozen=True, slots=True)
 class SynthResult:
-    """What was written. `octets` counts whole frames as they were on the wire, not what the capture kept of them."""
+    """What was written. `bytes` counts whole frames as they were on the wire, not what the capture kept of them."""
 
     title: str
     capture: Path
@@ -24,7 +24,7 @@ class SynthResult:
     guests: int
     flows: int
     packets: int
-    octets: int
+    data: int
     start_ns: int
     duration_s: float
 
@@ -56,7 +56,7 @@ def write_scenario(scenario_path: str | Path, out_path: str | Path) -> SynthResu
         guests=len(scenario.guests),
         flows=len(flows),
         packets=len(packets),
-        octets=sum(packet.frame.length for packet in packets),
+        data=sum(packet.frame.length for packet in packets),
         start_ns=_start_ns(scenario),
         duration_s=scenario.capture.duration_s,
     )

@@ -13,7 +13,7 @@ HERE, THERE = local(5000), remote(1, 80)
 
 
 def conversation(text: str) -> Tape:
-    """Packets as Zeek's history letters: capitals from the client, h for SYN+ACK, d for ten octets of data."""
+    """Packets as Zeek's history letters: capitals from the client, h for SYN+ACK, d for ten bytes of data."""
     tape = Tape()
     for i, letter in enumerate(text):
         ends = (HERE, THERE) if letter.isupper() else (THERE, HERE)

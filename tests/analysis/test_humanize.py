@@ -8,12 +8,12 @@ from peerburst.analysis import humanize as wording
 
 
 @pytest.mark.parametrize(
-    ("octets", "text"),
+    ("bytes", "text"),
     [(0, "0 B"), (980, "980 B"), (999, "999 B"), (1000, "1 kB"), (1234, "1.2 kB"), (999_499, "999 kB"),
      (999_500, "1 MB"), (14e9, "14 GB"), (5e18, "5,000 PB")],
 )  # fmt: skip
-def test_sizes_are_decimal(octets: float, text: str) -> None:
-    assert wording.size(octets) == text
+def test_sizes_are_decimal(data: float, text: str) -> None:
+    assert wording.size(data) == text
 
 
 @pytest.mark.parametrize(

@@ -51,11 +51,11 @@ MODELS = shipped()
 
 @pytest.fixture
 def reading(tmp_path: Path) -> Callable[[bytes], Capture]:
-    """Reads a file of these octets."""
+    """Reads a file of these bytes."""
 
-    def run(octets: bytes) -> Capture:
+    def run(data: bytes) -> Capture:
         path = tmp_path / "hostile"
-        path.write_bytes(octets)
+        path.write_bytes(data)
         return read([str(path)])
 
     return run
@@ -80,17 +80,17 @@ def words(*values: int) -> bytes:
 # ------------------------------------------------------------------------------------------------- lengths that lie
 
 
-@pytest.mark.parametrize("held", [2**32 - 1, 2**31, 262_145], ids=["4 GB", "2 GB", "one octet too many"])
+@pytest.mark.parametrize("held", [2**32 - 1, 2**31, 262_145], ids=["4 GB", "2 GB", "one byte too many"])
 def test_a_record_of_impossible_length_ends_the_reading_with_a_sentence(held: int, reading: Reading) -> None:
     capture = reading(pcap(GOOD) + words(1, 0, held, held) + FRAME)
     assert capture.packets == 1
-    assert capture.warnings[0].endswith("a record at octet 82 has an impossible length; what came before it was read")
+    assert capture.warnings[0].endswith("a record at byte 82 has an impossible length; what came before it was read")
 
 
 def test_a_record_that_goes_beyond_the_file_is_a_cut_capture(reading: Reading) -> None:
     capture = reading(pcap(GOOD) + words(1, 0, 262_144, 262_144) + FRAME)
     assert capture.packets == 1
-    assert "is cut short: its last 58 octets are no whole packet" in capture.warnings[0]
+    assert "is cut short: its last 58 bytes are no whole packet" in capture.warnings[0]
 
 
 def test_a_frame_that_claims_4_gb_on_the_wire_counts_by_its_ip_length(reading: Reading) -> None:
@@ -138,9 +138,9 @@ def test_a_skipped_block_that_goes_beyond_the_file(length: int, reading: Reading
 @pytest.mark.parametrize(
     "options",
     [
-        words(0xFFFF_0009),  # a resolution of 65535 octets
+        words(0xFFFF_0009),  # a resolution of 65535 bytes
         bytes([9, 0, 0, 0]) * 1000,  # resolutions of none, without an end
-        bytes([4, 0, 3, 0]) + b"\1\2\3\0",  # an address of three octets
+        bytes([4, 0, 3, 0]) + b"\1\2\3\0",  # an address of three bytes
         bytes([14, 0, 8, 0]) + b"\xff" * 7 + b"\x7f",  # an offset of 292 billion years
         b"\xff" * 400,
     ],
@@ -312,7 +312,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "gzip": one_gzip,
     "gzip members": lambda: members(gzip.compress),
     "zstd": lambda: members(zstd.compress),
-    "xz": lambda: members(lambda octets: lzma.compress(octets, preset=0)),
+    "xz": lambda: members(lambda data: lzma.compress(data, preset=0)),
     "lz4": lambda: members(lz4.frame.compress),
     "bzip2": lambda: members(bz2.compress),
 }
@@ -326,7 +326,7 @@ def test_a_bomb_of_zeros_ends_where_the_zeros_begin(name: str, tmp_path: Path) -
     capture = read([str(path)])
     assert (capture.packets, capture.first_ns) == (1, 1_700_000_000_000_000_000)
     assert capture.warnings == (
-        f"{path}: at octet 82 a long run of zeros begins, which are no packets; what came before it was read",
+        f"{path}: at byte 82 a long run of zeros begins, which are no packets; what came before it was read",
     )
     assert time.perf_counter() - began < quickly(2)
     assert sweep.peak_mib() - before < 100

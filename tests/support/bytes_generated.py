@@ -28,8 +28,8 @@ SHORT = st.binary(max_size=24)
 # Filler, end, MSS, window scale (of 15 as well, more than there may be), SACK permitted, SACK blocks with edges around
 # 200 and past 2^32, timestamps with their two fillers, lengths that are too small or too large.
 TCP_OPTIONS = [
-    bytes.fromhex(octets)
-    for octets in (
+    bytes.fromhex(data)
+    for data in (
         "01", "00", "020405b4", "030307", "03030f", "030407ff", "0402", "040300", "0502", "050a0000012c00000190",
         "05120000012c00000190000000010000012d", "050afffffff000000002", "0101080a0000000100000002", "0501", "03",
         "fe28",
@@ -144,16 +144,16 @@ def frames(draw: st.DrawFn) -> Frame:
     framing = IPV4_FRAMING.get(link, b"")
     if framing.endswith(b"\x08\0"):
         framing = framing[:-2] + ethertype.to_bytes(2, "big")
-    octets = bytearray(framing + packet + bytes(draw(st.sampled_from([0, 0, 6]))))
+    data = bytearray(framing + packet + bytes(draw(st.sampled_from([0, 0, 6]))))
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 3]))):
-        octets[draw(st.integers(0, len(octets) - 1))] = draw(st.integers(0, 255))
-    wire = len(octets) + draw(st.sampled_from([0, 0, 0, 40, 3000, -10]))
-    kept = draw(st.one_of(st.just(len(octets)), st.integers(0, len(octets))))
-    return Frame(draw(st.integers(0, 2**61)), bytes(octets[:kept]), max(0, wire), link)
+        data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+    wire = len(data) + draw(st.sampled_from([0, 0, 0, 40, 3000, -10]))
+    kept = draw(st.one_of(st.just(len(data)), st.integers(0, len(data))))
+    return Frame(draw(st.integers(0, 2**61)), bytes(data[:kept]), max(0, wire), link)
 
 
 def random_frames() -> st.SearchStrategy[Frame]:
-    """Any octets at all, on any link type."""
+    """Any bytes at all, on any link type."""
     return st.builds(
         Frame,
         st.just(0),

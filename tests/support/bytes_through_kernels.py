@@ -24,25 +24,25 @@ KNOWN = {
 
 
 def decoded(frames: list[Frame], *, follow_tunnels: bool = False, around: int = 0xFF) -> list[Packet]:
-    """The frames through the decoding kernels. `around`: what the octets outside every frame are."""
+    """The frames through the decoding kernels. `around`: what the bytes outside every frame are."""
     table = np.zeros(len(frames), FRAME)
     block = bytearray([around] * 64)
     for i, frame in enumerate(frames):
-        table[i] = (frame.ts, len(block), len(block) + len(frame.octets), frame.wire, frame.link)
-        block += frame.octets + bytes([around] * 64)
-    octets = np.frombuffer(bytes(block), np.uint8).copy()
+        table[i] = (frame.ts, len(block), len(block) + len(frame.data), frame.wire, frame.link)
+        block += frame.data + bytes([around] * 64)
+    data = np.frombuffer(bytes(block), np.uint8).copy()
     rows = np.empty(len(frames), PACKET)
     with np.errstate(over="ignore"):
-        strip(octets, table, len(frames))
-        decode(octets, table, len(frames), rows)
+        strip(data, table, len(frames))
+        decode(data, table, len(frames), rows)
         if follow_tunnels:
-            follow(octets, table, len(frames), rows, np.zeros(1, PACKET))
+            follow(data, table, len(frames), rows, np.zeros(1, PACKET))
     return as_packets(rows)
 
 
-def one(octets: bytes, link: int = 1, *, wire: int | None = None, follow_tunnels: bool = False) -> Packet:
+def one(data: bytes, link: int = 1, *, wire: int | None = None, follow_tunnels: bool = False) -> Packet:
     """One frame through the decoding kernels."""
-    return decoded([Frame(0, octets, len(octets) if wire is None else wire, link)], follow_tunnels=follow_tunnels)[0]
+    return decoded([Frame(0, data, len(data) if wire is None else wire, link)], follow_tunnels=follow_tunnels)[0]
 
 
 def as_packets(rows: npt.NDArray[np.void]) -> list[Packet]:
@@ -134,7 +134,7 @@ def reference_flow_facts(table: reference.Table) -> list[FlowFacts]:
             flow.closing,
             flow.history,
             (flow.packets["a"], flow.packets["b"]),
-            (flow.octets["a"], flow.octets["b"]),
+            (flow.data["a"], flow.data["b"]),
         )
         for flow in table.flows
     ]

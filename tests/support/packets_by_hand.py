@@ -1,4 +1,4 @@
-"""Packets and captures put together octet by octet, for tests. Checksums are 0: nothing here reads them."""
+"""Packets and captures put together byte by byte, for tests. Checksums are 0: nothing here reads them."""
 
 import struct
 from collections.abc import Hashable
@@ -11,7 +11,7 @@ IPV4, IPV6, VLAN, MPLS, PPPOE = 0x0800, 0x86DD, 0x8100, 0x8847, 0x8864
 
 
 def hexed(text: str) -> bytes:
-    """Octets from hexadecimal, with blanks and `# comments`."""
+    """Bytes from hexadecimal, with blanks and `# comments`."""
     return bytes.fromhex("".join(line.split("#")[0] for line in text.splitlines()))
 
 
@@ -61,12 +61,12 @@ def ipv6(
 
 
 def extension(following: int, inner: bytes, size: int = 8) -> bytes:
-    """A hop-by-hop, routing or destination header of `size` octets."""
+    """A hop-by-hop, routing or destination header of `size` bytes."""
     return bytes([following, size // 8 - 1]) + bytes(size - 2) + inner
 
 
 def fragment(following: int, inner: bytes, offset: int = 0, more: int = 1) -> bytes:
-    """An IPv6 fragment header; `offset` in octets."""
+    """An IPv6 fragment header; `offset` in bytes."""
     return struct.pack(">BBHI", following, 0, offset | more, 9) + inner
 
 
@@ -101,7 +101,7 @@ WINDOWS = (8192, 8192, 65535, 500, 0)
 
 @dataclass
 class Numbered:
-    """One end of a TCP connection: the numbers of its first octet, of the next one, and of its SYN and FIN if sent."""
+    """One end of a TCP connection: the numbers of its first byte, of the next one, and of its SYN and FIN if sent."""
 
     first: int
     next: int
@@ -122,7 +122,7 @@ class Numbering:
         self._ends: dict[tuple[Hashable, Hashable], Numbered] = {}
 
     def of(self, source: Hashable, target: Hashable, flags: int, size: int) -> tuple[int, int]:
-        """(sequence number, acknowledgement) of a packet that carries `size` octets."""
+        """(sequence number, acknowledgement) of a packet that carries `size` bytes."""
         if flags == SYN and self._is_past_its_syn(source, target):
             self._first += 1_000_000
             del self._ends[source, target]
@@ -162,13 +162,13 @@ def pcap(
     link: int = 1,
     snaplen: int = 65535,
 ) -> bytes:
-    """A classic capture of (seconds, fraction, octets)."""
+    """A classic capture of (seconds, fraction, bytes)."""
     made = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, snaplen, link)
-    for seconds, fraction, octets in frames:
-        made += struct.pack(order + "IIII", seconds, fraction, len(octets), len(octets))
+    for seconds, fraction, data in frames:
+        made += struct.pack(order + "IIII", seconds, fraction, len(data), len(data))
         if magic == 0xA1B2CD34:
             made += struct.pack(order + "IHBB", 1, 0, 0, 0)
-        made += octets
+        made += data
     return made
 
 
@@ -191,16 +191,16 @@ def interface(order: str = "<", link: int = 1, snaplen: int = 0, options: bytes 
     return block(order, 1, struct.pack(order + "HHI", link, 0, snaplen) + options)
 
 
-def enhanced(octets: bytes, ticks: int = 0, order: str = "<", which: int = 0, wire: int | None = None) -> bytes:
-    wire = len(octets) if wire is None else wire
-    return block(order, 6, struct.pack(order + "IIIII", which, ticks >> 32, ticks % 2**32, len(octets), wire) + octets)
+def enhanced(data: bytes, ticks: int = 0, order: str = "<", which: int = 0, wire: int | None = None) -> bytes:
+    wire = len(data) if wire is None else wire
+    return block(order, 6, struct.pack(order + "IIIII", which, ticks >> 32, ticks % 2**32, len(data), wire) + data)
 
 
-def simple(octets: bytes, order: str = "<", wire: int | None = None) -> bytes:
-    return block(order, 3, struct.pack(order + "I", len(octets) if wire is None else wire) + octets)
+def simple(data: bytes, order: str = "<", wire: int | None = None) -> bytes:
+    return block(order, 3, struct.pack(order + "I", len(data) if wire is None else wire) + data)
 
 
-def old_packet(octets: bytes, ticks: int = 0, order: str = "<", which: int = 0) -> bytes:
+def old_packet(data: bytes, ticks: int = 0, order: str = "<", which: int = 0) -> bytes:
     """The obsolete packet block: a 16-bit interface and a count of drops."""
-    numbers = (which, 3, ticks >> 32, ticks % 2**32, len(octets), len(octets))
-    return block(order, 2, struct.pack(order + "HHIIII", *numbers) + octets)
+    numbers = (which, 3, ticks >> 32, ticks % 2**32, len(data), len(data))
+    return block(order, 2, struct.pack(order + "HHIIII", *numbers) + data)

@@ -25,8 +25,8 @@ LATEST_NS = 2**62
 SECOND = 1_000_000_000
 
 
-def number(octets: bytes) -> int:
-    return int.from_bytes(octets, "big")
+def number(data: bytes) -> int:
+    return int.from_bytes(data, "big")
 
 
 # ---------------------------------------------------------------------------------------------------------- captures
@@ -37,18 +37,18 @@ class Frame:
     """One captured frame: its time, what was kept of it, its length on the wire and its link type."""
 
     ts: int
-    octets: bytes
+    data: bytes
     wire: int
     link: int
 
 
 def read_capture(path: Path) -> list[Frame]:
     """All whole frames of a capture that is sound, but for a cut at its end."""
-    octets = _plain(path.read_bytes())
-    return list(_pcapng(octets) if octets[:4] == b"\x0a\x0d\x0d\x0a" else _pcap(octets))
+    data = _plain(path.read_bytes())
+    return list(_pcapng(data) if data[:4] == b"\x0a\x0d\x0d\x0a" else _pcap(data))
 
 
-def _plain(octets: bytes) -> bytes:
+def _plain(data: bytes) -> bytes:
     openers: dict[bytes, Callable[[bytes], bytes]] = {
         b"\x1f\x8b": gzip.decompress,
         b"BZh": bz2.decompress,
@@ -57,24 +57,24 @@ def _plain(octets: bytes) -> bytes:
         b"\x04\x22\x4d\x18": lz4.frame.decompress,
     }
     for magic, opener in openers.items():
-        if octets.startswith(magic):
-            return opener(octets)
-    return octets
+        if data.startswith(magic):
+            return opener(data)
+    return data
 
 
-def _pcap(octets: bytes) -> Iterator[Frame]:
-    order = "<" if octets[0] in b"\xd4\x4d\x34" else ">"
-    magic = struct.unpack(order + "I", octets[:4])[0]
+def _pcap(data: bytes) -> Iterator[Frame]:
+    order = "<" if data[0] in b"\xd4\x4d\x34" else ">"
+    magic = struct.unpack(order + "I", data[:4])[0]
     unit = 1 if magic == 0xA1B23C4D else 1000
     header = 24 if magic == 0xA1B2CD34 else 16
-    link = struct.unpack(order + "I", octets[20:24])[0] & 0xFFFF
+    link = struct.unpack(order + "I", data[20:24])[0] & 0xFFFF
     at = 24
-    while at + header <= len(octets):
-        seconds, fraction, kept, wire = struct.unpack(order + "IIII", octets[at : at + 16])
+    while at + header <= len(data):
+        seconds, fraction, kept, wire = struct.unpack(order + "IIII", data[at : at + 16])
         at += header
-        if at + kept > len(octets):
+        if at + kept > len(data):
             return  # cut short
-        yield Frame(seconds * SECOND + fraction * unit, octets[at : at + kept], wire, link)
+        yield Frame(seconds * SECOND + fraction * unit, data[at : at + kept], wire, link)
         at += kept
 
 
@@ -92,15 +92,15 @@ class Interface:
         return max(-LATEST_NS, min(LATEST_NS, min(LATEST_NS, ns) + self.offset_s * SECOND))
 
 
-def _pcapng(octets: bytes) -> Iterator[Frame]:
+def _pcapng(data: bytes) -> Iterator[Frame]:
     at, order, last = 0, "<", 0
     interfaces: list[Interface] = []
-    while at < len(octets):
-        if octets[at : at + 4] == b"\x0a\x0d\x0d\x0a":
-            order = ">" if octets[at + 8 : at + 12] == b"\x1a\x2b\x3c\x4d" else "<"
+    while at < len(data):
+        if data[at : at + 4] == b"\x0a\x0d\x0d\x0a":
+            order = ">" if data[at + 8 : at + 12] == b"\x1a\x2b\x3c\x4d" else "<"
             interfaces = []
-        kind, length = struct.unpack(order + "II", octets[at : at + 8])
-        body = octets[at + 8 : at + length - 4]
+        kind, length = struct.unpack(order + "II", data[at : at + 8])
+        body = data[at + 8 : at + length - 4]
         at += length
         if kind == 1:
             interfaces.append(_interface(order, body))
@@ -141,7 +141,7 @@ MPLS = (0x8847, 0x8848)
 PPPOE = 0x8864
 PBB = 0x88E7
 
-Layer = tuple[int, bytes]  # EtherType, and the octets behind the header
+Layer = tuple[int, bytes]  # EtherType, and the bytes behind the header
 
 
 class Verdict(Exception):
@@ -152,8 +152,8 @@ class Verdict(Exception):
         self.status = status
 
 
-def need(octets: bytes, size: int) -> None:
-    if len(octets) < size:
+def need(data: bytes, size: int) -> None:
+    if len(data) < size:
         raise Verdict(Status.TRUNCATED)
 
 
@@ -163,99 +163,99 @@ def ethernet(frame: bytes) -> Layer:
     return llc(frame[14:]) if ethertype < 0x600 else (ethertype, frame[14:])
 
 
-def llc(octets: bytes) -> Layer:
-    need(octets, 3)
-    if octets[:3] == b"\xaa\xaa\x03":
-        need(octets, 8)
-        return number(octets[6:8]), octets[8:]
-    if octets[:2] == b"\x06\x06":
-        return IPV4, octets[3:]
+def llc(data: bytes) -> Layer:
+    need(data, 3)
+    if data[:3] == b"\xaa\xaa\x03":
+        need(data, 8)
+        return number(data[6:8]), data[8:]
+    if data[:2] == b"\x06\x06":
+        return IPV4, data[3:]
     raise Verdict(Status.NOT_IP)
 
 
-def ppp(octets: bytes) -> Layer:
-    if octets[:2] == b"\xff\x03":
-        octets = octets[2:]
-    need(octets, 2)
-    size = 1 if octets[0] % 2 else 2
+def ppp(data: bytes) -> Layer:
+    if data[:2] == b"\xff\x03":
+        data = data[2:]
+    need(data, 2)
+    size = 1 if data[0] % 2 else 2
     known = {0x21: IPV4, 0x57: IPV6, 0x281: MPLS[0]}
-    protocol = number(octets[:size])
+    protocol = number(data[:size])
     if protocol not in known:
         raise Verdict(Status.NOT_IP)
-    return known[protocol], octets[size:]
+    return known[protocol], data[size:]
 
 
-def pppoe(octets: bytes) -> Layer:
-    need(octets, 8)
-    if octets[1] != 0:
+def pppoe(data: bytes) -> Layer:
+    need(data, 8)
+    if data[1] != 0:
         raise Verdict(Status.NOT_IP)
-    return ppp(octets[6:])
+    return ppp(data[6:])
 
 
-def raw_ip(octets: bytes) -> Layer:
-    need(octets, 1)
-    if octets[0] >> 4 not in (4, 6):
+def raw_ip(data: bytes) -> Layer:
+    need(data, 1)
+    if data[0] >> 4 not in (4, 6):
         raise Verdict(Status.NOT_IP)
-    return (IPV4 if octets[0] >> 4 == 4 else IPV6), octets
+    return (IPV4 if data[0] >> 4 == 4 else IPV6), data
 
 
-def by_family(family: int, octets: bytes) -> Layer:
+def by_family(family: int, data: bytes) -> Layer:
     if family == 2:
-        return IPV4, octets
+        return IPV4, data
     if family in (10, 24, 28, 30):
-        return IPV6, octets
+        return IPV6, data
     raise Verdict(Status.NOT_IP)
 
 
-def loopback(octets: bytes) -> Layer:
-    need(octets, 4)
-    family = min(int.from_bytes(octets[:4], "little"), number(octets[:4]))
-    return by_family(family, octets[4:])
+def loopback(data: bytes) -> Layer:
+    need(data, 4)
+    family = min(int.from_bytes(data[:4], "little"), number(data[:4]))
+    return by_family(family, data[4:])
 
 
-def sll(octets: bytes) -> Layer:
-    need(octets, 16)
-    return sll_protocol(number(octets[14:16]), octets[16:])
+def sll(data: bytes) -> Layer:
+    need(data, 16)
+    return sll_protocol(number(data[14:16]), data[16:])
 
 
-def sll2(octets: bytes) -> Layer:
-    need(octets, 20)
-    return sll_protocol(number(octets[:2]), octets[20:])
+def sll2(data: bytes) -> Layer:
+    need(data, 20)
+    return sll_protocol(number(data[:2]), data[20:])
 
 
-def sll_protocol(protocol: int, octets: bytes) -> Layer:
+def sll_protocol(protocol: int, data: bytes) -> Layer:
     if protocol == 4:
-        return llc(octets)
+        return llc(data)
     if protocol < 0x600:
         raise Verdict(Status.NOT_IP)
-    return protocol, octets
+    return protocol, data
 
 
-def mpls(octets: bytes) -> Layer:
+def mpls(data: bytes) -> Layer:
     for _ in range(16):
-        need(octets, 4)
-        bottom = octets[2] % 2
-        octets = octets[4:]
+        need(data, 4)
+        bottom = data[2] % 2
+        data = data[4:]
         if bottom:
             break
     else:
         raise Verdict(Status.MALFORMED)
-    need(octets, 1)
-    if octets[0] >> 4 == 0:
-        return ETHERNET, octets[4:]
-    return raw_ip(octets)
+    need(data, 1)
+    if data[0] >> 4 == 0:
+        return ETHERNET, data[4:]
+    return raw_ip(data)
 
 
-def hdlc(octets: bytes) -> Layer:
-    need(octets, 4)
-    return (number(octets[2:4]), octets[4:]) if octets[0] in (0x0F, 0x8F) else ppp(octets)
+def hdlc(data: bytes) -> Layer:
+    need(data, 4)
+    return (number(data[2:4]), data[4:]) if data[0] in (0x0F, 0x8F) else ppp(data)
 
 
-def frame_relay(octets: bytes) -> Layer:
-    need(octets, 4)
-    if octets[2] != 3:
-        return number(octets[2:4]), octets[4:]
-    rest = octets[3:]
+def frame_relay(data: bytes) -> Layer:
+    need(data, 4)
+    if data[2] != 3:
+        return number(data[2:4]), data[4:]
+    rest = data[3:]
     if rest[0] == 0:
         rest = rest[1:]
     need(rest, 1)
@@ -269,12 +269,12 @@ def frame_relay(octets: bytes) -> Layer:
     raise Verdict(Status.NOT_IP)
 
 
-def ieee802_11(octets: bytes, padded: bool = False) -> Layer:
-    kind = octets[0] >> 2 & 3 if octets else 2
+def ieee802_11(data: bytes, padded: bool = False) -> Layer:
+    kind = data[0] >> 2 & 3 if data else 2
     if kind != 2:
         raise Verdict(Status.NOT_IP)
-    need(octets, 24)
-    subtype, flags = octets[0] >> 4, octets[1]
+    need(data, 24)
+    subtype, flags = data[0] >> 4, data[1]
     if subtype & 4:
         raise Verdict(Status.NOT_IP)
     if flags & 0x40:
@@ -286,24 +286,24 @@ def ieee802_11(octets: bytes, padded: bool = False) -> Layer:
         size += 6 if flags & 0x80 else 2
     if padded:
         size = (size + 3) // 4 * 4
-    return llc(octets[size:])
+    return llc(data[size:])
 
 
-def radiotap(octets: bytes) -> Layer:
-    need(octets, 8)
-    length = max(8, int.from_bytes(octets[2:4], "little"))
-    words = [int.from_bytes(octets[at : at + 4], "little") for at in range(4, len(octets) - 3, 4)][:32]
+def radiotap(data: bytes) -> Layer:
+    need(data, 8)
+    length = max(8, int.from_bytes(data[2:4], "little"))
+    words = [int.from_bytes(data[at : at + 4], "little") for at in range(4, len(data) - 3, 4)][:32]
     last = next((i for i, word in enumerate(words) if not word >> 31), len(words))
     flags_at = 4 + 4 * last + 4
     if words[0] & 1:
         flags_at = (flags_at + 7) // 8 * 8 + 8
-    flags = octets[flags_at] if words[0] & 2 and flags_at < len(octets) else 0
-    return ieee802_11(octets[length:], bool(flags & 0x20))
+    flags = data[flags_at] if words[0] & 2 and flags_at < len(data) else 0
+    return ieee802_11(data[length:], bool(flags & 0x20))
 
 
-def nflog(octets: bytes) -> Layer:
-    need(octets, 4)
-    family, rest = octets[0], octets[4:]
+def nflog(data: bytes) -> Layer:
+    need(data, 4)
+    family, rest = data[0], data[4:]
     while True:
         need(rest, 4)
         length, kind = struct.unpack("<HH", rest[:4])
@@ -314,30 +314,30 @@ def nflog(octets: bytes) -> Layer:
         rest = rest[(length + 3) // 4 * 4 :]
 
 
-def arcnet(octets: bytes) -> Layer:
-    need(octets, 8)
-    if octets[4] == 0xF0:
-        return IPV4, octets[5:]
-    if octets[4] == 0xD4:
-        size = 12 if octets[5] == 0xFF else 8
-        need(octets, size)
-        return IPV4, octets[size:]
+def arcnet(data: bytes) -> Layer:
+    need(data, 8)
+    if data[4] == 0xF0:
+        return IPV4, data[5:]
+    if data[4] == 0xD4:
+        size = 12 if data[5] == 0xFF else 8
+        need(data, size)
+        return IPV4, data[size:]
     raise Verdict(Status.NOT_IP)
 
 
-def ipnet(octets: bytes) -> Layer:
-    need(octets, 24)
+def ipnet(data: bytes) -> Layer:
+    need(data, 24)
     known = {2: IPV4, 26: IPV6}
-    if octets[1] not in known:
+    if data[1] not in known:
         raise Verdict(Status.NOT_IP)
-    return known[octets[1]], octets[24:]
+    return known[data[1]], data[24:]
 
 
-def fddi(octets: bytes) -> Layer:
-    need(octets, 13)
-    if octets[0] >> 4 != 5:
+def fddi(data: bytes) -> Layer:
+    need(data, 13)
+    if data[0] >> 4 != 5:
         raise Verdict(Status.NOT_IP)
-    return llc(octets[13:])
+    return llc(data[13:])
 
 
 LINKS: dict[int, Callable[[bytes], Layer]] = {
@@ -348,7 +348,7 @@ LINKS: dict[int, Callable[[bytes], Layer]] = {
     12: raw_ip,
     14: raw_ip,
     50: hdlc,
-    51: lambda octets: (PPPOE, octets),
+    51: lambda data: (PPPOE, data),
     101: raw_ip,
     104: hdlc,
     105: ieee802_11,
@@ -366,50 +366,50 @@ LINKS: dict[int, Callable[[bytes], Layer]] = {
 PPI, PKTAP = 192, 258
 
 
-def envelope(link: int, octets: bytes) -> tuple[int, bytes]:
-    """The frame inside PPI or PKTAP: its link type and octets."""
+def envelope(link: int, data: bytes) -> tuple[int, bytes]:
+    """The frame inside PPI or PKTAP: its link type and bytes."""
     if link == PPI:
-        need(octets, 8)
-        smallest, length, inner = 8, int.from_bytes(octets[2:4], "little"), octets[4:8]
+        need(data, 8)
+        smallest, length, inner = 8, int.from_bytes(data[2:4], "little"), data[4:8]
     else:
-        need(octets, 12)
-        smallest, length, inner = 12, int.from_bytes(octets[:4], "little"), octets[8:12]
-    need(octets, max(smallest, length))
-    return int.from_bytes(inner, "little"), octets[max(smallest, length) :]
+        need(data, 12)
+        smallest, length, inner = 12, int.from_bytes(data[:4], "little"), data[8:12]
+    need(data, max(smallest, length))
+    return int.from_bytes(inner, "little"), data[max(smallest, length) :]
 
 
-def network(link: int, octets: bytes) -> Layer:
+def network(link: int, data: bytes) -> Layer:
     """IPV4 or IPV6 and the packet; raises Verdict where there is none."""
     if link in (PPI, PKTAP):
-        link, octets = envelope(link, octets)
+        link, data = envelope(link, data)
     if link not in LINKS:
         raise Verdict(Status.UNKNOWN_LINK)
-    return untag(LINKS[link](octets))
+    return untag(LINKS[link](data))
 
 
 def untag(layer: Layer) -> Layer:
     """Through VLAN, MPLS, PPPoE, bridged and backbone Ethernet to IP; sixteen in a row are too many."""
-    ethertype, octets = layer
+    ethertype, data = layer
     for _ in range(16):
         if ethertype in (IPV4, IPV6):
-            return ethertype, octets
+            return ethertype, data
         if ethertype in VLANS:
-            need(octets, 4)
-            ethertype, octets = number(octets[2:4]), octets[4:]
+            need(data, 4)
+            ethertype, data = number(data[2:4]), data[4:]
             if ethertype < 0x600:
-                ethertype, octets = llc(octets)
+                ethertype, data = llc(data)
         elif ethertype in MPLS:
-            ethertype, octets = mpls(octets)
+            ethertype, data = mpls(data)
         elif ethertype == PPPOE:
-            ethertype, octets = pppoe(octets)
+            ethertype, data = pppoe(data)
         elif ethertype == ETHERNET:
-            ethertype, octets = ethernet(octets)
+            ethertype, data = ethernet(data)
         elif ethertype == PBB:
-            ethertype, octets = ethernet(octets[4:])
+            ethertype, data = ethernet(data[4:])
         else:
             raise Verdict(Status.NOT_IP)
     if ethertype in (IPV4, IPV6):
-        return ethertype, octets
+        return ethertype, data
     raise Verdict(Status.MALFORMED)
 
 
@@ -449,36 +449,36 @@ SCALE, HAS_SCALE, MAY_SACK, HAS_OPTIONS = 15, 16, 32, 64
 def decode(frame: Frame, follow_tunnels: bool = False) -> Packet:
     """One frame; with `follow_tunnels`, the innermost packet of those it carries."""
     try:
-        ethertype, octets = network(frame.link, frame.octets)
+        ethertype, data = network(frame.link, frame.data)
     except Verdict as verdict:
         return Packet(frame.ts, verdict.status)
-    wire = frame.wire - (len(frame.octets) - len(octets))
-    packet, octets, wire = internet(ethertype, octets, wire)
+    wire = frame.wire - (len(frame.data) - len(data))
+    packet, data, wire = internet(ethertype, data, wire)
     for _ in range(8 if follow_tunnels else 0):
         if packet.status != Status.DECODED:
             break
         try:
-            ethertype, inside = untag(carried(packet, octets))
+            ethertype, inside = untag(carried(packet, data))
         except Verdict:
             break
-        inner, inner_octets, inner_wire = internet(ethertype, inside, wire - (len(octets) - len(inside)))
+        inner, inner_bytes, inner_wire = internet(ethertype, inside, wire - (len(data) - len(inside)))
         if inner.status not in (Status.DECODED, Status.FRAGMENT):
             break
-        packet, octets, wire = inner, inner_octets, inner_wire
+        packet, data, wire = inner, inner_bytes, inner_wire
     return replace(packet, ts=frame.ts)
 
 
-def internet(ethertype: int, octets: bytes, wire: int) -> tuple[Packet, bytes, int]:
-    """The packet, the octets from its transport header on, and how many of those there were on the wire."""
+def internet(ethertype: int, data: bytes, wire: int) -> tuple[Packet, bytes, int]:
+    """The packet, the bytes from its transport header on, and how many of those there were on the wire."""
     try:
-        header = ipv4(octets, wire) if ethertype == IPV4 else ipv6(octets, wire)
+        header = ipv4(data, wire) if ethertype == IPV4 else ipv6(data, wire)
     except Verdict as verdict:
         return Packet(status=verdict.status), b"", 0
     packet, at = header
-    behind = octets[at:]
+    behind = data[at:]
     if packet.status == Status.DECODED:
-        body = octets[at : packet.ip_bytes]
-        cut = len(octets) < packet.ip_bytes
+        body = data[at : packet.ip_bytes]
+        cut = len(data) < packet.ip_bytes
         try:
             packet = transport(packet, body, packet.ip_bytes - at)
         except Verdict:
@@ -486,47 +486,47 @@ def internet(ethertype: int, octets: bytes, wire: int) -> tuple[Packet, bytes, i
     return packet, behind, wire - at
 
 
-def ipv4(octets: bytes, wire: int) -> tuple[Packet, int]:
+def ipv4(data: bytes, wire: int) -> tuple[Packet, int]:
     """The addresses and the offset of what follows the header (RFC 791)."""
-    need(octets, 20)
-    size = octets[0] % 16 * 4
-    length = number(octets[2:4]) or wire
-    if octets[0] >> 4 != 4 or size < 20 or length < size:
+    need(data, 20)
+    size = data[0] % 16 * 4
+    length = number(data[2:4]) or wire
+    if data[0] >> 4 != 4 or size < 20 or length < size:
         raise Verdict(Status.MALFORMED)
-    need(octets, size)
+    need(data, size)
     return Packet(
-        status=Status.FRAGMENT if number(octets[6:8]) % 8192 else Status.DECODED,
-        src=0xFFFF_00000000 + number(octets[12:16]),
-        dst=0xFFFF_00000000 + number(octets[16:20]),
-        proto=octets[9],
+        status=Status.FRAGMENT if number(data[6:8]) % 8192 else Status.DECODED,
+        src=0xFFFF_00000000 + number(data[12:16]),
+        dst=0xFFFF_00000000 + number(data[16:20]),
+        proto=data[9],
         ip_bytes=length,
-        offload=number(octets[2:4]) == 0,
+        offload=number(data[2:4]) == 0,
     ), size
 
 
-def ipv6(octets: bytes, wire: int) -> tuple[Packet, int]:
+def ipv6(data: bytes, wire: int) -> tuple[Packet, int]:
     """The addresses and the offset of what follows the extension headers (RFC 8200)."""
-    need(octets, 40)
-    if octets[0] >> 4 != 6:
+    need(data, 40)
+    if data[0] >> 4 != 6:
         raise Verdict(Status.MALFORMED)
-    payload = number(octets[4:6])
+    payload = number(data[4:6])
     length = 40 + (payload or max(0, wire - 40))
-    packet = Packet(src=number(octets[8:24]), dst=number(octets[24:40]), ip_bytes=length)
-    following, at = octets[6], 40
+    packet = Packet(src=number(data[8:24]), dst=number(data[24:40]), ip_bytes=length)
+    following, at = data[6], 40
     for _ in range(17):
         if following not in (*EXTENSIONS, FRAGMENT_HEADER, AUTHENTICATION):
             return replace(packet, proto=following), at
         if at + 8 > length:
             raise Verdict(Status.MALFORMED)
-        need(octets, at + 8)
+        need(data, at + 8)
         is_fragment = following == FRAGMENT_HEADER
         if is_fragment:
             size = 8
         elif following == AUTHENTICATION:
-            size = octets[at + 1] * 4 + 8
+            size = data[at + 1] * 4 + 8
         else:
-            size = octets[at + 1] * 8 + 8
-        following, header = octets[at], octets[at : at + 8]
+            size = data[at + 1] * 8 + 8
+        following, header = data[at], data[at : at + 8]
         at += size
         if is_fragment and number(header[2:4]) // 8:
             return replace(packet, proto=following, status=Status.FRAGMENT), at
@@ -575,16 +575,16 @@ def transport(packet: Packet, body: bytes, size: int) -> Packet:
     return replace(packet, payload=max(0, size))
 
 
-def tcp_options(octets: bytes) -> Iterator[tuple[int, bytes]]:
+def tcp_options(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Kind and value of each option (RFC 9293 section 3.1), up to the first that does not fit."""
-    while octets and octets[0] != 0:
-        if octets[0] == 1:
-            octets = octets[1:]
+    while data and data[0] != 0:
+        if data[0] == 1:
+            data = data[1:]
             continue
-        if len(octets) < 2 or not 2 <= octets[1] <= len(octets):
+        if len(data) < 2 or not 2 <= data[1] <= len(data):
             return
-        yield octets[0], octets[2 : octets[1]]
-        octets = octets[octets[1] :]
+        yield data[0], data[2 : data[1]]
+        data = data[data[1] :]
 
 
 def offered(options: list[tuple[int, bytes]]) -> int:
@@ -607,16 +607,16 @@ def selectively_acknowledged(options: list[tuple[int, bytes]], ack: int) -> int:
 # ------------------------------------------------------------------------------------------------------------ tunnels
 
 
-def carried(packet: Packet, octets: bytes) -> Layer:
-    """What a packet carries in a tunnel; `octets` begin with its transport header. Raises Verdict if nothing."""
+def carried(packet: Packet, data: bytes) -> Layer:
+    """What a packet carries in a tunnel; `bytes` begin with its transport header. Raises Verdict if nothing."""
     if packet.proto == 4:
-        return IPV4, octets
+        return IPV4, data
     if packet.proto == 41:
-        return IPV6, octets
+        return IPV6, data
     if packet.proto == GRE:
-        return gre(octets)
+        return gre(data)
     if packet.proto == UDP:
-        data, ports = octets[8:], (packet.sport, packet.dport)
+        data, ports = data[8:], (packet.sport, packet.dport)
         if packet.dport in (4789, 8472):
             return vxlan(data)
         if packet.dport == 6081:
@@ -628,38 +628,38 @@ def carried(packet: Packet, octets: bytes) -> Layer:
     raise Verdict(Status.NOT_IP)
 
 
-def vxlan(octets: bytes) -> Layer:
-    need(octets, 8)
-    if not octets[0] & 8:
+def vxlan(data: bytes) -> Layer:
+    need(data, 8)
+    if not data[0] & 8:
         raise Verdict(Status.NOT_IP)
-    return ETHERNET, octets[8:]
+    return ETHERNET, data[8:]
 
 
-def geneve(octets: bytes) -> Layer:
-    need(octets, 8)
-    return number(octets[2:4]), octets[8 + octets[0] % 64 * 4 :]
+def geneve(data: bytes) -> Layer:
+    need(data, 8)
+    return number(data[2:4]), data[8 + data[0] % 64 * 4 :]
 
 
-def teredo(octets: bytes) -> Layer:
-    if octets[:2] == b"\x00\x01" and len(octets) >= 4:
-        octets = octets[13 + octets[2] + octets[3] :]
-    if octets[:2] == b"\x00\x00" and len(octets) >= 8:
-        octets = octets[8:]
-    if not octets or octets[0] >> 4 != 6:
+def teredo(data: bytes) -> Layer:
+    if data[:2] == b"\x00\x01" and len(data) >= 4:
+        data = data[13 + data[2] + data[3] :]
+    if data[:2] == b"\x00\x00" and len(data) >= 8:
+        data = data[8:]
+    if not data or data[0] >> 4 != 6:
         raise Verdict(Status.NOT_IP)
-    return IPV6, octets
+    return IPV6, data
 
 
-def gtp_u(octets: bytes) -> Layer:
-    need(octets, 8)
-    if octets[0] >> 4 != 3 or octets[1] != 255:
+def gtp_u(data: bytes) -> Layer:
+    need(data, 8)
+    if data[0] >> 4 != 3 or data[1] != 255:
         raise Verdict(Status.NOT_IP)
-    rest = octets[8:]
-    if octets[0] & 7:
+    rest = data[8:]
+    if data[0] & 7:
         need(rest, 4)
         following, rest = rest[3], rest[4:]
         for _ in range(8):
-            if not (octets[0] & 4 and following):
+            if not (data[0] & 4 and following):
                 break
             need(rest, 1)
             size = rest[0] * 4
@@ -670,15 +670,15 @@ def gtp_u(octets: bytes) -> Layer:
     return raw_ip(rest)
 
 
-def gre(octets: bytes) -> Layer:
-    need(octets, 4)
-    flags, protocol = number(octets[:2]), number(octets[2:4])
+def gre(data: bytes) -> Layer:
+    need(data, 4)
+    flags, protocol = number(data[:2]), number(data[2:4])
     size = 4 + 4 * bool(flags & 0xC000) + 4 * bool(flags & 0x2000) + 4 * bool(flags & 0x1000)
     if flags & 7 == 1:
         if protocol != 0x880B:
             raise Verdict(Status.NOT_IP)
-        return ppp_in_gre(octets[size + 4 * bool(flags & 0x80) :])
-    rest = octets[size:]
+        return ppp_in_gre(data[size + 4 * bool(flags & 0x80) :])
+    rest = data[size:]
     if protocol == 0x88BE:
         return ETHERNET, rest[8:] if flags & 0x1000 else rest
     if protocol == 0x22EB:
@@ -687,16 +687,16 @@ def gre(octets: bytes) -> Layer:
     return protocol, rest
 
 
-def ppp_in_gre(octets: bytes) -> Layer:
-    if octets[:2] == b"\xff\x03":
-        octets = octets[2:]
-    if octets[:1] == b"\0":
-        octets = octets[1:]
-    need(octets, 1)
+def ppp_in_gre(data: bytes) -> Layer:
+    if data[:2] == b"\xff\x03":
+        data = data[2:]
+    if data[:1] == b"\0":
+        data = data[1:]
+    need(data, 1)
     known = {0x21: IPV4, 0x57: IPV6}
-    if octets[0] not in known:
+    if data[0] not in known:
         raise Verdict(Status.NOT_IP)
-    return known[octets[0]], octets[1:]
+    return known[data[0]], data[1:]
 
 
 # ------------------------------------------------------------------------------------------------ Linux's table entry
@@ -777,8 +777,8 @@ def after(one: int, other: int) -> bool:
 class Window:
     """What one side of a connection has shown of itself (the kernel's struct ip_ct_tcp_state)."""
 
-    end: int = 0  # one past the last octet it sent
-    most_end: int = 0  # one past the last octet that the other side would take
+    end: int = 0  # one past the last byte it sent
+    most_end: int = 0  # one past the last byte that the other side would take
     most_window: int = 0  # the widest it offered; 0: nothing is known of this side
     most_ack: int | None = None
     scale: int = 0
@@ -1159,7 +1159,7 @@ class Flow:
     closing: int = NEVER
     history: str = ""
     packets: dict[str, int] = field(default_factory=lambda: {"a": 0, "b": 0})
-    octets: dict[str, int] = field(default_factory=lambda: {"a": 0, "b": 0})
+    data: dict[str, int] = field(default_factory=lambda: {"a": 0, "b": 0})
     entry: Entry | None = None
     segments: list[Segment] = field(default_factory=list)
     talking: bool = False  # the last segment goes on
@@ -1319,7 +1319,7 @@ class Table:
 
     def _sum_up(self, flow: Flow, packet: Packet, side: str, ts: int) -> None:
         flow.packets[side] += 1
-        flow.octets[side] += packet.ip_bytes
+        flow.data[side] += packet.ip_bytes
         flow.offload = flow.offload or packet.offload
         flow.remember(letters(packet), side)
         if packet.proto == TCP:

@@ -1,14 +1,14 @@
-"""What every live source of octets offers to the one thread that reads it."""
+"""What every live source of bytes offers to the one thread that reads it."""
 
 from typing import Protocol
 
-AT_ONCE = 1 << 18  # octets taken in one reading: what a busy second leaves in a pipe, far below a window
+AT_ONCE = 1 << 18  # bytes taken in one reading: what a busy second leaves in a pipe, far below a window
 
 
 class Feed(Protocol):
-    """A capture file's octets as they come into being.
+    """A capture file's bytes as they come into being.
 
-    `warnings` grow while it runs. `why_ended` says why the octets ended by themselves; empty after `stop`.
+    `warnings` grow while it runs. `why_ended` says why the bytes ended by themselves; empty after `stop`.
     """
 
     name: str
@@ -17,7 +17,7 @@ class Feed(Protocol):
 
     @property
     def drops(self) -> int:
-        """Packets lost before they became octets, as far as is known by now."""
+        """Packets lost before they became bytes, as far as is known by now."""
         ...
 
     def read(self, timeout_s: float) -> bytes | None:

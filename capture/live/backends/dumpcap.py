@@ -177,7 +177,7 @@ class DumpcapFeed:
 
 
 def _command(program: str, options: CaptureOptions) -> list[str]:
-    command = [program, "-q", "-n", "-w", "-", "-B", str(options.buffer_mib), "-s", str(options.octets_per_packet)]
+    command = [program, "-q", "-n", "-w", "-", "-B", str(options.buffer_mib), "-s", str(options.bytes_per_packet)]
     # Options before the first -i hold for every interface that follows.
     if not options.promiscuous:
         command.append("-p")

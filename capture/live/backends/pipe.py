@@ -16,7 +16,7 @@ LOOK_EVERY_S = 0.1  # at a file for more: a tenth of what a person notices, at n
 
 
 class PipeFeed:
-    """Octets out of a pipe, as `ssh router tcpdump -U -w -` sends them; `descriptor` None is standard input."""
+    """Bytes out of a pipe, as `ssh router tcpdump -U -w -` sends them; `descriptor` None is standard input."""
 
     name = "standard input"
 

@@ -25,7 +25,7 @@ AUXDATA = struct.Struct("=IIIHHHH")  # status, length, captured, mac, net, VLAN 
 STATISTICS = struct.Struct("=II")  # packets, drops; reading them sets them to zero
 TIMESPEC = struct.Struct("@ll")
 ETHERTYPE_VLAN = 0x8100
-MAC_ADDRESSES = 12  # octets in front of where a VLAN tag stands
+MAC_ADDRESSES = 12  # bytes in front of where a VLAN tag stands
 
 # linux/if_arp.h to LINKTYPE: what libpcap does with these, too.
 LINKTYPE_ETHERNET, LINKTYPE_RAW = 1, 101
@@ -80,7 +80,7 @@ class _Listener:
             raise CaptureError(name, f"is of a kind (ARP type {hardware}) that needs dumpcap; install Wireshark")
         self.link_type = LINK_TYPES[hardware]
         self._is_loopback = hardware == LOOPBACK
-        self._snaplen = options.octets_per_packet
+        self._snaplen = options.bytes_per_packet
         self.count_drops()  # those of the moment before the filter stood
 
     def close(self) -> None:
@@ -97,29 +97,29 @@ class _Listener:
         made = []
         for _ in range(AT_ONCE):
             try:
-                octets, told, _flags, sender = self.socket.recvmsg(self._snaplen, 256)
+                data, told, _flags, sender = self.socket.recvmsg(self._snaplen, 256)
             except BlockingIOError:
                 break
             # Each packet on the loopback is seen twice, leaving and coming; libpcap, too, leaves out the first.
             if self._is_loopback and sender[2] == socket.PACKET_OUTGOING:
                 continue
-            made.append(self._block(octets, told))
+            made.append(self._block(data, told))
         return b"".join(made)
 
-    def _block(self, octets: bytes, told: list[tuple[int, int, bytes]]) -> bytes:
-        time_ns, length = 0, len(octets)
+    def _block(self, data: bytes, told: list[tuple[int, int, bytes]]) -> bytes:
+        time_ns, length = 0, len(data)
         for level, kind, data in told:
             if level == SOL_PACKET and kind == PACKET_AUXDATA and len(data) >= AUXDATA.size:
                 status, length, _captured, _mac, _net, tag, tag_kind = AUXDATA.unpack_from(data)
                 if status & TP_STATUS_VLAN_VALID and self.link_type == LINKTYPE_ETHERNET:
                     tag_kind = tag_kind if status & TP_STATUS_VLAN_TPID_VALID else ETHERTYPE_VLAN
                     inserted = struct.pack(">HH", tag_kind, tag)  # the card or the kernel took it out
-                    octets = (octets[:MAC_ADDRESSES] + inserted + octets[MAC_ADDRESSES:])[: self._snaplen]
+                    data = (data[:MAC_ADDRESSES] + inserted + data[MAC_ADDRESSES:])[: self._snaplen]
                     length += len(inserted)
             elif level == socket.SOL_SOCKET and kind == SCM_TIMESTAMPNS:
                 seconds, rest = TIMESPEC.unpack(data)
                 time_ns = seconds * 1_000_000_000 + rest
-        return pcapngblocks.enhanced_packet(self.number, time_ns or time.time_ns(), octets, length)
+        return pcapngblocks.enhanced_packet(self.number, time_ns or time.time_ns(), data, length)
 
     def statistics(self) -> bytes:
         self.told = self.drops
@@ -144,7 +144,7 @@ class ScapyFeed:
             raise
         self._open = list(self._listeners)
         self._head = pcapngblocks.section_header() + b"".join(
-            pcapngblocks.interface_description(one.name, one.link_type, options.octets_per_packet)
+            pcapngblocks.interface_description(one.name, one.link_type, options.bytes_per_packet)
             for one in self._listeners
         )
         self._count_at = 0.0

@@ -50,7 +50,7 @@ class Settings:
 
 def play(settings: Settings, stage: Stage) -> None:
     dice = stage.dice
-    torrent, own_id = dice.octets(ID_SIZE), dice.octets(ID_SIZE)
+    torrent, own_id = dice.data(ID_SIZE), dice.data(ID_SIZE)
     begun = _announce(settings, stage, torrent)
     _walk_dht(settings, stage, torrent, own_id)
     at = begun
@@ -63,7 +63,7 @@ def play(settings: Settings, stage: Stage) -> None:
         if dice.happens(settings.failing_share):
             _fail(talk, at, dice)
             continue
-        greeted = _greet(talk, at, torrent, own_id, dice.octets(ID_SIZE))
+        greeted = _greet(talk, at, torrent, own_id, dice.data(ID_SIZE))
         if giving < settings.giving_peers:
             giving += 1
             _take_pieces(settings, stage, talk, greeted)
@@ -72,17 +72,17 @@ def play(settings: Settings, stage: Stage) -> None:
 
 
 def _announce(settings: Settings, stage: Stage, torrent: bytes) -> float:
-    """The tracker is asked over HTTP and tells peers in compact form, 6 octets each (BEP 23)."""
+    """The tracker is asked over HTTP and tells peers in compact form, 6 bytes each (BEP 23)."""
     server = stage.server()
     at = dns.lookup(stage, stage.start_s, TRACKER, [server])
     talk = TcpConversation(stage, server, TRACKER_PORT, Kind.SERVICE)
-    escaped = "".join(f"%{octet:02x}" for octet in torrent)
+    escaped = "".join(f"%{byte:02x}" for byte in torrent)
     asked = f"/announce?info_hash={escaped}&port={settings.local_port}&compact=1"
     request = f"GET {asked} HTTP/1.1\r\nHost: {TRACKER}\r\n\r\n"
     told = 6 * settings.peers
     body = f"d8:intervali1800e5:peers{told}:".encode()
     header = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body) + told + 1}\r\n\r\n".encode() + body
-    header += stage.dice.octets(told) + b"e"
+    header += stage.dice.data(told) + b"e"
     at = talk.exchange(talk.connect(at), (request.encode(), len(request)), (header, len(header)), think_s=0.03)
     return talk.close(at + 0.01)
 
@@ -95,14 +95,14 @@ def _walk_dht(settings: Settings, stage: Stage, torrent: bytes, own_id: bytes) -
         talk = UdpConversation(
             stage, stage.peer(), dice.integer(1025, 65535), Kind.PROBE, local_port=settings.local_port
         )
-        mark = dice.octets(2)
+        mark = dice.data(2)
         query = b"d1:ad2:id20:" + own_id + b"9:info_hash20:" + torrent + b"e1:q9:get_peers1:t2:" + mark + b"1:y1:qe"
         if dice.happens(settings.failing_share):
             talk.send(at, query)
         else:
-            nodes = dice.octets(NODE_SIZE * NODES_TOLD)
-            told = b"d1:rd2:id20:" + dice.octets(ID_SIZE) + b"5:nodes%d:" % len(nodes) + nodes
-            reply = told + b"5:token8:" + dice.octets(8) + b"e1:t2:" + mark + b"1:y1:re"
+            nodes = dice.data(NODE_SIZE * NODES_TOLD)
+            told = b"d1:rd2:id20:" + dice.data(ID_SIZE) + b"5:nodes%d:" % len(nodes) + nodes
+            reply = told + b"5:token8:" + dice.data(8) + b"e1:t2:" + mark + b"1:y1:re"
             talk.exchange(at, (query, len(query)), (reply, len(reply)))
         at += 0.001 if number % 5 else dice.exponential(1.0)
 

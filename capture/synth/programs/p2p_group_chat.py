@@ -7,7 +7,7 @@ The story is Dan York's (Another Hotel Fails To Support Skype, 2010-04-05): 61 g
 - login, supernodes, order of attempts (UDP, then TCP to the same port, 443, 80), 22 nodes probed at the end of login:
   Baset and Schulzrinne 2004, section 4.2; TCP 443 before 80: Ehlert and Petgang 2006;
 - probe dialogues U1 to U4 and their sizes: Ehlert and Petgang 2006, section 5.2.1; Adami et al. 2009, section 2.2;
-- a fifth of the contacts never answer, three flows in five are one or two packets, half carry under 153 octets:
+- a fifth of the contacts never answer, three flows in five are one or two packets, half carry under 153 bytes:
   measured on a 2006 login; contacts made in ticks of a second, a TCP try given up after 1.6 s: on a later one;
 - afterwards 16 new peers in five minutes, polls every 20 to 180 s: Rossi, Mellia and Meo, Computer Networks 53(2) 2009.
 """
@@ -29,7 +29,7 @@ VERSION_HOST = "ui.chat.example"
 TICK_S = 1.0
 SMALLEST_CHAT = 3
 
-# Payload octets of the probe dialogue (U2, U3 and the long and short U4); U1 varies from version 2.0 on.
+# Payload bytes of the probe dialogue (U2, U3 and the long and short U4); U1 varies from version 2.0 on.
 U1_SMALLEST, U1_LARGEST = 22, 37
 U2, U3_LONGER = 11, 5
 U4_ANSWERS = (18, 18, 26, 51, 53)
@@ -116,7 +116,7 @@ class _Client:
         return at + 2.5
 
     def _join_supernode(self, at: float) -> float:
-        """The first refuses, its reply being of 339 octets; the second takes us on and is polled once a minute."""
+        """The first refuses, its reply being of 339 bytes; the second takes us on and is polled once a minute."""
         stage, dice = self._stage, self._dice
         full = TcpConversation(stage, stage.peer(), dice.integer(1025, 65535), Kind.SERVICE)
         begun = full.exchange(full.connect(at), (b"", 14), (b"", dice.integer(22, 29)))
@@ -234,7 +234,7 @@ class _Client:
     def _datagram(self) -> bytes:
         """A message number and what the datagram is for; the rest is ciphertext.
 
-        Numbers stay below 2^15: a first octet of 0x80 or more would have dissectors take some for RTP or RTCP.
+        Numbers stay below 2^15: a first byte of 0x80 or more would have dissectors take some for RTP or RTCP.
         """
         return self._dice.integer(0, 0x7FFF).to_bytes(2, "big") + bytes([self._dice.pick(SIGNALLING)])
 

@@ -296,7 +296,7 @@ def test_mute_is_a_responder_that_says_nothing(tmp_path: Path) -> None:
 
 def test_bytes_of_one_peer_and_of_a_packet(tmp_path: Path) -> None:
     tape = Tape()
-    tape.udp(0, local(6000), remote(0, 40_000), size=72)  # 100 octets
+    tape.udp(0, local(6000), remote(0, 40_000), size=72)  # 100 bytes
     tape.udp(1, local(6001), remote(0, 40_001), size=172)  # 200, the same peer
     tape.udp(2, local(6000), remote(1, 40_000), size=72)
     found = seen_on(tape, tmp_path)
@@ -323,11 +323,11 @@ def test_segments_of_a_film_come_by_the_clock(tmp_path: Path) -> None:
     assert seen_on(one_by_one, tmp_path).clocked == 0
 
 
-def film(tape: Tape, segments: int, every_s: float, octets: int = 200_000) -> None:
+def film(tape: Tape, segments: int, every_s: float, data: int = 200_000) -> None:
     """One connection that carries a segment every so many seconds."""
     tape.open(0, local(5000), remote(0, 80))
     for i in range(segments):
-        tape.carry(0.5 + i * every_s, remote(0, 80), local(5000), octets)
+        tape.carry(0.5 + i * every_s, remote(0, 80), local(5000), data)
 
 
 @pytest.mark.parametrize(

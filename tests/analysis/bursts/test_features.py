@@ -21,7 +21,7 @@ def features_of(tape: Tape, folder: Path) -> Features:
 
 def test_a_handful_of_flows(tmp_path: Path) -> None:
     tape = Tape()
-    tape.udp(0, local(6000), ("20.1.0.1", 40001), size=72)  # 100 octets
+    tape.udp(0, local(6000), ("20.1.0.1", 40001), size=72)  # 100 bytes
     tape.udp(0.1, ("20.1.0.1", 40001), local(6000), size=172)  # 200
     tape.udp(0.5, local(6000), ("20.1.0.2", 40002), size=72)  # the same /16
     tape.udp(0.9, local(6001), ("30.2.0.1", 40002), size=72)

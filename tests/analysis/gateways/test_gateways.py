@@ -440,9 +440,9 @@ def test_the_linux_engine_needs_its_own_timers_too(write):
 
 
 def test_files_that_are_no_text_or_too_large(write, tmp_path):
-    with pytest.raises(SettingsError, match=r"is not UTF-8 text \(octet 2\)"):
+    with pytest.raises(SettingsError, match=r"is not UTF-8 text \(byte 2\)"):
         load(write(b"# \xff\xfe"))
-    with pytest.raises(SettingsError, match="is larger than 1048576 octets"):
+    with pytest.raises(SettingsError, match="is larger than 1048576 bytes"):
         load(write(b"#" * (LARGEST_FILE + 1)))
     assert load(write(MINIMAL + "#" * (LARGEST_FILE - len(MINIMAL)))).name == "mine"
     with pytest.raises(SettingsError, match="there is no such gateway model file"):

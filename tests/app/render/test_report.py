@@ -62,10 +62,10 @@ class Page(HTMLParser):
 
 
 def png_size(path: Path) -> tuple[int, int]:
-    octets = path.read_bytes()
-    assert octets[:8] == b"\x89PNG\r\n\x1a\n"
-    assert octets[-8:-4] == b"IEND"
-    width, height = struct.unpack(">II", octets[16:24])
+    data = path.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert data[-8:-4] == b"IEND"
+    width, height = struct.unpack(">II", data[16:24])
     return width, height
 
 
@@ -122,7 +122,7 @@ def test_nothing_is_said_of_a_limit_that_was_not_counted(tmp_path: Path) -> None
         report.verdict_text(analyse([login(tmp_path)], Settings(limits=(20, 100))), HOST, 30)
 
 
-def test_writing_again_gives_the_same_octets(tmp_path: Path) -> None:
+def test_writing_again_gives_the_same_bytes(tmp_path: Path) -> None:
     written = []
     for _ in range(2):
         files = report.write(analyse([login(tmp_path)], Settings()), tmp_path / "report", HOST, 200)

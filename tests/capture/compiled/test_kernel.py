@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from peerburst.capture.compiled import kernel as kernels
-from peerburst.capture.compiled import loads as octets
+from peerburst.capture.compiled import loads as data
 from tests.support.kernels import COMPILED
 
 PACKAGE = Path(kernels.__file__).resolve().parents[2]
@@ -133,14 +133,14 @@ def test_the_first_run_says_that_it_compiles_and_the_next_does_not(tmp_path: Pat
 @pytest.mark.filterwarnings("ignore:overflow encountered")
 def test_words_are_read_in_either_order_and_never_beyond_the_array() -> None:
     array = np.arange(1, 10, dtype=np.uint8)
-    assert octets.be16(array, 0) == 0x0102
-    assert octets.le16(array, 7) == 0x0908
-    assert octets.be32(array, 5) == 0x06070809
-    assert octets.le32(array, 1) == 0x05040302
-    assert octets.be64(array, 1) == 0x0203040506070809
+    assert data.be16(array, 0) == 0x0102
+    assert data.le16(array, 7) == 0x0908
+    assert data.be32(array, 5) == 0x06070809
+    assert data.le32(array, 1) == 0x05040302
+    assert data.be64(array, 1) == 0x0203040506070809
     full = np.full(8, 255, np.uint8)
-    assert (octets.be32(full, 0), octets.le32(full, 4), octets.be64(full, 0)) == (2**32 - 1, 2**32 - 1, 2**64 - 1)
+    assert (data.be32(full, 0), data.le32(full, 4), data.be64(full, 0)) == (2**32 - 1, 2**32 - 1, 2**64 - 1)
     for at in (-1, 8, 9, 2**40):
-        assert (octets.be16(array, at), octets.le16(array, at)) == (0, 0)
+        assert (data.be16(array, at), data.le16(array, at)) == (0, 0)
     for at in (-1, 6, 9, 2**40):
-        assert (octets.be32(array, at), octets.le32(array, at)) == (0, 0)
+        assert (data.be32(array, at), data.le32(array, at)) == (0, 0)

@@ -384,8 +384,8 @@ def test_the_transitions_are_the_kernels_line_by_line() -> None:
     ],
 )
 def test_what_the_options_of_a_syn_offer(options: str, offered: int) -> None:
-    octets = ethernet(ipv4(tcp(1, 2, SYN, options=bytes.fromhex(options))))
-    assert one(octets).options == offered
+    data = ethernet(ipv4(tcp(1, 2, SYN, options=bytes.fromhex(options))))
+    assert one(data).options == offered
 
 
 @pytest.mark.parametrize(
@@ -401,8 +401,8 @@ def test_what_the_options_of_a_syn_offer(options: str, offered: int) -> None:
     ],
 )
 def test_what_is_acknowledged_selectively(options: str, ack: int, sack: int) -> None:
-    octets = ethernet(ipv4(tcp(1, 2, ACK, options=bytes.fromhex(options), ack=ack)))
-    assert one(octets).sack == sack
+    data = ethernet(ipv4(tcp(1, 2, ACK, options=bytes.fromhex(options), ack=ack)))
+    assert one(data).sack == sack
 
 
 @given(st.lists(st.sampled_from(TCP_OPTIONS), max_size=6), st.sampled_from([SYN, SYN | ACK, ACK]), st.integers(34, 94))

@@ -98,9 +98,9 @@ def write_unsorted(path: Path, number: int, seconds: list[int]) -> None:
 
 def test_a_file_cut_within_a_packet_gives_what_came_before(tmp_path: Path) -> None:
     tape = traffic()
-    octets = Path(tape.write(tmp_path / "whole.pcap")).read_bytes()
+    data = Path(tape.write(tmp_path / "whole.pcap")).read_bytes()
     path = tmp_path / "cut.pcap"
-    path.write_bytes(octets[:-5])
+    path.write_bytes(data[:-5])
     capture = read([str(path)])
     assert capture.packets == len(tape.frames) - 1
     assert len(capture.warnings) == 1
@@ -119,9 +119,9 @@ def test_damage_in_one_file_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 def test_a_compressed_file_cut_short_warns(tmp_path: Path) -> None:
-    octets = gzip.compress(Path(traffic().write(tmp_path / "whole.pcap")).read_bytes())
+    data = gzip.compress(Path(traffic().write(tmp_path / "whole.pcap")).read_bytes())
     path = tmp_path / "cut.pcap.gz"
-    path.write_bytes(octets[: len(octets) * 3 // 4])
+    path.write_bytes(data[: len(data) * 3 // 4])
     capture = read([str(path)])
     assert capture.packets > 20
     assert "gzip stream is cut short" in capture.warnings[0]
@@ -187,7 +187,7 @@ def test_progress_grows_to_the_whole(tmp_path: Path) -> None:
     seen: list[Progress] = []
     read([path], progress=seen.append)
     assert seen[-1].packets == len(traffic().frames)
-    assert seen[-1].octets_read == seen[-1].octets_total == Path(path).stat().st_size
+    assert seen[-1].bytes_read == seen[-1].bytes_total == Path(path).stat().st_size
 
 
 def test_an_interrupt_ends_the_reading_with_what_was_read(tmp_path: Path) -> None:

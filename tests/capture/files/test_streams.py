@@ -1,4 +1,4 @@
-"""Where the octets come from: files, standard input, compressed or not; what is missing, cut short or a bomb."""
+"""Where the bytes come from: files, standard input, compressed or not; what is missing, cut short or a bomb."""
 
 import bz2
 import gzip
@@ -17,7 +17,7 @@ import pytest
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import zstd
 from peerburst.capture.files.source import PacketSource
-from peerburst.capture.files.streams import COMPRESSIONS, CutShort, Decompressed, Octets, open_stream
+from peerburst.capture.files.streams import COMPRESSIONS, ByteWindow, CutShort, Decompressed, open_stream
 from tests.support.bytes_through_kernels import read_all
 from tests.support.packets_by_hand import enhanced, ethernet, interface, ipv4, pcap, section, udp
 
@@ -40,16 +40,16 @@ def seconds_of(path: Path) -> list[int]:
     return [int(ts) // 10**9 for ts in rows["ts"]]
 
 
-def written(folder: Path, octets: bytes) -> Path:
+def written(folder: Path, data: bytes) -> Path:
     path = folder / "capture"
-    path.write_bytes(octets)
+    path.write_bytes(data)
     return path
 
 
 @pytest.mark.parametrize("name", COMPRESSORS)
-@pytest.mark.parametrize("octets", [CAPTURE, SECTION], ids=["pcap", "pcapng"])
-def test_compressed_captures_are_read_whatever_their_name(name: str, octets: bytes, tmp_path: Path) -> None:
-    assert seconds_of(written(tmp_path, COMPRESSORS[name](octets))) == [0, 1, 2, 3]
+@pytest.mark.parametrize("bytes", [CAPTURE, SECTION], ids=["pcap", "pcapng"])
+def test_compressed_captures_are_read_whatever_their_name(name: str, data: bytes, tmp_path: Path) -> None:
+    assert seconds_of(written(tmp_path, COMPRESSORS[name](data))) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("name", COMPRESSORS)
@@ -91,7 +91,7 @@ def test_a_compressed_capture_cut_anywhere_gives_what_came_before(name: str, tmp
 
 
 @pytest.mark.parametrize("name", COMPRESSORS)
-def test_octets_changed_anywhere_end_in_packets_or_a_sentence(name: str, tmp_path: Path) -> None:
+def test_bytes_changed_anywhere_end_in_packets_or_a_sentence(name: str, tmp_path: Path) -> None:
     compressed = COMPRESSORS[name](CAPTURE)
     for at in range(len(compressed)):
         damaged = compressed[:at] + bytes([compressed[at] ^ 0x55]) + compressed[at + 1 :]
@@ -104,7 +104,7 @@ def test_octets_changed_anywhere_end_in_packets_or_a_sentence(name: str, tmp_pat
 
 @pytest.mark.parametrize("name", COMPRESSORS)
 def test_a_bomb_does_not_go_off(name: str) -> None:
-    # 64 MiB of zeros in a few kilobytes, and bzip2 in some fifty octets.
+    # 64 MiB of zeros in a few kilobytes, and bzip2 in some fifty bytes.
     stream = io.BytesIO(COMPRESSORS[name](bytes(1 << 26)))
     tracemalloc.start()
     opened = Decompressed(stream, name, DECOMPRESSORS[name])
@@ -119,46 +119,46 @@ def test_a_bomb_does_not_go_off(name: str) -> None:
 
 
 class Dribble(io.RawIOBase):
-    """A pipe that gives one octet at a time."""
+    """A pipe that gives one byte at a time."""
 
-    def __init__(self, octets: bytes) -> None:
-        self._octets = io.BytesIO(octets)
+    def __init__(self, data: bytes) -> None:
+        self._bytes = io.BytesIO(data)
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        return self._octets.readinto(buffer[:1])
+        return self._bytes.readinto(buffer[:1])
 
 
 def test_a_window_slides_and_grows_on_demand_alone() -> None:
-    octets = Octets(io.BytesIO(bytes(range(100))), 16)
-    assert octets.need(4)
-    assert octets.take(4) == bytes(range(4))
-    assert octets.skip(30)
-    assert (octets.offset, octets.window.size) == (34, 16)
-    assert octets.need(40)
-    assert octets.peek(40) == bytes(range(34, 74))
-    assert octets.window.size >= 40
-    assert not octets.need(67)
-    assert octets.held() == 66
-    assert not octets.skip(67)
-    assert not octets.more()
+    data = ByteWindow(io.BytesIO(bytes(range(100))), 16)
+    assert data.need(4)
+    assert data.take(4) == bytes(range(4))
+    assert data.skip(30)
+    assert (data.offset, data.window.size) == (34, 16)
+    assert data.need(40)
+    assert data.peek(40) == bytes(range(34, 74))
+    assert data.window.size >= 40
+    assert not data.need(67)
+    assert data.held() == 66
+    assert not data.skip(67)
+    assert not data.more()
 
 
 def test_windows_widen_from_the_next_on() -> None:
-    octets = Octets(io.BytesIO(bytes(range(200))), 16)
-    assert octets.need(16)
-    narrow = octets.window
-    octets.widen(64)
-    assert octets.take(16) == bytes(range(16))
-    assert octets.need(64)
-    assert octets.window.size == 64
-    assert octets.take(64) == bytes(range(16, 80))
+    data = ByteWindow(io.BytesIO(bytes(range(200))), 16)
+    assert data.need(16)
+    narrow = data.window
+    data.widen(64)
+    assert data.take(16) == bytes(range(16))
+    assert data.need(64)
+    assert data.window.size == 64
+    assert data.take(64) == bytes(range(16, 80))
     assert narrow.tobytes() == bytes(range(16))  # whoever kept it can read on
 
 
 def test_a_stream_that_dribbles_is_read_to_its_end() -> None:
-    octets = Octets(Dribble(bytes(range(10))), 16)
-    assert octets.need(10)
-    assert octets.take(10) == bytes(range(10))
+    data = ByteWindow(Dribble(bytes(range(10))), 16)
+    assert data.need(10)
+    assert data.take(10) == bytes(range(10))
 
 
 class Hose(io.RawIOBase):
@@ -172,9 +172,9 @@ class Hose(io.RawIOBase):
         if not self.given:
             self.was_asked_in_vain = True
             return 0
-        octets = self.given.pop(0)
-        buffer[: len(octets)] = octets
-        return len(octets)
+        data = self.given.pop(0)
+        buffer[: len(data)] = data
+        return len(data)
 
 
 @pytest.mark.parametrize("name", sorted(COMPRESSORS))
@@ -186,12 +186,12 @@ def test_what_has_come_is_given_before_more_is_asked_for(name: str) -> None:
 
 
 def test_what_comes_before_damage_is_given() -> None:
-    octets = os.urandom(300_000)
-    packed = bytearray(gzip.compress(octets))
+    data = os.urandom(300_000)
+    packed = bytearray(gzip.compress(data))
     packed[-6] ^= 1  # in the sum over all of it
     opened, room = Decompressed(io.BytesIO(packed), "gzip", DECOMPRESSORS["gzip"]), memoryview(bytearray(1 << 20))
     first = opened.readinto(room)
-    assert bytes(room[:first]) == octets[:first]
+    assert bytes(room[:first]) == data[:first]
     assert first > 200_000  # all but what came out in one go with the damage
     with pytest.raises(CutShort, match="the gzip stream is damaged"):
         opened.readinto(room)
@@ -199,14 +199,14 @@ def test_what_comes_before_damage_is_given() -> None:
 
 def test_a_stream_that_breaks_is_not_asked_again() -> None:
     packed = gzip.compress(bytes(1000))[:-9]
-    octets = Octets(Decompressed(io.BytesIO(packed), "gzip", DECOMPRESSORS["gzip"]), 4096)
+    data = ByteWindow(Decompressed(io.BytesIO(packed), "gzip", DECOMPRESSORS["gzip"]), 4096)
     with pytest.raises(CutShort, match="the gzip stream is cut short"):
-        octets.need(4096)
-    assert not octets.more()
+        data.need(4096)
+    assert not data.more()
 
 
 @pytest.mark.parametrize(
-    ("octets", "sentence"),
+    ("bytes", "sentence"),
     [
         (b"", "is empty"),
         (b"\xd4\xc3\xb2\xa1\2\0", "ends within the pcap file header"),
@@ -219,8 +219,8 @@ def test_a_stream_that_breaks_is_not_asked_again() -> None:
         (b"\xd4\xc3\xb2\xa1\3\0\4\0" + bytes(16), "is a pcap file of version 3, and only version 2 is known"),
     ],
 )
-def test_what_is_no_capture_is_told_in_a_sentence(octets: bytes, sentence: str, tmp_path: Path) -> None:
-    path = written(tmp_path, octets)
+def test_what_is_no_capture_is_told_in_a_sentence(data: bytes, sentence: str, tmp_path: Path) -> None:
+    path = written(tmp_path, data)
     with pytest.raises(CaptureError) as caught:
         PacketSource(str(path))
     assert str(caught.value) == f"{path}: {sentence}"
@@ -258,17 +258,17 @@ except CaptureError as error:
 
 
 @pytest.mark.parametrize(
-    ("octets", "printed"),
+    ("bytes", "printed"),
     [
         (CAPTURE, "4 []"),
         (gzip.compress(SECTION), "4 []"),
-        (CAPTURE[:-1], f"3 ['-: is cut short: its last {16 + len(FRAME) - 1} octets are no whole packet;"),
+        (CAPTURE[:-1], f"3 ['-: is cut short: its last {16 + len(FRAME) - 1} bytes are no whole packet;"),
         (b"", "-: is empty"),
     ],
     ids=["pcap", "gzip", "cut", "empty"],
 )
-def test_standard_input(octets: bytes, printed: str) -> None:
-    ran = subprocess.run([sys.executable, "-c", COUNT], input=octets, capture_output=True, check=True)
+def test_standard_input(data: bytes, printed: str) -> None:
+    ran = subprocess.run([sys.executable, "-c", COUNT], input=data, capture_output=True, check=True)
     assert ran.stdout.decode().startswith(printed)
 
 

@@ -1,4 +1,4 @@
-"""Captures are written octet for octet as the formats say, and whole or not at all."""
+"""Captures are written byte for byte as the formats say, and whole or not at all."""
 
 import gzip
 import io
@@ -24,7 +24,7 @@ def written(container: Container, *, snaplen: int = 262_144, comment: str = "") 
 def test_classic_capture_is_as_written_by_hand() -> None:
     expected = (
         "d4c3b2a1 0200 0400 00000000 00000000 00000400 01000000"  # magic, 2.4, zone, sigfigs, snaplen, Ethernet
-        "4141ba4b 02000000 05000000 05000000 0102030405"  # seconds, microseconds, kept, length, octets
+        "4141ba4b 02000000 05000000 05000000 0102030405"  # seconds, microseconds, kept, length, bytes
     )
     assert written(Container.PCAP) == bytes.fromhex(expected)
 
@@ -50,17 +50,17 @@ def test_pcapng_is_as_written_by_hand() -> None:
 
 
 def test_pcapng_keeps_a_comment_in_its_section_header() -> None:
-    octets = written(Container.PCAPNG, comment="hotel")
-    assert octets[24:38] == bytes.fromhex("0100 0500") + b"hotel" + bytes(3) + bytes.fromhex("0000")
-    assert int.from_bytes(octets[4:8], "little") == 28 + 12 + 4
+    data = written(Container.PCAPNG, comment="hotel")
+    assert data[24:38] == bytes.fromhex("0100 0500") + b"hotel" + bytes(3) + bytes.fromhex("0000")
+    assert int.from_bytes(data[4:8], "little") == 28 + 12 + 4
 
 
 @pytest.mark.parametrize(("container", "lengths_at"), [(Container.PCAP, 32), (Container.PCAPNG, 80)])
 def test_a_long_packet_is_cut_and_its_length_kept(container: Container, lengths_at: int) -> None:
-    octets = written(container, snaplen=3)
-    assert octets[lengths_at : lengths_at + 8] == bytes.fromhex("03000000 05000000")
-    assert b"\x01\x02\x03" in octets
-    assert b"\x01\x02\x03\x04" not in octets
+    data = written(container, snaplen=3)
+    assert data[lengths_at : lengths_at + 8] == bytes.fromhex("03000000 05000000")
+    assert b"\x01\x02\x03" in data
+    assert b"\x01\x02\x03\x04" not in data
 
 
 def test_the_true_length_of_a_packet_cut_elsewhere_is_kept() -> None:
@@ -138,6 +138,6 @@ def test_scapy_reads_what_we_write(tmp_path: Path) -> None:
         with open_capture(tmp_path / name) as capture:
             capture.write(MOMENT_NS, bytes(14) + b"hello", 1514)
         with scapy.RawPcapReader(str(tmp_path / name)) as reader:
-            ((octets, metadata),) = list(reader)
-        assert octets == bytes(14) + b"hello"
+            ((data, metadata),) = list(reader)
+        assert data == bytes(14) + b"hello"
         assert metadata.wirelen == 1514

@@ -50,8 +50,8 @@ def test_nothing_is_lost_and_time_goes_on(packets: list[Packet]) -> None:
     assert table.packets == table.statuses.sum() == len(packets)
     assert table.statuses[Status.DECODED] == len(decoded)
     assert flows.row["a_pkts"].sum() + flows.row["b_pkts"].sum() == len(decoded)
-    octets = int(flows.row["a_bytes"].sum()) + int(flows.row["b_bytes"].sum())
-    assert octets == sum(packet.ip_bytes for packet in decoded)
+    data = int(flows.row["a_bytes"].sum()) + int(flows.row["b_bytes"].sum())
+    assert data == sum(packet.ip_bytes for packet in decoded)
     assert (table.first_ns, table.last_ns) == (min(p.ts for p in packets), max(p.ts for p in packets))
     assert (flows.segments["start"] <= flows.segments["last"]).all()
     for flow in range(flows.row.size):

@@ -1,4 +1,4 @@
-"""Link layers, octet by octet. Before each: what tcpdump prints for it.
+"""Link layers, byte by byte. Before each: what tcpdump prints for it.
 
 The packet inside is always the same datagram: 10.0.0.1.5000 > 10.0.0.2.5001: UDP, length 3.
 """
@@ -31,7 +31,7 @@ FRAMINGS = {
     "FDDI": (10, "50" + MAC + SNAP),
     "PPP": (9, "ff03 0021"),
     "PPP, address and control left out": (9, "0021"),
-    "PPP, protocol of one octet": (9, "ff03 21"),
+    "PPP, protocol of one byte": (9, "ff03 21"),
     "PPP in HDLC": (50, "ff03 0021"),
     "PPP in HDLC, Cisco's": (50, "0f00 0800"),
     "Cisco HDLC": (104, "0f00 0800"),
@@ -168,8 +168,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_frames_without_a_packet_say_why(name: str) -> None:
-    link, octets, status = REFUSED[name]
-    assert one(hexed(octets), link).status is status
+    link, data, status = REFUSED[name]
+    assert one(hexed(data), link).status is status
 
 
 def test_ethertypes_begin_at_0600_and_below_is_a_length() -> None:

@@ -1,4 +1,4 @@
-"""Octets cut into blocks, kept, rotated and stopped, with captures of known size."""
+"""Bytes cut into blocks, kept, rotated and stopped, with captures of known size."""
 
 import os
 import re
@@ -31,7 +31,7 @@ from tests.support.netns import missing
 
 HEAD = pcapngblocks.section_header() + pcapngblocks.interface_description("one", 1, 96)
 SECOND = pcapngblocks.interface_description("two", 1, 96)
-BLOCK = 32 + 60  # octets of a packet of ours in the file
+BLOCK = 32 + 60  # bytes of a packet of ours in the file
 
 
 def packet(number: int, interface: int = 0) -> bytes:
@@ -51,7 +51,7 @@ def capture(count: int) -> bytes:
 
 
 class StubFeed:
-    """Octets of a list, one piece a reading; nothing is lost."""
+    """Bytes of a list, one piece a reading; nothing is lost."""
 
     name = "stub"
     drops = 0
@@ -68,8 +68,8 @@ class StubFeed:
         pass
 
 
-def in_pieces(octets: bytes, size: int) -> list[bytes]:
-    return [octets[at : at + size] for at in range(0, len(octets), size)]
+def in_pieces(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
 
 
 def seconds(path: str | Path) -> list[int]:
@@ -83,19 +83,19 @@ def taken(source: LiveSource) -> list[int]:
 
 
 @pytest.mark.parametrize("size", [1, 7, 92, 1000, 10**6])
-def test_blocks_are_whole_however_the_octets_come(size: int) -> None:
-    octets = HEAD + packet(1) + packet(2) + SECOND + packet(3, 1) + pcapngblocks.interface_statistics(0, 1, 9, 4)
+def test_blocks_are_whole_however_the_bytes_come(size: int) -> None:
+    data = HEAD + packet(1) + packet(2) + SECOND + packet(3, 1) + pcapngblocks.interface_statistics(0, 1, 9, 4)
     cutter = Cutter()
-    runs = [run for piece in in_pieces(octets, size) for run in cutter.feed(piece)]
-    assert b"".join(run.octets for run in runs) == octets
+    runs = [run for piece in in_pieces(data, size) for run in cutter.feed(piece)]
+    assert b"".join(run.data for run in runs) == data
     assert cutter.end() == b""
     assert cutter.packets == 3
     assert cutter.head == HEAD + SECOND
-    assert all(run.octets[at - BLOCK :][:4] == b"\x06\0\0\0" for run in runs for at in run.packet_ends)
+    assert all(run.data[at - BLOCK :][:4] == b"\x06\0\0\0" for run in runs for at in run.packet_ends)
     assert sum(len(run.packet_ends) for run in runs) == 3
-    third = next(run for run in runs if packet(3, 1) in run.octets)
+    third = next(run for run in runs if packet(3, 1) in run.data)
     assert third.head == HEAD + SECOND
-    assert next(run for run in runs if run.octets == SECOND).head == HEAD
+    assert next(run for run in runs if run.data == SECOND).head == HEAD
 
 
 def test_a_section_of_the_other_byte_order_is_cut_too() -> None:
@@ -104,46 +104,46 @@ def test_a_section_of_the_other_byte_order_is_cut_too() -> None:
     simple = struct.pack(">III", 3, 20, 4) + b"abcd" + struct.pack(">I", 20)
     cutter = Cutter()
     runs = [run for piece in in_pieces(section + interface + simple, 5) for run in cutter.feed(piece)]
-    assert [run.octets for run in runs] == [section, interface, simple]
+    assert [run.data for run in runs] == [section, interface, simple]
     assert cutter.packets == 1
 
 
 def test_damage_and_other_formats_pass_as_they_come() -> None:
     damaged = HEAD + packet(1) + struct.pack("<II", 6, 13) + bytes(50)
     cutter = Cutter()
-    assert b"".join(run.octets for piece in in_pieces(damaged, 9) for run in cutter.feed(piece)) == damaged
+    assert b"".join(run.data for piece in in_pieces(damaged, 9) for run in cutter.feed(piece)) == damaged
     other = Cutter()
-    assert b"".join(run.octets for run in other.feed(b"\x1f\x8b" + bytes(40))) == b"\x1f\x8b" + bytes(40)
+    assert b"".join(run.data for run in other.feed(b"\x1f\x8b" + bytes(40))) == b"\x1f\x8b" + bytes(40)
     assert other.is_capture is False
 
 
 def test_rotation_makes_dumpcaps_names_and_loses_nothing(tmp_path: Path) -> None:
-    octets = capture(100)
-    keeper = Keeper(str(tmp_path / "day.pcapng"), Rotation(octets=1000), now=lambda: datetime(2026, 3, 4, 5, 6, 7))
-    assert taken(LiveSource(StubFeed(in_pieces(octets, 333)), keep=keeper)) == list(range(1, 101))
-    # The head takes len(HEAD) octets, so 1000 are reached by the packet that makes it 10 or 11 of them.
+    data = capture(100)
+    keeper = Keeper(str(tmp_path / "day.pcapng"), Rotation(data=1000), now=lambda: datetime(2026, 3, 4, 5, 6, 7))
+    assert taken(LiveSource(StubFeed(in_pieces(data, 333)), keep=keeper)) == list(range(1, 101))
+    # The head takes len(HEAD) bytes, so 1000 are reached by the packet that makes it 10 or 11 of them.
     each = -(-(1000 - len(HEAD)) // BLOCK)
     files = sorted(path.name for path in tmp_path.iterdir())
     assert files == [f"day_{number:05d}_20260304050607.pcapng" for number in range(1, -(-100 // each) + 1)]
     assert [str(tmp_path / name) for name in files] == keeper.paths
     contents = [(tmp_path / name).read_bytes() for name in files]
     assert all(content.startswith(HEAD) for content in contents)
-    assert HEAD + b"".join(content[len(HEAD) :] for content in contents) == octets
+    assert HEAD + b"".join(content[len(HEAD) :] for content in contents) == data
     assert [len(seconds(tmp_path / name)) for name in files[:-1]] == [each] * (len(files) - 1)
-    assert keeper.octets == sum(len(content) for content in contents)
+    assert keeper.data == sum(len(content) for content in contents)
 
 
 def test_rotation_repeats_interfaces_described_later(tmp_path: Path) -> None:
-    octets = HEAD + b"".join(map(packet, range(1, 12))) + SECOND + b"".join(packet(n, 1) for n in range(12, 40))
-    keeper = Keeper(str(tmp_path / "two.pcapng"), Rotation(octets=1000))
-    assert taken(LiveSource(StubFeed([octets]), keep=keeper)) == list(range(1, 40))
+    data = HEAD + b"".join(map(packet, range(1, 12))) + SECOND + b"".join(packet(n, 1) for n in range(12, 40))
+    keeper = Keeper(str(tmp_path / "two.pcapng"), Rotation(data=1000))
+    assert taken(LiveSource(StubFeed([data]), keep=keeper)) == list(range(1, 40))
     assert [second for path in keeper.paths for second in seconds(path)] == list(range(1, 40))
     assert Path(keeper.paths[-1]).read_bytes().startswith(HEAD + SECOND)
 
 
 @pytest.mark.parametrize("ending", [".pcapng", ".pcapng.zst"])
 def test_a_ring_keeps_the_newest_files(tmp_path: Path, ending: str) -> None:
-    keeper = Keeper(str(tmp_path / f"ring{ending}"), Rotation(octets=200, files=3))
+    keeper = Keeper(str(tmp_path / f"ring{ending}"), Rotation(data=200, files=3))
     taken(LiveSource(StubFeed(in_pieces(capture(4000), 5000)), keep=keeper))
     assert len(keeper.paths) == 3
     assert sorted(map(str, tmp_path.iterdir())) == keeper.paths
@@ -165,7 +165,7 @@ def test_a_classic_pcap_from_a_pipe_is_kept_and_divided(tmp_path: Path) -> None:
     header = struct.pack(">IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 96, 1)
     records = [struct.pack(">IIII", number, 0, 60, 60) + packet(number)[28:88] for number in range(1, 31)]
     ours, theirs = os.pipe()
-    keeper = Keeper(str(tmp_path / "old.pcap"), Rotation(octets=500))
+    keeper = Keeper(str(tmp_path / "old.pcap"), Rotation(data=500))
     source = LiveSource(PipeFeed(ours), keep=keeper, stops=StopConditions(packets=20))
     os.write(theirs, header + b"".join(records)[:700])
     time.sleep(0.05)
@@ -196,11 +196,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_ends_the_keeping_and_not_the_count(small_disk: Path, name: str) -> None:
     (small_disk / "other").write_bytes(bytes(64_000 - (0 if name.endswith("pcapng") else 8192)))
     noise = np.random.default_rng(5)
-    octets = HEAD + b"".join(packet(n)[:-40] + noise.bytes(36) + packet(n)[-4:] for n in range(1, 2001))
+    data = HEAD + b"".join(packet(n)[:-40] + noise.bytes(36) + packet(n)[-4:] for n in range(1, 2001))
     if name.endswith("pcapng"):
         (small_disk / "other").unlink()
     keeper = Keeper(str(small_disk / name))
-    source = LiveSource(StubFeed(in_pieces(octets, 3000)), keep=keeper)
+    source = LiveSource(StubFeed(in_pieces(data, 3000)), keep=keeper)
     assert taken(source) == list(range(1, 2001))
     assert source.warnings == (
         f"{small_disk / name}: the disk is full; nothing more is kept, and the counting goes on",
@@ -208,7 +208,7 @@ def test_a_full_disk_ends_the_keeping_and_not_the_count(small_disk: Path, name: 
     assert not keeper.is_keeping
     if name.endswith("pcapng"):
         kept = PacketSource(str(small_disk / name))
-        assert sum(packets.size for packets in kept.batches()) == (keeper.octets - len(HEAD)) // BLOCK > 500
+        assert sum(packets.size for packets in kept.batches()) == (keeper.data - len(HEAD)) // BLOCK > 500
         assert kept.warnings == []  # it ends where a packet does
 
 
@@ -224,11 +224,11 @@ def test_what_cannot_be_kept_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_a_growing_file_is_followed_until_stopped(tmp_path: Path) -> None:
-    octets, path = capture(50), tmp_path / "grows.pcapng"
-    path.write_bytes(octets[:1000])
+    data, path = capture(50), tmp_path / "grows.pcapng"
+    path.write_bytes(data[:1000])
     source = livesource.capture_growing_file(str(path))
     found: list[int] = []
-    pieces = in_pieces(octets[1000:], 900)
+    pieces = in_pieces(data[1000:], 900)
     for packets in source.batches(0.3):
         if packets is not None:
             found += list(packets["ts"] // 1_000_000_000)
@@ -295,4 +295,4 @@ def test_settings_as_they_are_typed() -> None:
         with pytest.raises(SettingsError):
             CaptureOptions(**made)
     with pytest.raises(SettingsError, match="add -w"):
-        livesource.capture_growing_file("x", stops=StopConditions(octets=5))
+        livesource.capture_growing_file("x", stops=StopConditions(data=5))

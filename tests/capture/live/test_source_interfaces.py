@@ -110,7 +110,7 @@ def test_live_rows_are_those_of_the_kept_file(pair: Pair, choice: Choice, name: 
     live = rows(source, traffic)
     assert_same(live, saved(tmp_path / name))
     udp = live[(live["proto"] == UDP) & (live["dport"] == 9999)]
-    # Headers of 20 + 8 and 40 + 8 octets around the datagram.
+    # Headers of 20 + 8 and 40 + 8 bytes around the datagram.
     assert sorted(udp["ip_bytes"]) == [148] * 10 + [1228] * 30
     tcp = live[live["proto"] == TCP]
     assert np.count_nonzero(tcp["flags"] & 0x12 == 0x02) == 20
@@ -123,7 +123,7 @@ def test_live_rows_are_those_of_the_kept_file(pair: Pair, choice: Choice, name: 
     told = PacketSource(str(tmp_path / name))
     list(told.batches())
     assert set(told.addresses) == set(source.addresses)  # the file knows whose it is
-    assert (tmp_path / name).stat().st_size == source.octets_kept
+    assert (tmp_path / name).stat().st_size == source.bytes_kept
     assert (tmp_path / name).stat().st_mode & 0o077 == 0
 
 
@@ -261,7 +261,7 @@ def test_drops_are_told(pair: Pair, choice: Choice, tmp_path: Path) -> None:
             feed: dumpcap.DumpcapFeed | scapysocket.ScapyFeed = scapysocket.ScapyFeed(options)
         else:
             feed = dumpcap.DumpcapFeed(choice.program, options)
-    octets = feed.read(5.0) or b""
+    data = feed.read(5.0) or b""
     if isinstance(feed, dumpcap.DumpcapFeed):
         os.kill(feed.pid, signal.SIGSTOP)
     pair.send_udp(8000, size=1000)
@@ -270,9 +270,9 @@ def test_drops_are_told(pair: Pair, choice: Choice, tmp_path: Path) -> None:
         time.sleep(SETTLE_S)
     feed.stop()
     while (data := feed.read(1.0)) != b"":
-        octets += data or b""
+        data += data or b""
     path = tmp_path / "all.pcapng"
-    path.write_bytes(octets)
+    path.write_bytes(data)
     source = PacketSource(str(path))
     received = sum(packets.size for packets in source.batches())
     assert feed.drops == source.drops > 0

@@ -1,4 +1,4 @@
-"""Frames to packets: transports octet by octet, every prefix, any octets, and the kernels against the reference."""
+"""Frames to packets: transports byte by byte, every prefix, any bytes, and the kernels against the reference."""
 
 import pytest
 from hypothesis import example, given
@@ -28,7 +28,7 @@ from tests.support.reference import Frame
 HOST_1, HOST_2 = 0xFFFF_0A000001, 0xFFFF_0A000002  # ::ffff:10.0.0.1 and .2
 
 
-def test_a_syn_octet_by_octet() -> None:
+def test_a_syn_byte_by_byte() -> None:
     # IP 10.0.0.1.49152 > 10.0.0.2.443: Flags [S], seq 16909060, win 64240, options [mss 1460], length 0
     packet = one(
         hexed("""
@@ -63,7 +63,7 @@ def test_data_is_what_the_ip_length_says_not_the_padding() -> None:
     assert (packet.payload, packet.ip_bytes, packet.seq, packet.ack, packet.flags) == (3, 43, 1, 2, 0x18)
 
 
-def test_a_datagram_octet_by_octet() -> None:
+def test_a_datagram_byte_by_byte() -> None:
     # IP 10.0.0.1.5000 > 10.0.0.2.5001: UDP, length 3
     packet = one(hexed("0200000000020200000000010800 4500001f00010000401100000a0000010a000002 13881389000b0000616263"))
     assert (packet.proto, packet.sport, packet.dport, packet.payload, packet.ip_bytes) == (17, 5000, 5001, 3, 31)
@@ -140,8 +140,8 @@ def test_a_packet_too_short_for_its_own_header_is_malformed(protocol: int, heade
     ],
 )
 def test_how_much_of_a_cut_packet_is_enough(transport: bytes, protocol: int, needed: int) -> None:
-    octets = ethernet(ipv4(transport, protocol))
-    statuses = [one(octets[:size], wire=len(octets)).status for size in range(len(octets) + 1)]
+    data = ethernet(ipv4(transport, protocol))
+    statuses = [one(data[:size], wire=len(data)).status for size in range(len(data) + 1)]
     assert statuses == [Status.TRUNCATED] * (34 + needed) + [Status.DECODED] * (len(transport) + 1 - needed)
 
 
@@ -174,11 +174,11 @@ def test_every_shorter_prefix_of_every_framing_is_truncated(link: int) -> None:
     assert_prefixes_truncated(IPV4_FRAMING[link] + ipv4(tcp(1, 2, SYN)), link)
 
 
-def assert_prefixes_truncated(octets: bytes, link: int) -> None:
-    whole = one(octets, link)
+def assert_prefixes_truncated(data: bytes, link: int) -> None:
+    whole = one(data, link)
     assert whole.status is Status.DECODED
-    assert whole == reference.decode(Frame(0, octets, len(octets), link))
-    cut = [Frame(0, octets[:size], len(octets), link) for size in range(len(octets) + 1)]
+    assert whole == reference.decode(Frame(0, data, len(data), link))
+    cut = [Frame(0, data[:size], len(data), link) for size in range(len(data) + 1)]
     answers = decoded(cut)
     enough = [answer.status for answer in answers].index(Status.DECODED)
     assert {answer.status for answer in answers[:enough]} == {Status.TRUNCATED}
@@ -189,7 +189,7 @@ def assert_prefixes_truncated(octets: bytes, link: int) -> None:
 
 @given(st.lists(random_frames(), min_size=1, max_size=8))
 @example([Frame(0, b"", 0, link) for link in range(300)])
-def test_any_octets_at_all_end_in_the_status_of_the_reference(given_frames: list[Frame]) -> None:
+def test_any_bytes_at_all_end_in_the_status_of_the_reference(given_frames: list[Frame]) -> None:
     expected = [reference.decode(frame) for frame in given_frames]
     assert decoded(given_frames) == expected
     assert decoded(given_frames, around=0) == expected  # nothing beyond a frame's end is looked at

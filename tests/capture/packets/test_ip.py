@@ -1,4 +1,4 @@
-"""IPv4 and IPv6 headers, octet by octet. Before each: what tcpdump prints for it."""
+"""IPv4 and IPv6 headers, byte by byte. Before each: what tcpdump prints for it."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_options_are_passed_over() -> None:
     assert (packet.status, packet.sport, packet.ip_bytes, packet.payload) == (Status.DECODED, 5000, 35, 3)
 
 
-def test_the_first_fragment_has_ports_and_counts_its_own_octets() -> None:
+def test_the_first_fragment_has_ports_and_counts_its_own_bytes() -> None:
     # IP (tos 0x0, ttl 64, id 1, offset 0, flags [+], proto UDP (17), length 36)
     #     10.0.0.1.5000 > 10.0.0.2.5001: UDP, length 1472
     packet = raw("45000024 00012000 40110000 0a000001 0a000002 1388 1389 05c8 0000" + "00" * 8)
@@ -49,8 +49,8 @@ def test_a_length_of_0_is_the_cards_and_the_frame_counts() -> None:
     [
         "44000023",  # four words of header, and five are the least
         "40000023",
-        "4f00001f",  # 60 octets of header in a packet of 31
-        "45000013",  # 19 octets in all, fewer than the header
+        "4f00001f",  # 60 bytes of header in a packet of 31
+        "45000013",  # 19 bytes in all, fewer than the header
     ],
 )
 def test_ipv4_headers_that_contradict_themselves_are_malformed(header: str) -> None:
@@ -72,7 +72,7 @@ def test_another_version_than_the_ethertype_says_is_malformed() -> None:
 ADDRESSES = "20010db8000000000000000000000001 20010db8000000000000000000000002"
 
 
-def test_ipv6_octet_by_octet() -> None:
+def test_ipv6_byte_by_byte() -> None:
     # IP6 (hlim 64, next-header UDP (17) payload length: 11) 2001:db8::1.5000 > 2001:db8::2.5001: UDP, length 3
     packet = raw("60000000 000b 11 40" + ADDRESSES + DATAGRAM)
     assert packet == Packet(
@@ -92,8 +92,8 @@ def test_extension_headers_are_followed_by_their_own_units() -> None:
     #     AH(length=1(12-bytes),spi=0x00000001,seq=0x1,icv=0x):  ip-proto-60 19
     packet = raw(
         "60000000 003f 00 40" + ADDRESSES + "2b00 010400000000"  # hop-by-hop, then routing
-        "33 02 0000 00000000 00000000000000000000000000000000"  # routing of 24 octets, then authentication
-        "3c 01 0000 00000001 00000001"  # authentication of 12 octets: (1 + 2) words
+        "33 02 0000 00000000 00000000000000000000000000000000"  # routing of 24 bytes, then authentication
+        "3c 01 0000 00000001 00000001"  # authentication of 12 bytes: (1 + 2) words
         "11 00 0104 00000000"  # destination options, then UDP
          + DATAGRAM
     )

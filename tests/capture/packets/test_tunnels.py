@@ -1,4 +1,4 @@
-"""Tunnels, octet by octet: the packet inside is 192.168.7.1.1234 > 192.168.7.2.80: Flags [S]."""
+"""Tunnels, byte by byte: the packet inside is 192.168.7.1.1234 > 192.168.7.2.80: Flags [S]."""
 
 import pytest
 
@@ -84,13 +84,13 @@ def test_the_ipv6_packet_inside_is_found(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*CARRIERS, *CARRIERS6])
 def test_without_being_asked_the_carrier_is_the_packet(name: str) -> None:
-    octets = CARRIERS.get(name) or CARRIERS6[name]
-    assert one(octets).proto in (4, 17, 41, 47)
+    data = CARRIERS.get(name) or CARRIERS6[name]
+    assert one(data).proto in (4, 17, 41, 47)
 
 
-@pytest.mark.parametrize("octets", [*CARRIERS.values(), *CARRIERS6.values()], ids=[*CARRIERS, *CARRIERS6])
-def test_what_is_too_short_to_be_a_packet_leaves_the_carrier_standing(octets: bytes) -> None:
-    cut = [Frame(0, octets[:size], len(octets), 1) for size in range(len(octets))]
+@pytest.mark.parametrize("bytes", [*CARRIERS.values(), *CARRIERS6.values()], ids=[*CARRIERS, *CARRIERS6])
+def test_what_is_too_short_to_be_a_packet_leaves_the_carrier_standing(data: bytes) -> None:
+    cut = [Frame(0, data[:size], len(data), 1) for size in range(len(data))]
     carriers, answers = decoded(cut), decoded(cut, follow_tunnels=True)
     for carrier, answer in zip(carriers, answers, strict=True):
         assert answer == carrier or answer.dport in (80, 4789)
@@ -120,8 +120,8 @@ def test_a_fragment_inside_is_a_fragment() -> None:
 
 
 def test_eight_tunnels_are_followed() -> None:
-    octets = ipv4(tcp(1, 2, 2), 6, "192.168.7.1")
+    data = ipv4(tcp(1, 2, 2), 6, "192.168.7.1")
     for _ in range(9):
-        octets = ipv4(octets, 4)
-    packet = one(octets, 101, follow_tunnels=True)
+        data = ipv4(data, 4)
+    packet = one(data, 101, follow_tunnels=True)
     assert (packet.proto, packet.ip_bytes) == (4, 60)  # the ninth is left standing

@@ -96,7 +96,7 @@ def test_ipv6_lines_of_proc_net() -> None:
 def diag_message(
     family: int, local: bytes, remote: bytes, ports: tuple[int, int], inode: int, rest: bytes = b""
 ) -> bytes:
-    """A struct inet_diag_msg (linux/inet_diag.h): 4 octets, identity (48), 3 counters, uid and inode in host order."""
+    """A struct inet_diag_msg (linux/inet_diag.h): 4 bytes, identity (48), 3 counters, uid and inode in host order."""
     identity = struct.pack("!HH16s16s", *ports, local, remote) + struct.pack("=III", 2, 77, 0)
     return struct.pack("=BBBB", family, 1, 0, 0) + identity + struct.pack("=IIIII", 0, 0, 0, 1000, inode) + rest
 

@@ -54,7 +54,7 @@ for address in sys.argv[1:]:
 print("ready", flush=True)
 while True:
     for s in select.select(answering, [], [])[0]:
-        octets, sender = s.recvfrom(2000); s.sendto(octets, sender)
+        bytes, sender = s.recvfrom(2000); s.sendto(bytes, sender)
 """
 # python chat.py PORT PEERS_PORT SECONDS PEER...: one UDP socket, connected to nobody, that talks to everybody.
 CHAT = """

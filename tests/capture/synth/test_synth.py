@@ -85,7 +85,7 @@ class Packet:
     """A packet taken apart again, by other code than what made it."""
 
     time_ns: int
-    octets: bytes
+    data: bytes
     length: int
     source: str
     target: str
@@ -98,39 +98,39 @@ class Packet:
 
 
 def unpacked(path: Path) -> bytes:
-    octets = path.read_bytes()
+    data = path.read_bytes()
     if path.suffix == ".gz":
-        return gzip.decompress(octets)
+        return gzip.decompress(data)
     if path.suffix == ".zst":
-        octets = zstd.decompress(octets)
-    return octets
+        data = zstd.decompress(data)
+    return data
 
 
 def read_pcap(path: Path) -> list[Packet]:
-    octets = unpacked(path)
+    data = unpacked(path)
     packets, at = [], 24
-    while at < len(octets):
-        seconds, micros, kept, length = struct.unpack_from("<IIII", octets, at)
-        packets.append(dissect((seconds * 10**6 + micros) * 1000, octets[at + 16 : at + 16 + kept], length))
+    while at < len(data):
+        seconds, micros, kept, length = struct.unpack_from("<IIII", data, at)
+        packets.append(dissect((seconds * 10**6 + micros) * 1000, data[at + 16 : at + 16 + kept], length))
         at += 16 + kept
     return packets
 
 
-def dissect(time_ns: int, octets: bytes, length: int) -> Packet:
-    if octets[12:14] == b"\x08\x00":
-        source, target = octets[26:30], octets[30:34]
-        protocol, at, ip_payload = octets[23], 34, int.from_bytes(octets[16:18], "big") - 20
+def dissect(time_ns: int, data: bytes, length: int) -> Packet:
+    if data[12:14] == b"\x08\x00":
+        source, target = data[26:30], data[30:34]
+        protocol, at, ip_payload = data[23], 34, int.from_bytes(data[16:18], "big") - 20
     else:
-        source, target = octets[22:38], octets[38:54]
-        protocol, at, ip_payload = octets[20], 54, int.from_bytes(octets[18:20], "big")
+        source, target = data[22:38], data[38:54]
+        protocol, at, ip_payload = data[20], 54, int.from_bytes(data[18:20], "big")
     ends = (str(ipaddress.ip_address(source)), str(ipaddress.ip_address(target)))
     if protocol not in (6, 17):
-        return Packet(time_ns, octets, length, *ends, protocol, (0, 0), ip_payload)
-    ports = struct.unpack_from(">HH", octets, at)
+        return Packet(time_ns, data, length, *ends, protocol, (0, 0), ip_payload)
+    ports = struct.unpack_from(">HH", data, at)
     if protocol == 17:
-        return Packet(time_ns, octets, length, *ends, protocol, ports, ip_payload - 8)
-    seq, ack, offset, flags = struct.unpack_from(">IIBB", octets, at + 4)
-    return Packet(time_ns, octets, length, *ends, protocol, ports, ip_payload - (offset >> 4) * 4, flags, seq, ack)
+        return Packet(time_ns, data, length, *ends, protocol, ports, ip_payload - 8)
+    seq, ack, offset, flags = struct.unpack_from(">IIBB", data, at + 4)
+    return Packet(time_ns, data, length, *ends, protocol, ports, ip_payload - (offset >> 4) * 4, flags, seq, ack)
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -192,7 +192,7 @@ def test_scapy_finds_every_checksum_and_length_right(packets: list[Packet]) -> N
         packet for n, packet in enumerate(packets) if n % 8 == 0 or packet.protocol in (1, 58) or packet.payload < 60
     ]
     for packet in chosen:
-        parsed = Ether(packet.octets)
+        parsed = Ether(packet.data)
         rebuilt = parsed.copy()
         if ICMPv6DestUnreach in rebuilt:
             del rebuilt[ICMPv6DestUnreach].cksum
@@ -203,10 +203,10 @@ def test_scapy_finds_every_checksum_and_length_right(packets: list[Packet]) -> N
                         delattr(rebuilt[layer], name)
             elif layer in rebuilt:
                 del rebuilt[ICMP].chksum
-        assert bytes(rebuilt) == packet.octets
+        assert bytes(rebuilt) == packet.data
         ip_end = 14 + parsed[IP].len if IP in parsed else 54 + parsed[IPv6].plen
         padded = parsed.src != GATEWAY_MAC  # frames from a guest arrive padded, the gateway's own are not yet
-        assert packet.length == len(packet.octets) == max(ip_end, 60 if padded else 0)
+        assert packet.length == len(packet.data) == max(ip_end, 60 if padded else 0)
 
 
 def conversations(packets: list[Packet]) -> Iterator[list[Packet]]:
@@ -287,12 +287,12 @@ def test_a_dns_answer_is_as_written_by_hand() -> None:
 
 
 def test_a_refused_datagram_is_quoted_back(packets: list[Packet]) -> None:
-    sent = {packet.octets[14:42] for packet in packets if packet.protocol == 17}
+    sent = {packet.data[14:42] for packet in packets if packet.protocol == 17}
     refusals = [packet for packet in packets if packet.protocol == 1]
     assert refusals
     for refusal in refusals:
-        assert refusal.octets[34:36] == bytes([3, 3])
-        assert refusal.octets[42:70] in sent
+        assert refusal.data[34:36] == bytes([3, 3])
+        assert refusal.data[42:70] in sent
 
 
 def test_everything_lies_within_the_capture_in_order(everything: SynthResult, packets: list[Packet]) -> None:
@@ -343,7 +343,7 @@ def test_committed_samples_are_what_their_scenarios_make(tmp_path: Path, name: s
     plain = committed.with_suffix("").name if committed.suffix in (".gz", ".zst") else committed.name
     made = write_scenario(PCAPS / f"{name}.toml", tmp_path / plain)
     expected = unpacked(committed)
-    # Compressed octets may differ between versions of a compressor; what they hold may not.
+    # Compressed bytes may differ between versions of a compressor; what they hold may not.
     assert hashlib.sha256(made.capture.read_bytes()).digest() == hashlib.sha256(expected).digest()
 
 
@@ -373,17 +373,17 @@ def chat(evening: SynthResult) -> list[dict[str, str]]:
     return [flow for flow in flows if flow["program"] == "p2p-group-chat" and flow["resp_h"] != "10.20.0.1"]
 
 
-def ip_octets_and_answers(evening: SynthResult) -> tuple[Counter[str], set[str]]:
-    """IP octets by label, and the labels of flows a UDP or TCP packet came back on."""
-    octets = evening.capture.read_bytes()
+def ip_bytes_and_answers(evening: SynthResult) -> tuple[Counter[str], set[str]]:
+    """IP bytes by label, and the labels of flows a UDP or TCP packet came back on."""
+    data = evening.capture.read_bytes()
     labels = [row["label"] for row in table(evening.packet_labels)]
     count: Counter[str] = Counter()
     answered: set[str] = set()
     at = number = 0
-    while at < len(octets):
-        kind, length = struct.unpack_from("<II", octets, at)
+    while at < len(data):
+        kind, length = struct.unpack_from("<II", data, at)
         if kind == 6:
-            frame = octets[at + 28 : at + 28 + 54]
+            frame = data[at + 28 : at + 28 + 54]
             count[labels[number]] += int.from_bytes(frame[16:18], "big")
             if frame[26:28] != bytes([10, 20]) and frame[23] != 1:
                 answered.add(labels[number])
@@ -402,12 +402,12 @@ def test_the_chat_client_calls_on_everybody_in_every_chat(chat: list[dict[str, s
 
 
 def test_the_chat_clients_flows_are_as_small_as_measured(chat: list[dict[str, str]], evening: SynthResult) -> None:
-    # A 2006 login: 21 % unanswered, 61 % of at most two packets, median 153 octets with Ethernet headers.
-    octets, answered = ip_octets_and_answers(evening)
+    # A 2006 login: 21 % unanswered, 61 % of at most two packets, median 153 bytes with Ethernet headers.
+    data, answered = ip_bytes_and_answers(evening)
     udp = [flow for flow in chat if flow["proto"] == "udp"]
     assert 0.18 < sum(flow["label"] not in answered for flow in udp) / len(udp) < 0.28
     assert 0.55 < sum(int(flow["packets"]) <= 2 for flow in udp) / len(udp) < 0.68
-    assert 130 < statistics.median(octets[flow["label"]] + 14 * int(flow["packets"]) for flow in udp) < 180
+    assert 130 < statistics.median(data[flow["label"]] + 14 * int(flow["packets"]) for flow in udp) < 180
 
 
 def test_the_burst_is_as_fast_as_the_story_needs(chat: list[dict[str, str]]) -> None:

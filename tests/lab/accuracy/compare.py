@@ -70,7 +70,7 @@ def _ends(seen: Seen) -> tuple[Ends, bool]:
 
 
 def _count(packets: Iterable[Seen]) -> dict[Ends, tuple[int, ...]]:
-    """Packets and octets per 5-tuple: of the smaller end, then of the other."""
+    """Packets and bytes per 5-tuple: of the smaller end, then of the other."""
     counts: dict[Ends, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for seen in packets:
         if seen.kind != PACKET:

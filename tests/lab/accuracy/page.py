@@ -10,7 +10,7 @@ TALLIES = {
     "counts": "packets in a capture",
     "frames": "what a packet is: addresses, ports, protocol, IP length, TCP flags and data",
     "instants": "a packet's instant, to the nanosecond",
-    "pairs": "packets and octets of a 5-tuple, each direction",
+    "pairs": "packets and bytes of a 5-tuple, each direction",
     "conversations": "flows of a 5-tuple against tshark's conversations",
     "directions": "who began a TCP flow",
     "flags": "which end of a TCP flow sent SYN, SYN+ACK, FIN, RST",

@@ -27,7 +27,7 @@ class Flow:
     """One row of the flow table."""
 
     ends: Ends
-    counts: tuple[int, int, int, int]  # packets and octets of the smaller end, then of the other
+    counts: tuple[int, int, int, int]  # packets and bytes of the smaller end, then of the other
     orig_is_a: bool
     sent: frozenset[str]  # history's letters, capitals the smaller end's
 

@@ -57,7 +57,7 @@ def _is_header_incomplete(seen: Seen, frame: Frame) -> bool:
 GUESSED_HEADER = "record header that tshark takes for a rare variant"
 GUESSED_REASON = (
     "Where records look wrong tshark tries the headers of patched and old tcpdumps; peerburst reads the one that the "
-    "file's first octets announce, and stops with a warning at an impossible length."
+    "file's first bytes announce, and stops with a warning at an impossible length."
 )
 
 FRAME_RULES = (
@@ -74,8 +74,8 @@ FRAME_RULES = (
         lambda seen, frame: seen.kind == "unknown link type" and _has_ip(frame),
     ),
     FrameRule(
-        "frame relay address of more than two octets",
-        "peerburst reads the usual two-octet address only.",
+        "frame relay address of more than two bytes",
+        "peerburst reads the usual two-byte address only.",
         lambda seen, frame: seen.kind == NO_IP and frame.layers[0] == "fr" and _has_ip(frame),
     ),
     FrameRule(
@@ -129,7 +129,7 @@ FRAME_RULES = (
 
 
 def _link(frame: Frame) -> int:
-    """Octets in front of IP of the two link layers that such packets came with."""
+    """Bytes in front of IP of the two link layers that such packets came with."""
     return 14 if frame.layers[0] == "eth" else 0
 
 
@@ -171,7 +171,7 @@ def between_instants(ns: int, frame: Frame) -> str | None:
         return FAR_FUTURE
     if any((ns - instant) % WRAP_NS == 0 for instant in theirs):
         return WRAPPED
-    # Shifted by one field of four octets: what they call seconds is the fraction here.
+    # Shifted by one field of four bytes: what they call seconds is the fraction here.
     return GUESSED_HEADER if theirs[0] // 10**9 == ns % 10**9 // 1000 else OTHER
 
 

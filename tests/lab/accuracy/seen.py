@@ -15,7 +15,7 @@ TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The outermost internet packet of a frame. Ports follow peerburst's rule for ICMP; lengths are octets."""
+    """The outermost internet packet of a frame. Ports follow peerburst's rule for ICMP; lengths are bytes."""
 
     kind: str
     src: int = 0  # addresses as 128 bits, IPv4 mapped

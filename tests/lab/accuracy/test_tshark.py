@@ -58,11 +58,11 @@ def _capture(*frames: bytes) -> bytes:
 
 @pytest.fixture
 def judged(tmp_path: Path) -> Callable[[bytes], Comparison]:
-    """Compare a capture of these octets."""
+    """Compare a capture of these bytes."""
 
-    def judge(octets: bytes) -> Comparison:
+    def judge(data: bytes) -> Comparison:
         path = tmp_path / "made.pcap"
-        path.write_bytes(octets)
+        path.write_bytes(data)
         return compare(path, path.name)
 
     return judge
@@ -106,10 +106,10 @@ def test_handshake_and_close_are_read_alike(judged: Callable[[bytes], Comparison
 def test_old_files_with_swapped_lengths(judged: Callable[[bytes], Comparison]) -> None:
     """Version 2.3 may give the wire's length first: libpcap swaps the two where the first is larger."""
     frame = ethernet(ipv4(udp(1000, 53, b"x" * 40), 17))
-    octets = bytearray(_capture(frame))
-    octets[6:8] = struct.pack("<H", 3)
-    octets[32:40] = struct.pack("<II", len(frame) + 1000, len(frame))
-    comparison = judged(bytes(octets))
+    data = bytearray(_capture(frame))
+    data[6:8] = struct.pack("<H", 3)
+    data[32:40] = struct.pack("<II", len(frame) + 1000, len(frame))
+    comparison = judged(bytes(data))
     assert comparison.packets == comparison.frames.equal == comparison.pairs.equal == 1
     assert not comparison.unexplained
 

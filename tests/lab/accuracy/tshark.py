@@ -66,7 +66,7 @@ class Frame:
     fields: dict[str, str]
     layers: tuple[str, ...]
     seen: Seen
-    is_elsewhere: bool  # its octets are not those behind the usual record header: tshark guessed at another header
+    is_elsewhere: bool  # its bytes are not those behind the usual record header: tshark guessed at another header
 
     def all(self, name: str) -> list[str]:
         """Every occurrence of a field, outermost first."""
@@ -83,7 +83,7 @@ class Frame:
 
     @property
     def is_damaged(self) -> bool:
-        """tshark ran out of octets, or of sense, somewhere in the frame."""
+        """tshark ran out of bytes, or of sense, somewhere in the frame."""
         return bool(self.fields["_ws.malformed"] or self.fields["_ws.short"])
 
 
@@ -203,23 +203,23 @@ def _outermost(fields: dict[str, str], layers: tuple[str, ...]) -> Seen:
     return Seen(PACKET, src, dst, proto, *ports, length, flags, int(first["tcp.len"] or 0))
 
 
-def _is_elsewhere(octets: bytes, fields: dict[str, str]) -> bool:
+def _is_elsewhere(data: bytes, fields: dict[str, str]) -> bool:
     """Whether an Ethernet frame of an ordinary, uncompressed pcap file does not start where its record says."""
     address = fields["eth.dst"].partition(",")[0].replace(":", "")
-    if octets[:4] not in ORDINARY_PCAP or not address:
+    if data[:4] not in ORDINARY_PCAP or not address:
         return False
     start = int(fields["frame.file_off"]) + RECORD_HEADER
-    return octets[start : start + 6].hex() != address
+    return data[start : start + 6].hex() != address
 
 
-def _frames(table: str, octets: bytes) -> Iterator[Frame]:
+def _frames(table: str, data: bytes) -> Iterator[Frame]:
     """Packets only: tshark also numbers pcapng's custom and unknown blocks, which have no link layer."""
     for line in table.splitlines():
         fields = dict(zip(FIELDS, line.split("\t"), strict=True))
         if not fields["frame.encap_type"]:
             continue
         layers = tuple(fields["frame.protocols"].split(":"))
-        elsewhere = layers[0] == "eth" and _is_elsewhere(octets, fields)
+        elsewhere = layers[0] == "eth" and _is_elsewhere(data, fields)
         yield Frame(fields, layers, _outermost(fields, layers), elsewhere)
 
 

@@ -14,7 +14,7 @@ from tests.lab.arena.stage import Cast, Scene, Stage
 from tests.lab.arena.topology import Door, usual_door
 
 HUB_SERVER = 130
-FILE_OCTETS = 4 << 20
+FILE_BYTES = 4 << 20
 UPLOAD_KIB_S = 90  # of each person's line
 EISKALT = Cast("p2p-bulk", "eiskaltdcpp", "eiskaltdcpp", lambda: packaged("eiskaltdcpp-daemon"))
 
@@ -69,7 +69,7 @@ def _direct_connect(stage: Stage, people: int, seconds: float) -> None:
     stage.server("uhub", "-c", str(settings))
     share = stage.folder / "share"
     share.mkdir()
-    (share / "film.bin").write_bytes(random.randbytes(FILE_OCTETS))
+    (share / "film.bin").write_bytes(random.randbytes(FILE_BYTES))
     numbers = [n for n in ((stage.number * 3 + i) % 100 for i in range(100)) if usual_door(n) is Door.OPEN][:people]
     hub = f"adc://{address}:{port}"
     for number in numbers:
@@ -102,7 +102,7 @@ def _fetch(stage: Stage, hub: str, random: Random, seconds: float) -> None:
     found = _order(stage.guest, "search.getresults", huburl="")
     if not isinstance(found, list) or not found:
         raise RuntimeError("nobody has the film")
-    magnet = f"magnet:?xt=urn:tree:tiger:{found[0]['TTH']}&xl={FILE_OCTETS}&dn=film.bin"
+    magnet = f"magnet:?xt=urn:tree:tiger:{found[0]['TTH']}&xl={FILE_BYTES}&dn=film.bin"
     _order(stage.guest, "magnet.add", magnet=magnet, directory=f"{Path(stage.folder, 'mine')}/")
     for one in found:
         _order(stage.guest, "list.download", huburl=hub, nick=one["Nick"])

@@ -83,7 +83,7 @@ SCENES = (
     _scene(
         "flood-mausezahn-udp",
         _cast("mausezahn", "netsniff-ng", "netsniff-ng"),
-        "2000 datagrams of 200 octets to port 53 of one host that swallows them",
+        "2000 datagrams of 200 bytes to port 53 of one host that swallows them",
         ("mausezahn",),
         lambda s: _mausezahn(s, ("-d", "4000", "-p", "200"), "udp", "sp=40000-41999,dp=53", silent=True),
     ),

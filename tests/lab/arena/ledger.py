@@ -15,7 +15,7 @@ Recorded by `python -m tests.lab.arena` (Linux, root): each guest is a network n
 or the ones named for the mixed captures, behind a Linux gateway that translates addresses; servers and peers are real
 programs too, in namespaces of their own. Nothing outside the machine was contacted and nobody's traffic is in here:
 outside addresses are drawn at random and stand for nobody. Recorded at the guest's own interface with tcpdump, cut to
-{snaplen} octets, and payload octets within those set to zero: headers alone.
+{snaplen} bytes, and payload bytes within those set to zero: headers alone.
 
 The line between gateway and internet has a round trip of 6 to 300 ms, another for each address, half of them below
 40 ms; 0.3 % of the packets are lost; 40 Mbit/s down, 10 Mbit/s up. Six in ten peers stand openly, two behind a firewall

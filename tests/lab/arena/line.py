@@ -49,7 +49,7 @@ class Way:
 
     def __init__(self, source: int, sink: int, rate_bps: float, address_at: int, line: Line) -> None:
         self.source, self.sink, self._address_at, self._line = source, sink, address_at, line
-        self._seconds_per_octet = 8 / rate_bps
+        self._seconds_per_byte = 8 / rate_bps
         self._busy_until = 0.0
         self._delays: dict[bytes, float] = {}
         self._random = Random(SEED + address_at)
@@ -59,7 +59,7 @@ class Way:
         start = max(now, self._busy_until)
         if start - now > self._line.queue_s or self._random.random() < self._line.loss:
             return None
-        self._busy_until = start + len(packet) * self._seconds_per_octet
+        self._busy_until = start + len(packet) * self._seconds_per_byte
         end = packet[self._address_at : self._address_at + 4]
         delay = self._delays.get(end)
         if delay is None:

@@ -14,7 +14,7 @@ from tests.lab.arena.tox import wait_for
 PYTHON = sys.executable
 YT_DLP = Path(PYTHON).with_name("yt-dlp")
 SERVERS = 130  # the first of the peers that hold files: one for each scene
-OCTETS = 5_000_000
+BYTES = 5_000_000
 
 SFTP = Cast("bulk-transfer", "sftp", "openssh", lambda: packaged("openssh-client"))
 RCLONE = Cast("bulk-transfer", "rclone sftp", "rclone", lambda: packaged("rclone"))
@@ -29,13 +29,13 @@ YT_DLP_CAST = Cast("bulk-transfer", "yt-dlp", "yt-dlp", lambda: module_version("
 QUIC = Cast("bulk-transfer", "aioquic", "aioquic", lambda: module_version("aioquic"))
 
 
-def _files(stage: Stage, count: int, octets: int) -> Path:
+def _files(stage: Stage, count: int, data: int) -> Path:
     """A folder of noise."""
     folder = stage.folder / "share"
     folder.mkdir()
     with Path("/dev/urandom").open("rb") as noise:
         for number in range(count):
-            (folder / f"{number}.bin").write_bytes(noise.read(octets))
+            (folder / f"{number}.bin").write_bytes(noise.read(data))
     return folder
 
 
@@ -77,7 +77,7 @@ def ssh_options(stage: Stage) -> tuple[str, ...]:
 
 
 def _sftp(stage: Stage) -> None:
-    share = _files(stage, 2, OCTETS // 2)
+    share = _files(stage, 2, BYTES // 2)
     address = ssh_server(stage, 0)
     mine = stage.folder / "mine"
     mine.mkdir()
@@ -86,7 +86,7 @@ def _sftp(stage: Stage) -> None:
 
 def _rclone(stage: Stage) -> None:
     """Up, four at a time."""
-    share = _files(stage, 24, OCTETS // 24)
+    share = _files(stage, 24, BYTES // 24)
     address = ssh_server(stage, 1)
     there = f":sftp,host={address},user=root,key_file={stage.folder}/key:{stage.folder}/there"
     options = ("--transfers", "4", "--bwlimit", "800k", "--config", str(stage.folder / "rclone.conf"))
@@ -125,14 +125,14 @@ def _ftp_server(stage: Stage, number: int, folder: Path) -> str:
 
 
 def _lftp(stage: Stage) -> None:
-    share = _files(stage, 40, OCTETS // 40)
+    share = _files(stage, 40, BYTES // 40)
     address = _ftp_server(stage, 2, share)
     mirror = f"mirror --parallel=3 {share} {stage.folder}/mine"
     _move(stage, ("lftp", "-c", f"open ftp://{address}; {mirror}"), 40)
 
 
 def _ncftp(stage: Stage) -> None:
-    share = _files(stage, 3, OCTETS // 3)
+    share = _files(stage, 3, BYTES // 3)
     there = stage.folder / "there"
     there.mkdir()
     address = _ftp_server(stage, 3, there)
@@ -160,7 +160,7 @@ SMBD = """[global]
 
 
 def _smb(stage: Stage) -> None:
-    share = _files(stage, 6, OCTETS // 6)
+    share = _files(stage, 6, BYTES // 6)
     address = PEER_ADDRESSES[SERVERS + 4]
     (stage.folder / "smb").mkdir()
     settings = stage.folder / "smb.conf"
@@ -174,7 +174,7 @@ def _smb(stage: Stage) -> None:
 
 
 def _git(stage: Stage) -> None:
-    share = _files(stage, 60, OCTETS // 60)
+    share = _files(stage, 60, BYTES // 60)
     name = ("-c", "user.name=someone", "-c", "user.email=someone@example.net")
     for words in (("init", "-q"), ("add", "."), (*name, "commit", "-q", "-m", "all")):
         stage.processes.start(["git", "-C", str(share), *words], log="git.log").wait(20)
@@ -199,7 +199,7 @@ def _quic(stage: Stage) -> None:
     player = (PYTHON, "-m", "tests.lab.arena.players.quic")
     stage.peer(SERVERS + 7, *player, "give", address, "443", *files, door=Door.OPEN, log="giver.log")
     wait_for(stage.folder / "giver.log", "ready", 20)
-    _move(stage, (*player, "take", address, "443", str(OCTETS)), 30)
+    _move(stage, (*player, "take", address, "443", str(BYTES)), 30)
 
 
 def _from_web(stage: Stage, *command: str, for_s: float = 30) -> None:

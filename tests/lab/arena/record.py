@@ -11,9 +11,9 @@ from peerburst.capture.files import zstd
 from tests.lab.arena.namespaces import command_in
 from tests.lab.arena.processes import Processes
 
-SNAPLEN = 96  # octets: Ethernet 14, IPv4 20, TCP with options 60
+SNAPLEN = 96  # bytes: Ethernet 14, IPv4 20, TCP with options 60
 LEVEL = 19  # of zstd
-FILE_HEADER, RECORD_HEADER = 24, 16  # octets, draft-ietf-opsawg-pcap
+FILE_HEADER, RECORD_HEADER = 24, 16  # bytes, draft-ietf-opsawg-pcap
 ETHERNET = 14
 TCP, UDP = 6, 17
 

@@ -18,7 +18,7 @@ from tests.lab.arena.topology import Topology
 WEB_SERVERS = range(60, 120)  # as servers/names.py sends anybody to who looks a name up
 MAIL_SERVERS = range(120, 150)
 OBJECT_SIZES = (400, 900, 1800, 3500, 7000, 12_000, 20_000, 35_000, 60_000, 110_000, 250_000)
-FILE_OCTETS = {"large": 60_000_000, "medium": 5_000_000}
+FILE_BYTES = {"large": 60_000_000, "medium": 5_000_000}
 SEGMENT_S = 4
 
 NGINX = """
@@ -34,7 +34,7 @@ http {{
     text/html html; text/css css; text/javascript js;
     application/vnd.apple.mpegurl m3u8; video/mp2t ts; application/dash+xml mpd; video/mp4 mp4;
   }}
-  default_type application/octet-stream;
+  default_type application/byte-stream;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   client_max_body_size 1g;
@@ -126,9 +126,9 @@ class Services:
         noise = Random(SEED).randbytes(max(OBJECT_SIZES))
         for size in OBJECT_SIZES:
             (www / "o" / str(size)).write_bytes(noise[:size])
-        for name, octets in FILE_OCTETS.items():
+        for name, data in FILE_BYTES.items():
             with (www / "file" / name).open("wb") as file:
-                file.truncate(octets)
+                file.truncate(data)
         for site, page in PAGES.items():
             for scheme in ("http", "https"):
                 write_site(www / f"{site}-{scheme}", site, page, scheme)

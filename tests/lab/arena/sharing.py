@@ -83,13 +83,13 @@ def _ipv8(stage: Stage, size: Rooms, seconds: float) -> None:
         stage.run(PYTHON, *player, str(mine), for_s=seconds)
 
 
-def _hyper_file(stage: Stage, people: int, octets: int, seconds: float) -> None:
+def _hyper_file(stage: Stage, people: int, data: int, seconds: float) -> None:
     settings: dict[str, object] = {
         "people": True,
         "name": stage.folder.name,
         "addresses": [SERVER_ADDRESSES[i] for i in Random(stage.number).sample(HYPER_PEOPLE, people + 1)],
         "port": BOOTSTRAP_PORT + stage.number,
-        "octets": octets,
+        "bytes": data,
     }
     player = node_player(stage, "hyperfile.cjs")
     path = stage.folder / "people.json"

@@ -25,7 +25,7 @@ UDP_FRAME = bytes.fromhex(
     "45000021000040004011 0000 c0a84d14 01020304".replace(" ", "")
     + "9c400035000d0000" + "68656c6c6f"
 )  # fmt: skip
-# 192.168.77.20.40000 > 1.2.3.4.80: Flags [P.], with timestamps (12 octets of options), length 2, "hi"
+# 192.168.77.20.40000 > 1.2.3.4.80: Flags [P.], with timestamps (12 bytes of options), length 2, "hi"
 TCP_FRAME = bytes.fromhex(
     "020000000001" "020000000002" "0800"
     "45000036000040004006 0000 c0a84d14 01020304".replace(" ", "")
@@ -84,8 +84,8 @@ def test_delays_are_those_that_are_told() -> None:
 
 def test_a_line_holds_packets_back_and_drops_what_its_queue_cannot_hold() -> None:
     line = Line(queue_s=0.1, loss=0.0, jitter_s=0.0)
-    way = Way(0, 0, 8000.0, 16, line)  # 1000 octets a second
-    packet = TCP_FRAME[14:] + bytes(46)  # 100 octets: 0.1 s
+    way = Way(0, 0, 8000.0, 16, line)  # 1000 bytes a second
+    packet = TCP_FRAME[14:] + bytes(46)  # 100 bytes: 0.1 s
     delay = one_way_s("1.2.3.4")
     assert way.due(packet, 5.0) == pytest.approx(5.1 + delay)
     assert way.due(packet, 5.0) == pytest.approx(5.2 + delay)

@@ -14,7 +14,7 @@ from tests.lab.arena.topology import Door, usual_door
 from tests.lab.arena.tox import wait_for
 
 TRACKER_SERVER = 121
-FILE_OCTETS = 24 << 20
+FILE_BYTES = 24 << 20
 
 
 def _libtorrent() -> str:
@@ -40,9 +40,9 @@ class Size:
     peers: int
     seeds: int
     gone: int
-    upload_octets_s: int = 50_000
+    upload_bytes_s: int = 50_000
     tracked: bool = True
-    octets: int = FILE_OCTETS
+    data: int = FILE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +67,14 @@ def gather(stage: Stage, size: Size, *, guest_seeds: bool = False) -> Gathering:
     data = stage.folder / "whole"
     data.mkdir()
     announce = f"http://{address}:{port}/announce" if size.tracked else None
-    torrent = make_torrent(data, f"film{stage.number}.bin", size.octets, announce)
+    torrent = make_torrent(data, f"film{stage.number}.bin", size.data, announce)
     settings: dict[str, object] = {
         "torrent": str(torrent),
         "data": str(data),
         "empty": str(stage.folder / "empty"),
         "peers": [(stage.topology.peer(n), PEER_ADDRESSES[n]) for n in numbers[: size.peers]],
         "seeds": 0 if guest_seeds else size.seeds,
-        "upload_octets_s": size.upload_octets_s,
+        "upload_bytes_s": size.upload_bytes_s,
         "entry": "",
         "guest": False,
         "magnet": False,
@@ -97,7 +97,7 @@ def _libtorrent_client(magnet: bool, seeds: bool = False, idle: bool = False) ->
     def client(stage: Stage, swarm: Gathering) -> list[str]:
         path = stage.folder / "guest.json"
         own = {"guest": True, "magnet": magnet, "idle": idle, "entry": swarm.entry, "peers": [], "seeds": int(seeds)}
-        own |= {"empty": str(stage.folder / "mine"), "upload_octets_s": 0 if not seeds else 300_000}
+        own |= {"empty": str(stage.folder / "mine"), "upload_bytes_s": 0 if not seeds else 300_000}
         path.write_text(json.dumps({**swarm.settings, **own}))
         return [sys.executable, "-m", "tests.lab.arena.players.swarm", str(path)]
 
@@ -197,7 +197,7 @@ SCENES = (
         "download of 4 MB from a swarm of 40, 25 of them seeds, with 15 who are gone",
         ("rtorrent",),
         45,
-        lambda s: _play(s, Size(40, 25, 15, octets=SMALL), _rtorrent, 36),
+        lambda s: _play(s, Size(40, 25, 15, data=SMALL), _rtorrent, 36),
     ),
     Scene(
         "bt-ctorrent",
@@ -205,7 +205,7 @@ SCENES = (
         "download of 4 MB from a swarm of 30, 20 of them seeds, with 12 who are gone",
         ("ctorrent",),
         45,
-        lambda s: _play(s, Size(30, 20, 12, octets=SMALL), _ctorrent, 36),
+        lambda s: _play(s, Size(30, 20, 12, data=SMALL), _ctorrent, 36),
     ),
     Scene(
         "bt-lftp",
@@ -213,7 +213,7 @@ SCENES = (
         "download of 4 MB from a swarm of 35, 22 of them seeds, with 10 who are gone",
         ("lftp",),
         45,
-        lambda s: _play(s, Size(35, 22, 10, octets=SMALL), _lftp, 36),
+        lambda s: _play(s, Size(35, 22, 10, data=SMALL), _lftp, 36),
     ),
     Scene(
         "bt-unworkable",
@@ -221,7 +221,7 @@ SCENES = (
         "download of 4 MB from a swarm of 26, 18 of them seeds, with 6 who are gone",
         ("unworkable",),
         45,
-        lambda s: _play(s, Size(26, 18, 6, octets=SMALL), _unworkable, 36),
+        lambda s: _play(s, Size(26, 18, 6, data=SMALL), _unworkable, 36),
     ),
     Scene(
         "bt-webtorrent",
@@ -229,7 +229,7 @@ SCENES = (
         "download of 4 MB from a swarm of 45, 30 of them seeds, with 20 who are gone",
         node_program("webtorrent"),
         45,
-        lambda s: _play(s, Size(45, 30, 20, octets=SMALL), _webtorrent, 36),
+        lambda s: _play(s, Size(45, 30, 20, data=SMALL), _webtorrent, 36),
     ),
     Scene(
         "dht-libtorrent",

@@ -27,18 +27,18 @@ def missing() -> str | None:
 
 
 def counted_by_tshark(path: Path) -> Counter[Flow]:
-    """IP octets per TCP or UDP five-tuple, both ways together."""
+    """IP bytes per TCP or UDP five-tuple, both ways together."""
     command = ["tshark", "-r", str(path), "-n", "-Tfields", "-Eoccurrence=f", "-oip.defragment:FALSE", "-Ytcp or udp"]
     for name in FIELDS:
         command += ["-e", name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    octets: Counter[Flow] = Counter()
+    data: Counter[Flow] = Counter()
     for line in done.stdout.splitlines():
         src4, dst4, len4, src6, dst6, len6, tcp_a, tcp_b, udp_a, udp_b = line.split("\t")
         ends = frozenset({(src4 or src6, tcp_a or udp_a), (dst4 or dst6, tcp_b or udp_b)})
         length = int(len4) if len4 else int(len6 or 0) + IPV6_HEADER
-        octets["tcp" if tcp_a else "udp", ends] += length
-    return octets
+        data["tcp" if tcp_a else "udp", ends] += length
+    return data
 
 
 def compare(analysis: Analysis, truth: Counter[Flow]) -> Seen:

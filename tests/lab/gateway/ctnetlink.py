@@ -56,23 +56,23 @@ class Held:
     assured: bool
 
 
-def _attributes(octets: bytes) -> Iterator[tuple[int, bytes]]:
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
-    while at + 4 <= len(octets):
-        length, kind = struct.unpack_from("=HH", octets, at)
+    while at + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, at)
         if length < 4:
             return
-        yield kind & TYPE_BITS, octets[at + 4 : at + length]
+        yield kind & TYPE_BITS, data[at + 4 : at + length]
         at += (length + 3) & ~3
 
 
-def _messages(octets: bytes) -> Iterator[tuple[int, bytes]]:
+def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
-    while at + 16 <= len(octets):
-        length, kind = struct.unpack_from("=IH", octets, at)
+    while at + 16 <= len(data):
+        length, kind = struct.unpack_from("=IH", data, at)
         if length < 16:
             return
-        yield kind, octets[at + 16 : at + length]
+        yield kind, data[at + 16 : at + length]
         at += (length + 3) & ~3
 
 
@@ -82,17 +82,17 @@ def dump(netlink: socket.socket) -> list[bytes]:
     netlink.send(header + struct.pack("=BBH", socket.AF_UNSPEC, 0, 0))
     told = []
     while True:
-        octets = netlink.recv(LARGEST_READ)
-        told.append(octets)
-        kind = struct.unpack_from("=H", octets, 4)[0]
+        data = netlink.recv(LARGEST_READ)
+        told.append(data)
+        kind = struct.unpack_from("=H", data, 4)[0]
         if kind == NLMSG_ERROR:
-            raise OSError(-struct.unpack_from("=i", octets, 16)[0], "the kernel refused to list its table")
-        if any(kind == NLMSG_DONE for kind, _body in _messages(octets)):
+            raise OSError(-struct.unpack_from("=i", data, 16)[0], "the kernel refused to list its table")
+        if any(kind == NLMSG_DONE for kind, _body in _messages(data)):
             return told
 
 
-def _tuple(octets: bytes) -> Key:
-    parts = dict(_attributes(octets))
+def _tuple(data: bytes) -> Key:
+    parts = dict(_attributes(data))
     addresses, ports = dict(_attributes(parts[TUPLE_IP])), dict(_attributes(parts[TUPLE_PROTO]))
     source = addresses.get(V4_SOURCE) or addresses[V6_SOURCE]
     destination = addresses.get(V4_DESTINATION) or addresses[V6_DESTINATION]
@@ -106,8 +106,8 @@ def _tuple(octets: bytes) -> Key:
     )
 
 
-def _held(octets: bytes) -> Held:
-    entry = dict(_attributes(octets[4:]))
+def _held(data: bytes) -> Held:
+    entry = dict(_attributes(data[4:]))
     status = int.from_bytes(entry[STATUS], "big")
     state = ""
     if PROTOINFO in entry:
@@ -120,7 +120,7 @@ def _held(octets: bytes) -> Held:
 
 def entries(told: list[bytes]) -> list[Held]:
     """The entries of one dump."""
-    return [_held(body) for octets in told for kind, body in _messages(octets) if kind not in (NLMSG_DONE, NLMSG_ERROR)]
+    return [_held(body) for data in told for kind, body in _messages(data) if kind not in (NLMSG_DONE, NLMSG_ERROR)]
 
 
 def watch_groups(netlink: socket.socket, groups: int) -> None:
@@ -143,7 +143,7 @@ def logged_groups(netlink: socket.socket) -> list[int]:
     groups: list[int] = []
     while True:
         try:
-            octets = netlink.recv(LARGEST_READ, socket.MSG_DONTWAIT)
+            data = netlink.recv(LARGEST_READ, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return groups
-        groups += [struct.unpack_from(">H", body, 2)[0] for kind, body in _messages(octets) if kind == LOG_PACKET]
+        groups += [struct.unpack_from(">H", body, 2)[0] for kind, body in _messages(data) if kind == LOG_PACKET]

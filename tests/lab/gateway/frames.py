@@ -22,11 +22,11 @@ _LAN = [ipaddress.ip_network(net) for net in (*LAN_NETS, *LAN_NETS_V6)]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame to send: when, in ns since the epoch as captured, by which device, and its octets."""
+    """One frame to send: when, in ns since the epoch as captured, by which device, and its bytes."""
 
     captured_ns: int
     side: str
-    octets: bytes
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +58,19 @@ def _is_group(address: bytes) -> bool:
     return there.is_multicast or address == b"\xff\xff\xff\xff"
 
 
-def _network(octets: bytes, link: int) -> tuple[int, bytes, bool]:
+def _network(data: bytes, link: int) -> tuple[int, bytes, bool]:
     """(ethertype, network layer, whether the link layer addressed a group) of one captured frame."""
     if link == RAW_IP:
-        return (ETHERTYPE_IPV6 if octets[:1] and octets[0] >> 4 == 6 else ETHERTYPE_IPV4), octets, False
+        return (ETHERTYPE_IPV6 if data[:1] and data[0] >> 4 == 6 else ETHERTYPE_IPV4), data, False
     if link == LINUX_COOKED:
-        kind = struct.unpack_from(">H", octets, 0)[0]
-        return struct.unpack_from(">H", octets, 14)[0], octets[16:], kind in (1, 2)
+        kind = struct.unpack_from(">H", data, 0)[0]
+        return struct.unpack_from(">H", data, 14)[0], data[16:], kind in (1, 2)
     if link != ETHERNET:
         raise ValueError(f"link type {link} cannot be replayed")
     at = 12
-    while struct.unpack_from(">H", octets, at)[0] == ETHERTYPE_VLAN:
+    while struct.unpack_from(">H", data, at)[0] == ETHERTYPE_VLAN:
         at += 4
-    return struct.unpack_from(">H", octets, at)[0], octets[at + 2 :], octets[0] & 1 != 0
+    return struct.unpack_from(">H", data, at)[0], data[at + 2 :], data[0] & 1 != 0
 
 
 def _checksum(header: bytes) -> int:
@@ -80,7 +80,7 @@ def _checksum(header: bytes) -> int:
 
 
 def mended_ipv4(packet: bytes, wire: int) -> bytes:
-    """An IPv4 packet padded with zeros to its length (`wire` octets if the length field is 0), its header mended."""
+    """An IPv4 packet padded with zeros to its length (`wire` bytes if the length field is 0), its header mended."""
     length = struct.unpack_from(">H", packet, 2)[0] or min(wire, LONGEST_IP)
     whole = bytearray(packet[:length].ljust(length, b"\0"))
     header = (whole[0] & 15) * 4
@@ -106,8 +106,8 @@ def _frame(captured_ns: int, ethertype: int, packet: bytes, wire: int) -> tuple[
         source, destination, mended = packet[8:24], packet[24:40], mended_ipv6(packet)
     else:
         return None
-    octets = TO_GATEWAY + struct.pack(">H", ethertype) + mended
-    return Frame(captured_ns, _side(source), octets), source, destination
+    data = TO_GATEWAY + struct.pack(">H", ethertype) + mended
+    return Frame(captured_ns, _side(source), data), source, destination
 
 
 def load(path: str) -> Recording:
@@ -115,13 +115,13 @@ def load(path: str) -> Recording:
     frames, groups, left_out = [], set(), 0
     first, last = None, 0
     with RawPcapReader(path) as reader:
-        for octets, told in reader:
+        for data, told in reader:
             at = _captured_ns(told, nanoseconds=bool(getattr(reader, "nano", False)))
             first = at if first is None else min(first, at)
             last = max(last, at)
             link = getattr(told, "linktype", None)
-            ethertype, packet, to_group = _network(octets, reader.linktype if link is None else link)
-            made = _frame(at, ethertype, packet, told.wirelen - (len(octets) - len(packet)))
+            ethertype, packet, to_group = _network(data, reader.linktype if link is None else link)
+            made = _frame(at, ethertype, packet, told.wirelen - (len(data) - len(packet)))
             if made is None:
                 left_out += 1
                 continue

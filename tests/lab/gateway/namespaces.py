@@ -15,7 +15,7 @@ from tests.support.netns import inside
 
 NETLINK_NETFILTER = 12
 SO_RCVBUFFORCE = 33
-RECEIVE_BUFFER = 1 << 25  # octets
+RECEIVE_BUFFER = 1 << 25  # bytes
 GATEWAY_MAC = "02:00:00:00:00:01"  # of both its devices: what frames have to be addressed to
 LARGEST_MTU = 65535  # captures taken behind segmentation offload hold frames far longer than a link carries
 

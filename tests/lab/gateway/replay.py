@@ -96,7 +96,7 @@ def _replay(recordings: Mapping[str, Recording], gateways: Mapping[str, Gateway]
                 _wait_until(start + at)
                 witness, gateway = witnesses[name], gateways[name]
                 witness.late_ns.append(time.monotonic_ns() - start - at)
-                gateway.side[frame.side].send(frame.octets)
+                gateway.side[frame.side].send(frame.data)
                 if len(witness.crossed_ns) < len(gateway.limits):
                     for group in ctnetlink.logged_groups(logs[name]):
                         witness.crossed_ns.setdefault(gateway.limits[group], frame.captured_ns)

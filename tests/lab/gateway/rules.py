@@ -655,9 +655,9 @@ def crafted(chance_dialogues: int = 0, length: int = 30, seed: int = 7) -> tuple
 
 def write(path: Path, sent: list[Sent]) -> None:
     """Write packets as a pcap file of raw IP with nanoseconds."""
-    octets = [struct.pack("<IHHiIII", NANOSECOND_MAGIC, 2, 4, 0, 0, 262144, LINKTYPE_RAW)]
+    data = [struct.pack("<IHHiIII", NANOSECOND_MAGIC, 2, 4, 0, 0, 262144, LINKTYPE_RAW)]
     for packet in sent:
         at_ns = round(packet.at_s * 1_000_000_000)
         length = len(packet.packet)
-        octets.append(struct.pack("<IIII", EPOCH_S + at_ns // 10**9, at_ns % 10**9, length, length) + packet.packet)
-    path.write_bytes(b"".join(octets))
+        data.append(struct.pack("<IIII", EPOCH_S + at_ns // 10**9, at_ns % 10**9, length, length) + packet.packet)
+    path.write_bytes(b"".join(data))

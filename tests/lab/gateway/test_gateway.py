@@ -128,7 +128,7 @@ def test_each_rule_is_as_a_kernel_was_seen_to_hold_it(tmp_path: Path, rule: str)
 
 
 def test_a_frame_is_mended_whole() -> None:
-    # 0x4500 header of 10.0.0.1 > 198.18.0.1, length 24, TTL 1, protocol 17, cut to 20 octets, checksum empty
+    # 0x4500 header of 10.0.0.1 > 198.18.0.1, length 24, TTL 1, protocol 17, cut to 20 bytes, checksum empty
     header = bytes.fromhex("45000018000000000111 0000 0a000001 c6120001".replace(" ", ""))
     whole = frames.mended_ipv4(header, wire=60)
     assert len(whole) == 24

@@ -56,7 +56,7 @@ MODELS_EVERY = 16  # batches from one check of all gateway models to the next
 
 Images = npt.NDArray[np.uint8]
 
-# Numbers that sit at the edge of something, to be written over two or four octets in either order.
+# Numbers that sit at the edge of something, to be written over two or four bytes in either order.
 EDGES = np.array(
     [
         *(0, 1, 2, 3, 4, 7, 8, 11, 12, 13, 15, 16, 19, 20, 23, 24, 27, 28, 31, 32, 33, 40, 44, 63, 64, 127, 128, 255),
@@ -82,7 +82,7 @@ def _random(state, below):  # type: ignore[no-untyped-def]
 
 @njit(boundscheck=True)
 def _write(image, at, size, width, value, big_endian):  # type: ignore[no-untyped-def]
-    """Write a number of `width` octets at `at`, as far as the image reaches."""
+    """Write a number of `width` bytes at `at`, as far as the image reaches."""
     for i in range(width):
         if at + i < size:
             shift = 8 * (width - 1 - i) if big_endian else 8 * i
@@ -176,17 +176,17 @@ INTERFACES = np.array(
 
 
 @njit(boundscheck=True)
-def _walk_pcapng(octets, interfaces, frames):  # type: ignore[no-untyped-def]
+def _walk_pcapng(data, interfaces, frames):  # type: ignore[no-untyped-def]
     """The frames of a pcapng image, whose interfaces are taken to be `interfaces`."""
     at, count, last_ns, big_endian = np.int64(0), np.int64(0), np.int64(0), False
     while count < frames.size:
-        more, at, verdict = walk_pcapng(octets, at, octets.size, big_endian, interfaces, last_ns, frames[count:])
+        more, at, verdict = walk_pcapng(data, at, data.size, big_endian, interfaces, last_ns, frames[count:])
         count += more
-        if verdict != HEAD_BLOCK or at + 12 > octets.size:
+        if verdict != HEAD_BLOCK or at + 12 > data.size:
             break
-        if read32(octets, at, big_endian) == SECTION_HEADER:
-            big_endian = read32(octets, at + 8, True) == BYTE_ORDER_MAGIC
-        at += max(12, read32(octets, at + 4, big_endian))
+        if read32(data, at, big_endian) == SECTION_HEADER:
+            big_endian = read32(data, at + 8, True) == BYTE_ORDER_MAGIC
+        at += max(12, read32(data, at + 4, big_endian))
     return count
 
 
@@ -195,23 +195,23 @@ def run_kernels(images, sizes, headers, interfaces, frames, rows, spare):  # typ
     """Every image through the walking and decoding kernels; answers how many of `rows` (PACKET) they filled."""
     count = 0
     for i in range(sizes.size):
-        octets = images[i, : sizes[i]]
+        data = images[i, : sizes[i]]
         facts = np.zeros(4, np.int64)
         for known in range(headers.shape[0]):
-            if read32(octets, 0, False) == headers[known, 0]:
+            if read32(data, 0, False) == headers[known, 0]:
                 facts[1:] = headers[known, 1:]
                 facts[0] = 1
         if facts[0]:
-            link = read32(octets, 20, facts[1] != 0) & 0xFFFF
-            swapped = read32(octets, 8, False) & 1  # as old versions have the lengths; here, by a field nobody reads
+            link = read32(data, 20, facts[1] != 0) & 0xFFFF
+            swapped = read32(data, 8, False) & 1  # as old versions have the lengths; here, by a field nobody reads
             header = np.array([facts[1], facts[2], facts[3], link, swapped])
-            found = walk_pcap(octets, 24, octets.size, header, frames)[0]
+            found = walk_pcap(data, 24, data.size, header, frames)[0]
         else:
-            found = _walk_pcapng(octets, interfaces, frames)
+            found = _walk_pcapng(data, interfaces, frames)
         row = rows[count : count + found]
-        strip(octets, frames, found)
-        decode(octets, frames, found, row)
-        follow(octets, frames, found, row, spare)
+        strip(data, frames, found)
+        decode(data, frames, found, row)
+        follow(data, frames, found, row, spare)
         count += found
     return count
 

@@ -74,8 +74,8 @@ class Pair:
                 if pause_s:
                     time.sleep(pause_s)
 
-    def exchange_tcp(self, count: int, *, octets: int = 3000) -> None:
-        """Whole TCP connections, one after another: some octets there, the same back, closed by the client."""
+    def exchange_tcp(self, count: int, *, data: int = 3000) -> None:
+        """Whole TCP connections, one after another: some bytes there, the same back, closed by the client."""
         with inside(self.far):
             server = socket.create_server((FAR, 8080))
         with inside(self.near):
@@ -93,7 +93,7 @@ class Pair:
         for client in clients:
             with client:
                 client.connect((FAR, 8080))
-                client.sendall(bytes(octets))
+                client.sendall(bytes(data))
                 client.shutdown(socket.SHUT_WR)
                 while client.recv(65536):
                     pass

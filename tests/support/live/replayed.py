@@ -28,7 +28,7 @@ class ReplaySource:
         self.addresses = tuple(reader.addresses)
         self.warnings: tuple[str, ...] = ()
         self.drops = reader.drops
-        self.octets_kept = 0
+        self.bytes_kept = 0
         self.ended: str | None = None
         self._speed, self._clock_s, self._sleep, self._size = speed, clock_s, sleep, size
         self._stopped = False

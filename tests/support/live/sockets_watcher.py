@@ -15,7 +15,7 @@ from peerburst.capture.sockets.observations import side_file
 from peerburst.capture.sockets.poller import SocketPoller
 
 ETHERTYPE_ALL, SO_TIMESTAMPNS = 3, 35
-TIMESTAMP_OCTETS = 16
+TIMESTAMP_BYTES = 16
 
 
 def ports(frame: bytes) -> list[int]:
@@ -41,7 +41,7 @@ def main() -> None:
         while True:
             readable, _, _ = select.select([tap, sys.stdin], [], [], 1)
             if tap in readable:
-                frame, extra, _flags, _sender = tap.recvmsg(1 << 16, socket.CMSG_SPACE(TIMESTAMP_OCTETS))
+                frame, extra, _flags, _sender = tap.recvmsg(1 << 16, socket.CMSG_SPACE(TIMESTAMP_BYTES))
                 stamp = extra[0][2]
                 second, ns = int.from_bytes(stamp[:8], sys.byteorder), int.from_bytes(stamp[8:16], sys.byteorder)
                 writer.write(second * 1_000_000_000 + ns, frame[:128], len(frame))

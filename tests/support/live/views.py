@@ -28,7 +28,7 @@ def view(**changed: Any) -> LiveView:
         drops=0,
         interfaces=("wlan0",),
         saved_to="login.pcapng",
-        octets_written=6_200_000,
+        bytes_written=6_200_000,
         model="linux-connlimit",
         limit=200,
         crossed_at_s=None,
@@ -73,7 +73,7 @@ def empty() -> LiveView:
     """Before the first packet."""
     none = np.zeros(0, np.int64)
     return view(
-        now_s=0.0, packets=0, packets_per_s=0.0, saved_to=None, octets_written=0, host=None, count=0, talking=0,
+        now_s=0.0, packets=0, packets_per_s=0.0, saved_to=None, bytes_written=0, host=None, count=0, talking=0,
         peak=0, peak_at_s=None, new_per_s=0, hosts=(), history=History(np.zeros(0), none, none), programs=(), kinds=(),
         burst=None, alerts=(), live_flows=0,
     )  # fmt: skip

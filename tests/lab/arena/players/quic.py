@@ -1,7 +1,7 @@
 """A file over QUIC (RFC 9000) by aioquic: one who gives it, one who takes it, on one stream of one connection.
 
 python -m tests.lab.arena.players.quic give ADDRESS PORT CERTIFICATE KEY
-python -m tests.lab.arena.players.quic take ADDRESS PORT OCTETS
+python -m tests.lab.arena.players.quic take ADDRESS PORT BYTES
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from aioquic.asyncio import connect, serve
 from aioquic.quic.configuration import QuicConfiguration
 
 PROTOCOLS = ["hq-interop"]
-PART = 20_000  # octets handed over at a time
+PART = 20_000  # bytes handed over at a time
 PAUSE_S = 0.03  # which makes 5 Mbit/s
 
 
@@ -41,13 +41,13 @@ async def give(address: str, port: int, certificate: str, key: str) -> None:
     await asyncio.Event().wait()
 
 
-async def take(address: str, port: int, octets: int) -> None:
+async def take(address: str, port: int, data: int) -> None:
     """One file."""
     settings = QuicConfiguration(alpn_protocols=PROTOCOLS, verify_mode=ssl.CERT_NONE)
     async with connect(address, port, configuration=settings) as connection:
         reader, writer = await connection.create_stream()
-        writer.write(f"{octets}\n".encode())
-        print(f"{len(await reader.read())} octets", flush=True)
+        writer.write(f"{data}\n".encode())
+        print(f"{len(await reader.read())} bytes", flush=True)
 
 
 if __name__ == "__main__":

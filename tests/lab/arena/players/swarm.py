@@ -16,9 +16,9 @@ import libtorrent
 
 from tests.lab.arena.namespaces import inside
 
-PIECE_OCTETS = 256 * 1024
+PIECE_BYTES = 256 * 1024
 READY_S = 8
-LEECHER_OCTETS_S = 20_000  # so that the swarm is not all about itself
+LEECHER_BYTES_S = 20_000  # so that the swarm is not all about itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Swarm:
     empty: str  # folder for those who begin with nothing
     peers: tuple[tuple[str, str], ...]
     seeds: int
-    upload_octets_s: int
+    upload_bytes_s: int
     entry: str  # address:port of a DHT node, for the guest
     guest: bool
     magnet: bool
@@ -38,13 +38,13 @@ class Swarm:
     seed: int
 
 
-def make_torrent(folder: Path, name: str, octets: int, tracker: str | None) -> Path:
+def make_torrent(folder: Path, name: str, data: int, tracker: str | None) -> Path:
     """A file of noise and its torrent."""
     data = folder / name
-    data.write_bytes(Random(name).randbytes(octets))
+    data.write_bytes(Random(name).randbytes(data))
     files = libtorrent.file_storage()
-    files.add_file(name, octets)
-    torrent = libtorrent.create_torrent(files, PIECE_OCTETS, libtorrent.create_torrent.v1_only)
+    files.add_file(name, data)
+    torrent = libtorrent.create_torrent(files, PIECE_BYTES, libtorrent.create_torrent.v1_only)
     if tracker is not None:
         torrent.add_tracker(tracker)
     libtorrent.set_piece_hashes(torrent, str(folder))
@@ -53,7 +53,7 @@ def make_torrent(folder: Path, name: str, octets: int, tracker: str | None) -> P
     return path
 
 
-def _session(port: int, entries: str, upload_octets_s: int, download_octets_s: int = 0) -> "libtorrent.session":
+def _session(port: int, entries: str, upload_bytes_s: int, download_bytes_s: int = 0) -> "libtorrent.session":
     return libtorrent.session(
         {
             "listen_interfaces": f"0.0.0.0:{port}",
@@ -61,8 +61,8 @@ def _session(port: int, entries: str, upload_octets_s: int, download_octets_s: i
             "enable_upnp": False,
             "enable_natpmp": False,
             "dht_bootstrap_nodes": entries,
-            "upload_rate_limit": upload_octets_s,
-            "download_rate_limit": download_octets_s,
+            "upload_rate_limit": upload_bytes_s,
+            "download_rate_limit": download_bytes_s,
             "alert_mask": 0,
             "unchoke_slots_limit": 20,
             "unchoke_interval": 5,
@@ -95,7 +95,7 @@ def main(path: str) -> None:
     random = Random(swarm.seed)
     if swarm.guest:
         whole = swarm.seeds > 0
-        session = _session(random.randrange(10_000, 60_000), swarm.entry, swarm.upload_octets_s)
+        session = _session(random.randrange(10_000, 60_000), swarm.entry, swarm.upload_bytes_s)
         while swarm.idle:
             time.sleep(2)
             print(f"{session.status().dht_nodes} DHT nodes known", flush=True)
@@ -103,14 +103,14 @@ def main(path: str) -> None:
         while True:
             time.sleep(2)
             status = handle.status()
-            print(f"{status.num_peers} peers, {status.total_done} octets done", flush=True)
+            print(f"{status.num_peers} peers, {status.total_done} bytes done", flush=True)
     sessions = []
     entries: list[str] = [swarm.entry] if swarm.entry else []
     for number, (namespace, address) in enumerate(swarm.peers):
         port = random.choice((6881, 51413, random.randrange(10_000, 60_000), random.randrange(10_000, 60_000)))
         whole = number < swarm.seeds
         with inside(namespace):
-            session = _session(port, ",".join(entries[:4]), swarm.upload_octets_s, 0 if whole else LEECHER_OCTETS_S)
+            session = _session(port, ",".join(entries[:4]), swarm.upload_bytes_s, 0 if whole else LEECHER_BYTES_S)
         if len(entries) < 4:
             entries.append(f"{address}:{port}")
         folder = Path(swarm.empty, str(number))

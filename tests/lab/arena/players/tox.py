@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tests.lab.arena.namespaces import inside
 
-KEY_OCTETS = 32
+KEY_BYTES = 32
 FAILED = 0xFFFFFFFF
 SAVED_STATE = 1  # TOX_SAVEDATA_TYPE_TOX_SAVE
 FIRST_PORT, LAST_PORT = 33445, 33545  # toxcore's own
@@ -183,13 +183,13 @@ class Tox:
 
     def key(self) -> bytes:
         """The public key by which friends know this instance."""
-        key = ctypes.create_string_buffer(KEY_OCTETS)
+        key = ctypes.create_string_buffer(KEY_BYTES)
         self._library.tox_self_get_public_key(self._tox, key)
         return key.raw
 
     def node(self, address: str, relay_port: int = 0) -> Node:
         """This instance as a node to start from."""
-        key = ctypes.create_string_buffer(KEY_OCTETS)
+        key = ctypes.create_string_buffer(KEY_BYTES)
         self._library.tox_self_get_dht_id(self._tox, key)
         return Node(address, self._library.tox_self_get_udp_port(self._tox, None), key.raw, relay_port)
 
@@ -215,7 +215,7 @@ class Tox:
 
     def chat_id(self, group: int) -> bytes:
         """By which a public group is found in the DHT."""
-        key = ctypes.create_string_buffer(KEY_OCTETS)
+        key = ctypes.create_string_buffer(KEY_BYTES)
         self._library.tox_group_get_chat_id(self._tox, group, key, None)
         return key.raw
 

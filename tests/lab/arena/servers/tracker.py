@@ -18,7 +18,7 @@ SWARMS: dict[bytes, set[bytes]] = {}
 
 
 def compact(address: str, port: int) -> bytes:
-    """Four octets of address and two of port (BEP 23)."""
+    """Four bytes of address and two of port (BEP 23)."""
     return socket.inet_aton(address) + struct.pack("!H", port)
 
 
