@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from peerburst.analysis.bursts import detect as bursts
 from peerburst.analysis.bursts import features, kinds
-from peerburst.analysis.bursts.classify import BurstClass, Classification, classify, labels, says_something
+from peerburst.analysis.bursts.classify import Classification, TrafficClass, classify, labels, says_something
 from peerburst.analysis.bursts.features import Features
 from peerburst.analysis.counting import entries
 from peerburst.analysis.counting import peaks as hostcounts
@@ -20,12 +20,12 @@ from peerburst.analysis.counting.step_function import DEFAULT_LIMITS, Concurrenc
 from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
 from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts import programs
-from peerburst.analysis.hosts.locality import Ends, Scope, classify_ends
+from peerburst.analysis.hosts.locality import Endpoints, Scope, locate
 from peerburst.capture.compiled.stopwatch import stage
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.packets.ip import PROTO_TCP
 from peerburst.capture.read import Capture
-from peerburst.capture.sockets.observations import Sightings
+from peerburst.capture.sockets.observations import SocketObservations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,20 +90,20 @@ class Analysis:
         local_nets: Sequence[str] | None = None,
         limits: Sequence[int] = DEFAULT_LIMITS,
         include_lan: bool = False,
-        sightings: Sightings | None = None,
+        observations: SocketObservations | None = None,
     ) -> None:
         self.capture = capture
         self.models = list(models) if models is not None else [load(name) for name in DEFAULT_MODELS]
         self.limits = tuple(sorted(set(limits)))
         self.include_lan = include_lan
         self._local_nets = local_nets
-        self._sightings = sightings  # None: those kept beside the captures
+        self._observations = observations  # None: those kept beside the captures
         self._concurrency: dict[tuple[str, bool], Concurrency] = {}
         self._counted: dict[str, Concurrency] = {}
 
     @cached_property
-    def ends(self) -> Ends:
-        return classify_ends(self.capture.flows.row, self._local_nets, self.capture.interface_addresses)
+    def ends(self) -> Endpoints:
+        return locate(self.capture.flows.row, self._local_nets, self.capture.interface_addresses)
 
     @cached_property
     def facts(self) -> hostflows.FlowFacts:
@@ -296,13 +296,13 @@ class Analysis:
         numbers, seen = self._host_features
         at = np.searchsorted(numbers, number)
         if at == numbers.size or numbers[at] != number:
-            return Classification(BurstClass.UNKNOWN, 0.0, ())
+            return Classification(TrafficClass.UNKNOWN, 0.0, ())
         return classify(features.of_rows(seen[at : at + 1])[0])
 
     @cached_property
-    def host_classes(self) -> list[BurstClass]:
+    def host_classes(self) -> list[TrafficClass]:
         """The class of each host by number, without its reasons."""
-        classes = [BurstClass.UNKNOWN] * len(self.host_names)
+        classes = [TrafficClass.UNKNOWN] * len(self.host_names)
         numbers, seen = self._host_features
         for number, found in zip(numbers.tolist(), labels(seen), strict=True):
             classes[number] = found
@@ -369,7 +369,7 @@ class Analysis:
     @cached_property
     def programs(self) -> tuple[npt.NDArray[np.int32], list[str]] | None:
         """(code per flow, program names by code), None where no sockets were watched; see `programs.attribute`."""
-        seen = programs.sightings_beside(self.capture.paths) if self._sightings is None else self._sightings
+        seen = programs.observations_beside(self.capture.paths) if self._observations is None else self._observations
         return programs.attribute(self.capture.flows, self.ends, seen) if seen.seen else None
 
     def flows_by_program(self) -> dict[str, int]:

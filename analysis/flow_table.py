@@ -11,7 +11,7 @@ import pandas as pd
 
 from peerburst.analysis.bursts.kinds import HEAVY_BYTES, KIND_NAMES
 from peerburst.analysis.hosts.index import FlowFacts, sent_letter
-from peerburst.analysis.hosts.locality import Ends, Scope, pair_codes, to_text
+from peerburst.analysis.hosts.locality import Endpoints, Scope, pair_codes, to_text
 from peerburst.capture.flows.table import (
     FIRST_IS_A,
     HISTORY_LETTERS,
@@ -143,7 +143,7 @@ def _instants(ns: npt.NDArray[np.int64]) -> pd.Series[pd.Timestamp]:
 def flows_table(
     flows: Flows,
     facts: FlowFacts,
-    ends: Ends,
+    ends: Endpoints,
     kinds: npt.NDArray[np.uint8],
     programs: tuple[npt.NDArray[np.int32], list[str]] | None = None,
 ) -> pd.DataFrame:

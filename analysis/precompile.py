@@ -13,7 +13,7 @@ from peerburst.analysis.counting import peaks as hostcounts
 from peerburst.analysis.counting import step_function as concurrency
 from peerburst.analysis.gateways import load
 from peerburst.analysis.hosts import index as hostflows
-from peerburst.analysis.hosts.locality import MAPPED, classify_ends
+from peerburst.analysis.hosts.locality import MAPPED, locate
 from peerburst.capture.flows.table import FLOW, SEGMENT, Flows
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     row, segment = np.zeros(1, FLOW), np.zeros(1, SEGMENT)
     row["a_lo"], row["b_lo"], row["successor"] = MAPPED | 10 << 24, MAPPED | 9 << 24, -1
     flows = Flows(row, segment, np.array([0, 1], np.int64))
-    ends = classify_ends(flows.row)
+    ends = locate(flows.row)
     index, facts = hostflows.HostIndex(flows, ends), hostflows.flow_facts(flows)
     models = [load("linux-connlimit"), load("nat-mapping")]
     hostcounts.measure(models, flows, ends, index, 0, (1,))

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from peerburst.capture.compiled.arrays import LARGE_PAGE
 from peerburst.capture.files.source import PacketSource
-from peerburst.capture.flows.sharded import PartedTable
+from peerburst.capture.flows.sharded import ShardedFlowTable
 
 READINGS = 5
 PAGES = 64
@@ -33,7 +33,7 @@ class Clock:
 
 def one_reading(path: str) -> tuple[dict[str, float], int]:
     """(seconds by step, packets)."""
-    clock, table, pieces, before = Clock(), PartedTable(), PacketSource(path).pieces(), 0
+    clock, table, pieces, before = Clock(), ShardedFlowTable(), PacketSource(path).pieces(), 0
     while (piece := clock("find", lambda: next(pieces, None))) is not None:
         packets = clock("decode", piece.decode)
         dealt = clock("deal", lambda packets=packets: table.deal(packets))  # type: ignore[misc]

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.capture.compiled.kernel import announce_first_compile, mark_compiled
-from peerburst.capture.compiled.pipeline import Crew
+from peerburst.capture.compiled.pipeline import Pipeline
 from peerburst.capture.compiled.stopwatch import count_packets, stage
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.files.merge import in_time_order
 from peerburst.capture.files.source import PacketSource, Piece
-from peerburst.capture.flows.sharded import PartedTable
+from peerburst.capture.flows.sharded import ShardedFlowTable
 from peerburst.capture.flows.table import Dealt, Flows
 from peerburst.capture.packets.status import Status
 
@@ -101,7 +101,7 @@ def read(
         raise SettingsError("no capture was named")
     if paths.count("-") > 1:
         raise SettingsError("standard input (-) can be read only once")
-    table = PartedTable(gaps_ns)
+    table = ShardedFlowTable(gaps_ns)
     sources: list[PacketSource] = []
 
     def open_source(path: str) -> PacketSource:
@@ -126,7 +126,7 @@ def read(
             progress(Progress(table.packets, done, total, time.monotonic() - began))
 
     interrupted = []
-    crew = Crew(_numbered(in_time_order(paths, open_source), most_packets), decode, enter, table.parts)
+    crew = Pipeline(_numbered(in_time_order(paths, open_source), most_packets), decode, enter, table.parts)
     try:
         crew.work(table.parts, tell)
     except KeyboardInterrupt:

@@ -18,7 +18,7 @@ from peerburst.analysis.bursts.features import Features
 from peerburst.analysis.humanize import counted, share, size
 
 
-class BurstClass(Enum):
+class TrafficClass(Enum):
     """Classes of bursts and hosts."""
 
     P2P_SYNC = "p2p-sync"
@@ -51,7 +51,7 @@ class Classification:
     `provisional`: of a beginning, more may come and change it. Without features (`None`) nothing was looked at.
     """
 
-    label: BurstClass
+    label: TrafficClass
     confidence: float
     evidence: tuple[Evidence, ...]
     provisional: bool = False
@@ -115,7 +115,7 @@ class Condition:
 class Rule:
     """A class, what must hold for it, and what speaks for it besides."""
 
-    label: BurstClass
+    label: TrafficClass
     needs: tuple[Condition, ...]
     supports: tuple[Condition, ...] = ()
 
@@ -267,7 +267,7 @@ RULES = (
     # each connection, even wait for a request that never ends. Or all ports of an address, with more in each packet
     # than a scan has a use for.
     Rule(
-        BurstClass.FLOOD,
+        TrafficClass.FLOOD,
         (
             _either(
                 _one_target,
@@ -286,7 +286,7 @@ RULES = (
     ),
     # The same sprayed over a victim's ports from many addresses: a scan comes from few.
     Rule(
-        BurstClass.FLOOD,
+        TrafficClass.FLOOD,
         (
             _of(_peers, least("inbound", 0.9), least("peers", 50), least("connections", 100)),
             _of(_unanswered, below("answered", 0.05)),
@@ -296,7 +296,7 @@ RULES = (
     ),
     # Zeek's scan.zeek: more than 15 ports on a host, or more than 25 hosts on a port, of failed connections.
     Rule(
-        BurstClass.SCAN,
+        TrafficClass.SCAN,
         (
             _of(_unanswered, below("answered", 0.5), least("connections", LEAST_OUTCOMES)),
             _of(_mute, least("mute", 0.7)),
@@ -311,7 +311,7 @@ RULES = (
     # Many hosts in vain: on one port, or neighbours, or none of whom is there. A program that has met its peers before
     # does that too, but from one UDP socket; and of its peers some are there.
     Rule(
-        BurstClass.SCAN,
+        TrafficClass.SCAN,
         (
             _of(_peers, least("peers", 26), below("inbound", 0.5)),
             _of(_mute, least("mute", 0.8), below("answered", 0.4)),
@@ -326,7 +326,7 @@ RULES = (
         (_FEW_PER_PEER,),
     ),
     Rule(
-        BurstClass.SPAM,
+        TrafficClass.SPAM,
         (
             _of(lambda f: f"{share(f.mail, 1)} went to mail servers' ports", least("mail", 0.5)),
             _of(_peers, least("peers", 10)),
@@ -335,7 +335,7 @@ RULES = (
     ),
     # A call's own bytes name it, however many peers its set-up tried.
     Rule(
-        BurstClass.CALL,
+        TrafficClass.CALL,
         (
             _of(
                 lambda f: (
@@ -348,12 +348,12 @@ RULES = (
     ),
     # Peers that share nothing but the program: one connection each, to ports that no service has.
     Rule(
-        BurstClass.P2P_BULK,
+        TrafficClass.P2P_BULK,
         (_MANY_PEERS, _FEW_PER_PEER, _UNKNOWN_PORTS, _SOME_ANSWER, _FULL_PACKETS),
         (_OWN_PORTS, _of(_spread, least("spread", 0.8))),
     ),
     Rule(
-        BurstClass.P2P_SYNC,
+        TrafficClass.P2P_SYNC,
         (_MANY_PEERS, _FEW_PER_PEER, _UNKNOWN_PORTS, _SOME_ANSWER, _FETCHED_SOMETHING),
         (
             _SMALL,
@@ -364,13 +364,13 @@ RULES = (
     ),
     # The same shape, and nothing but questions and answers: a node that looks something up among its peers.
     Rule(
-        BurstClass.DISCOVERY,
+        TrafficClass.DISCOVERY,
         (_MANY_PEERS, _FEW_PER_PEER, _UNKNOWN_PORTS, _SOME_ANSWER, _FETCHED_NOTHING),
         (_OWN_PORTS, _of(_one_local_port, least("one_local_port", 0.4))),
     ),
     # A resolver that asks the world itself, where a guest asks one or two; or servers of any kind asked in turn.
     Rule(
-        BurstClass.DISCOVERY,
+        TrafficClass.DISCOVERY,
         (
             _MOST_ANSWER,
             _either(
@@ -383,7 +383,7 @@ RULES = (
     # A player fetches a segment, rests, and fetches the next (DASH, ISO/IEC 23009-1), where a download never rests; or
     # the film comes by the clock, one way (RTP), or from a port that serves nothing else.
     Rule(
-        BurstClass.STREAMING,
+        TrafficClass.STREAMING,
         (
             _FETCHED,
             _either(
@@ -396,7 +396,7 @@ RULES = (
     ),
     # A player that opens a connection for each segment does so by the clock of the film.
     Rule(
-        BurstClass.STREAMING,
+        TrafficClass.STREAMING,
         (
             _FETCHED,
             _of(
@@ -410,7 +410,7 @@ RULES = (
     # comes in full packets, though no connection carries weight. A chat that goes on for hours carries weight as well,
     # but never fast.
     Rule(
-        BurstClass.BULK_TRANSFER,
+        TrafficClass.BULK_TRANSFER,
         (
             _of(_one_peer, least("top_peer_bytes", 0.6), least("total_bytes", 1_000_000)),
             _either(
@@ -423,7 +423,7 @@ RULES = (
     ),
     # A page opens several connections at once, and something in it has weight; or it comes from several hosts.
     Rule(
-        BurstClass.WEB,
+        TrafficClass.WEB,
         (
             _TO_WEB_PORTS,
             _MOST_ANSWER,
@@ -437,7 +437,7 @@ RULES = (
     ),
     # What remains, where most answer: a server or a few, or servers of known services.
     Rule(
-        BurstClass.CLIENT_SERVER,
+        TrafficClass.CLIENT_SERVER,
         (
             _MOST_ANSWER,
             _either(_peers, (least("busiest_peer_share", 0.4),), (below("peers", 4),), (below("unknown_ports", 0.4),)),
@@ -462,7 +462,7 @@ def _rule(features: Features, rules: tuple[Rule, ...]) -> Rule | None:
     return next((rule for rule in rules if rule.holds(features)), None)
 
 
-def labels(rows: npt.NDArray[np.void]) -> list[BurstClass]:
+def labels(rows: npt.NDArray[np.void]) -> list[TrafficClass]:
     """The class alone of each of many sets of flows, by rows of features.FEATURES: reasons take much longer."""
 
     def holds(condition: Condition) -> npt.NDArray[np.bool_]:
@@ -475,7 +475,7 @@ def labels(rows: npt.NDArray[np.void]) -> list[BurstClass]:
         held = np.logical_and.reduce([left, *(holds(condition) for condition in rule.needs)])
         found[held] = number
         left &= ~held
-    classes = [*(rule.label for rule in RULES), BurstClass.UNKNOWN]
+    classes = [*(rule.label for rule in RULES), TrafficClass.UNKNOWN]
     return [classes[number] for number in found.tolist()]
 
 
@@ -493,7 +493,7 @@ def classify(features: Features, *, provisional: bool = False, rules: tuple[Rule
     rule = _rule(features, rules)
     reasons: tuple[Condition, ...]
     if rule is None:
-        found, confidence, reasons = BurstClass.UNKNOWN, 0.0, (_MANY_PEERS, _UNKNOWN_PORTS, _SOME_ANSWER, _SMALL)
+        found, confidence, reasons = TrafficClass.UNKNOWN, 0.0, (_MANY_PEERS, _UNKNOWN_PORTS, _SOME_ANSWER, _SMALL)
     else:
         found, confidence = rule.label, _confidence(rule, features)
         reasons = (*rule.needs, *(c for c in rule.supports if c.holds(features)))
@@ -591,14 +591,14 @@ class _Questions:
 
     bits: dict[Bound, int]
     of_feature: dict[str, tuple[Bound, ...]]
-    needs: tuple[tuple[BurstClass, tuple[tuple[int, ...], ...]], ...]  # by rule and condition, the bits of each way
+    needs: tuple[tuple[TrafficClass, tuple[tuple[int, ...], ...]], ...]  # by rule and condition, the bits of each way
 
-    def label(self, held: int) -> BurstClass:
+    def label(self, held: int) -> TrafficClass:
         """The class where just these bounds hold."""
         for label, conditions in self.needs:
             if all(any(held & way == way for way in ways) for ways in conditions):
                 return label
-        return BurstClass.UNKNOWN
+        return TrafficClass.UNKNOWN
 
 
 @functools.cache
@@ -615,7 +615,7 @@ def _questions() -> _Questions:
 
 def _nearest_changes(features: Features) -> tuple[str, ...]:
     rule = _rule(features, RULES)
-    label = rule.label if rule is not None else BurstClass.UNKNOWN
+    label = rule.label if rule is not None else TrafficClass.UNKNOWN
     decided = {bound.feature for condition in rule.needs for bound in condition.bounds()} if rule is not None else set()
     questions = _questions()
     held = sum(bit for bound, bit in questions.bits.items() if bound.holds(features))

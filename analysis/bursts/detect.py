@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.capture.compiled.kernel import kernel
-from peerburst.capture.conntrack.states import SECOND_NS
+from peerburst.capture.units import SECOND_NS
 
 WINDOW_NS = 10 * SECOND_NS
 # The base rate is the host's own quiet rate, held between one connection in 20 s and one in 2 s: a capture may be all
@@ -37,7 +37,7 @@ SAME_SPELL_NS = 10 * SECOND_NS
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
+class BurstInterval:
     """A burst in a host's new connections: indices [first, stop) of the starts, and the base rate it rose from."""
 
     first: int
@@ -89,7 +89,7 @@ def base_rate(starts_ns: npt.NDArray[np.int64], span_ns: tuple[int, int]) -> flo
     return min(max(quiet, SLOWEST_BASE_PER_S), FASTEST_BASE_PER_S)
 
 
-def find(starts_ns: npt.NDArray[np.int64], span_ns: tuple[int, int]) -> list[Spell]:
+def find(starts_ns: npt.NDArray[np.int64], span_ns: tuple[int, int]) -> list[BurstInterval]:
     """The bursts among the starts of a host's new connections (ns, in order), in a capture of this span."""
     if not candidates(starts_ns, np.array([0, starts_ns.size])).size:
         return []
@@ -99,11 +99,11 @@ def find(starts_ns: npt.NDArray[np.int64], span_ns: tuple[int, int]) -> list[Spe
     states = np.zeros(gaps.size, np.uint8)
     two_states(gaps, base, burst, GAMMA * np.log(starts_ns.size), states)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], states, [0]]).astype(np.int8)))
-    spells: list[Spell] = []
+    spells: list[BurstInterval] = []
     for first, last in edges.reshape(-1, 2):  # of gaps; the flows on both sides of a gap belong to it
         stop = last + 1
         if spells and starts_ns[first] - starts_ns[spells[-1].stop - 1] < SAME_SPELL_NS:
-            spells[-1] = Spell(spells[-1].first, int(stop), base)
+            spells[-1] = BurstInterval(spells[-1].first, int(stop), base)
         else:
-            spells.append(Spell(int(first), int(stop), base))
+            spells.append(BurstInterval(int(first), int(stop), base))
     return [spell for spell in spells if spell.stop - spell.first >= LEAST_FLOWS]

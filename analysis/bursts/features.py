@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.bursts.kinds import Kind
+from peerburst.analysis.bursts.kinds import FlowKind
 from peerburst.analysis.hosts.index import (
     ANSWERED,
     HALF_OPEN,
@@ -23,9 +23,9 @@ from peerburst.analysis.hosts.index import (
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
 from peerburst.capture.compiled.parallel import processors, side_by_side
 from peerburst.capture.compiled.sorting import sort_run
-from peerburst.capture.conntrack.states import SECOND_NS
 from peerburst.capture.flows.table import ORIG_IS_A, server_ports
 from peerburst.capture.packets.ip import PROTO_TCP, PROTO_UDP
+from peerburst.capture.units import SECOND_NS
 
 MAIL_PORTS = (25, 465, 587)
 WEB_PORTS = (80, 443, 8080, 8443)
@@ -108,7 +108,7 @@ class Features:
 FEATURES = np.dtype([(field.name, np.int64 if field.type is int else np.float64) for field in fields(Features)])
 PORTS = 65536
 PART_FLOWS = 1 << 14  # flows measured together: what is gathered of them lies in the processor's cache
-HEAVY, MEDIA, SERVICE = int(Kind.HEAVY), int(Kind.MEDIA), int(Kind.SERVICE)
+HEAVY, MEDIA, SERVICE = int(FlowKind.HEAVY), int(FlowKind.MEDIA), int(FlowKind.SERVICE)
 
 
 @part

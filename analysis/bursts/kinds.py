@@ -10,7 +10,7 @@ from peerburst.capture.flows.table import Flows, server_ports
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP
 
 
-class Kind(IntEnum):
+class FlowKind(IntEnum):
     """Kinds of flow, in the order figures stack them."""
 
     PROBE = 0  # nobody answered, or one packet each way at most (Rossi et al. 2009: "probe")
@@ -21,7 +21,7 @@ class Kind(IntEnum):
     ORDINARY = 5  # the rest: web, mail, chat through a server
 
 
-KIND_NAMES = tuple(kind.name.lower() for kind in Kind)
+KIND_NAMES = tuple(kind.name.lower() for kind in FlowKind)
 
 # DNS, DHCP, NTP, NetBIOS names, DHCPv6, mDNS, LLMNR, SSDP, NAT-PMP/PCP, WS-Discovery, DNS over TLS (IANA).
 SERVICE_PORTS = (53, 67, 68, 123, 137, 138, 546, 547, 853, 1900, 3702, 5351, 5353, 5355)
@@ -68,13 +68,13 @@ def _kinds(row: npt.NDArray[np.void], facts: FactsOf) -> npt.NDArray[np.uint8]:
     probe = ~answered | (is_udp & (packets <= PROBE_PACKETS))
     unknown_port = server_ports()[resp_port] == 0
     sync = answered & unknown_port & (facts.ip_bytes < SYNC_BYTES)
-    kinds = np.full(row.size, Kind.ORDINARY, np.uint8)
+    kinds = np.full(row.size, FlowKind.ORDINARY, np.uint8)
     for kind, is_kind in (
-        (Kind.SYNC, sync),
-        (Kind.PROBE, probe),
-        (Kind.HEAVY, heavy),
-        (Kind.MEDIA, media),
-        (Kind.SERVICE, service),
+        (FlowKind.SYNC, sync),
+        (FlowKind.PROBE, probe),
+        (FlowKind.HEAVY, heavy),
+        (FlowKind.MEDIA, media),
+        (FlowKind.SERVICE, service),
     ):
         kinds[is_kind] = kind
     return kinds

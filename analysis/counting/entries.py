@@ -11,14 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.gateways import Begins, Engine, GatewayModel, TwoWay, Unit
-from peerburst.analysis.hosts.locality import Ends, Scope
+from peerburst.analysis.hosts.locality import Endpoints, Scope
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.conntrack.states import (
     CLOSE,
     ESTABLISHED,
     NONE,
     PHASES,
-    SECOND_NS,
     SYN_SENT,
     TIME_WAIT,
     UDP,
@@ -39,6 +38,7 @@ from peerburst.capture.flows.table import (
     Flows,
 )
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
+from peerburst.capture.units import SECOND_NS
 
 EITHER_SYN = np.uint64(1 << LETTER_SYN | 1 << (LETTER_SYN + 6))  # in a flow's history, from whichever end
 FOREVER_NS = 1 << 61  # of a timeout that never comes; start + FOREVER_NS still fits
@@ -381,7 +381,7 @@ def _mappings(
     of_segment: npt.NDArray[np.int32],
     counted: npt.NDArray[np.bool_],
     row: npt.NDArray[np.void],
-    ends: Ends,
+    ends: Endpoints,
 ) -> npt.NDArray[np.void]:
     """Entries of flows to entries of mappings: one lasts as long as any of its flows' does. Renames `of_segment`."""
     key = np.empty(entry.size, np.int64)
@@ -405,7 +405,7 @@ def counted_scopes(include_lan: bool) -> npt.NDArray[np.bool_]:
 def apply(
     model: GatewayModel,
     flows: Flows,
-    ends: Ends,
+    ends: Endpoints,
     *,
     include_lan: bool = False,
     only: npt.NDArray[np.int32] | None = None,

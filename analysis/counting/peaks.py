@@ -14,7 +14,7 @@ from peerburst.analysis.counting.entries import counted_scopes, model_rules, mod
 from peerburst.analysis.counting.step_function import NEVER_CROSSED, Concurrency, sweep_host
 from peerburst.analysis.gateways import GatewayModel, Unit
 from peerburst.analysis.hosts.index import HostIndex
-from peerburst.analysis.hosts.locality import Ends, Scope
+from peerburst.analysis.hosts.locality import Endpoints, Scope
 from peerburst.capture.compiled.arrays import prefetch
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.parallel import processors, side_by_side
@@ -466,7 +466,7 @@ def _parts(segments: npt.NDArray[np.int64], models: int) -> Iterator[tuple[int, 
 def measure(
     models: Sequence[GatewayModel],
     flows: Flows,
-    ends: Ends,
+    ends: Endpoints,
     index: HostIndex,
     until_ns: int,
     limits: Sequence[int],

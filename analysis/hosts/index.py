@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.hosts.locality import Ends, Scope
+from peerburst.analysis.hosts.locality import Endpoints, Scope
 from peerburst.capture.compiled.arrays import prefetch
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
 from peerburst.capture.flows.table import (
@@ -373,7 +373,7 @@ class HostIndex:
     Those of host h are flow[first[h]:first[h + 1]], in the order they began; `outbound` tells which the host opened.
     """
 
-    def __init__(self, flows: Flows, ends: Ends) -> None:
+    def __init__(self, flows: Flows, ends: Endpoints) -> None:
         self._row = flows.row
         counts = np.zeros(ends.host_words.shape[0], np.int64)
         in_order = count_host_flows(ends.scope, ends.host_a, ends.host_b, flows.first_segment, flows.segments, counts)

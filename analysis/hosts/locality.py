@@ -34,7 +34,7 @@ DEFAULT_LOCAL_NETS = (
 GROUP_NETS = ("224.0.0.0/4", "255.255.255.255/32", "ff00::/8")
 MAPPED = 0xFFFF << 32
 # An address that is an end of this share of the packets no local range explains is the capturing host's own.
-HUB_SHARE = 0.9
+CAPTURE_HOST_SHARE = 0.9
 # A local address that answers on these UDP ports gives what gateways give: DNS, DHCP, NAT-PMP or PCP (RFC 6886, 6887).
 GATEWAY_PORTS = (53, 67, 5351)
 
@@ -215,14 +215,14 @@ def _numbers(
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class Endpoints:
     """The ends of every flow as numbers: which are local, which host each is, where the flow goes."""
 
     scope: npt.NDArray[np.uint8]  # Scope per flow
     host_a: npt.NDArray[np.int32]  # index into hosts of end a, -1 if it is not local
     host_b: npt.NDArray[np.int32]
     host_words: npt.NDArray[np.uint64]  # hosts by 2
-    hub: tuple[str, ...]  # addresses outside the local ranges that were taken as local
+    capture_host: tuple[str, ...]  # addresses outside the local ranges that were taken as local
     gateways: tuple[str, ...]  # local addresses that were taken as the gateway
 
     def hosts(self) -> list[str]:
@@ -242,7 +242,7 @@ def pair_codes(high: Words, low: Words) -> tuple[npt.NDArray[np.int64], Words]:
     return codes, np.stack([sorted_high[is_new], sorted_low[is_new]], axis=1)
 
 
-def _find_hub(row: npt.NDArray[np.void], marks: npt.NDArray[np.uint8], version: int) -> tuple[int, int] | None:
+def _find_capture_host(row: npt.NDArray[np.void], marks: npt.NDArray[np.uint8], version: int) -> tuple[int, int] | None:
     """The address that is an end of nearly all packets that no local range explains: the capturing host itself."""
     is_v4 = (row["a_hi"] == 0) & (row["a_lo"] >> np.uint64(32) == np.uint64(0xFFFF))
     unexplained = (marks == 0) & (is_v4 if version == 4 else ~is_v4)
@@ -253,7 +253,7 @@ def _find_hub(row: npt.NDArray[np.void], marks: npt.NDArray[np.uint8], version: 
     weights = np.zeros(words.shape[0], np.int64)
     packets = weigh_ends(row, code_a, code_b, weights)
     best = int(weights.argmax())
-    if weights[best] < 2 * HUB_SHARE * packets:
+    if weights[best] < 2 * CAPTURE_HOST_SHARE * packets:
         return None
     return int(words[best, 0]), int(words[best, 1])
 
@@ -268,9 +268,9 @@ def _find_gateways(row: npt.NDArray[np.void], lan: npt.NDArray[np.intp]) -> set[
     return found
 
 
-def classify_ends(
+def locate(
     row: npt.NDArray[np.void], local_nets: Sequence[str] | None = None, interfaces: Sequence[str] = ()
-) -> Ends:
+) -> Endpoints:
     """Tell local ends from remote ones for FLOW rows.
 
     `local_nets` replaces the default ranges. Without it, the capture's own interface addresses are local too, and an
@@ -284,11 +284,11 @@ def classify_ends(
     hubs = []
     if local_nets is None and not marks.all():
         for version in (4, 6):
-            hub = _find_hub(row, marks, version)
-            if hub is not None:
-                hubs.append(to_text(*hub))
+            capture_host = _find_capture_host(row, marks, version)
+            if capture_host is not None:
+                hubs.append(to_text(*capture_host))
                 for end, mark in (("a", LOCAL_A), ("b", LOCAL_B)):
-                    marks[(row[f"{end}_hi"] == hub[0]) & (row[f"{end}_lo"] == hub[1])] |= mark
+                    marks[(row[f"{end}_hi"] == capture_host[0]) & (row[f"{end}_lo"] == capture_host[1])] |= mark
     by_marks = np.full(8, Scope.GROUP, np.uint8)
     by_marks[[0, LOCAL_A, LOCAL_B, LOCAL_A | LOCAL_B]] = Scope.TRANSIT, Scope.CROSSING, Scope.CROSSING, Scope.LAN
     scope = by_marks[marks]
@@ -304,4 +304,4 @@ def classify_ends(
         renumber(host_a, ranks)
         renumber(host_b, ranks)
     gateways = tuple(to_text(int(high), int(low)) for high, low in words[is_gateway])
-    return Ends(scope, host_a, host_b, words[~is_gateway], tuple(hubs), gateways)
+    return Endpoints(scope, host_a, host_b, words[~is_gateway], tuple(hubs), gateways)

@@ -1,8 +1,8 @@
-"""Which program each flow belongs to, from sightings of sockets while it was captured.
+"""Which program each flow belongs to, from observations of sockets while it was captured.
 
 A flow belongs to whom its local end belonged to while it had packets. The socket that names both ends is asked first,
 then one at its very address, then one that serves all addresses, last one at the same port that was connected
-elsewhere. A sighting reaches back to the poll before it, at which the socket was not there, and forward to the poll
+elsewhere. A observation reaches back to the poll before it, at which the socket was not there, and forward to the poll
 after it, unless the port had another owner by then.
 """
 
@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.hosts.locality import MAPPED, Ends, parse_networks, to_words, within
+from peerburst.analysis.hosts.locality import MAPPED, Endpoints, parse_networks, to_words, within
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.flows.table import ORIG_IS_A, Flows
-from peerburst.capture.sockets.observations import STILL_NS, Sightings, joined, read_side_file, side_file
+from peerburst.capture.sockets.observations import STILL_NS, SocketObservations, joined, read_side_file, side_file
 
 Words = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
@@ -26,33 +26,35 @@ Bools = npt.NDArray[np.bool_]
 
 NO_ONE = -1
 WILDCARDS = ("0.0.0.0", "::")
-# How many sightings of one port are tried for a flow: more overlap only where programs share a port.
+# How many observations of one port are tried for a flow: more overlap only where programs share a port.
 MOST_TRIED = 8
 # Odd constants of splitmix64, to mix columns into one word.
 MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9))
 
 
-def sightings_beside(paths: Sequence[str]) -> Sightings:
-    """The sightings kept beside captures, empty where there are none; raises CaptureError if one cannot be read."""
+def observations_beside(paths: Sequence[str]) -> SocketObservations:
+    """The observations kept beside captures, empty where there are none; raises CaptureError if one cannot be read."""
     files = dict.fromkeys(side_file(path) for path in paths if path != "-")
     return joined(_read(path) for path in files if path.is_file())
 
 
-def _read(path: Path) -> Sightings:
+def _read(path: Path) -> SocketObservations:
     try:
         return read_side_file(path)
     except OSError as error:
         raise CaptureError(str(path), f"cannot be read ({error.strerror}); allow reading it or move it away") from error
 
 
-def attribute(flows: Flows, ends: Ends, sightings: Sightings) -> tuple[npt.NDArray[np.int32], list[str]]:
+def attribute(
+    flows: Flows, ends: Endpoints, observations: SocketObservations
+) -> tuple[npt.NDArray[np.int32], list[str]]:
     """(code per flow, program names by code); code 0 is the empty name, of flows whose program is not known."""
-    names = ["", *sorted({sighting.name for sighting in sightings.seen} - {""})]
+    names = ["", *sorted({observation.name for observation in observations.seen} - {""})]
     codes = np.zeros(flows.row.size, np.int32)
-    if flows.row.size and sightings.seen:
-        owner = _owners(flows, ends, _Seen.of(sightings))
+    if flows.row.size and observations.seen:
+        owner = _owners(flows, ends, _Seen.of(observations))
         code = {name: number for number, name in enumerate(names)}
-        by_sighting = np.array([code[sighting.name] for sighting in sightings.seen], np.int32)
+        by_sighting = np.array([code[observation.name] for observation in observations.seen], np.int32)
         known = owner >= 0
         codes[known] = by_sighting[owner[known]]
     return codes, names
@@ -74,7 +76,7 @@ def _address_columns(addresses: Sequence[str]) -> tuple[Words, Words]:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Sightings as columns."""
+    """SocketObservations as columns."""
 
     proto: Ints
     port: Ints
@@ -95,31 +97,31 @@ class _Seen:
     own_lo: Words
 
     @classmethod
-    def of(cls, sightings: Sightings) -> "_Seen":
-        seen = sightings.seen
-        own = dict.fromkeys([*sightings.addresses, *(sighting.local for sighting in seen)])
-        local_hi, local_lo = _address_columns([sighting.local for sighting in seen])
-        remote_hi, remote_lo = _address_columns([sighting.remote for sighting in seen])
+    def of(cls, observations: SocketObservations) -> "_Seen":
+        seen = observations.seen
+        own = dict.fromkeys([*observations.addresses, *(observation.local for observation in seen)])
+        local_hi, local_lo = _address_columns([observation.local for observation in seen])
+        remote_hi, remote_lo = _address_columns([observation.remote for observation in seen])
         own_hi, own_lo = _address_columns([address for address in own if address not in WILDCARDS])
-        wildcard = np.array([sighting.local in WILDCARDS for sighting in seen])
-        is_v4 = np.array([":" not in sighting.local for sighting in seen])
-        v6_only = np.array([sighting.v6_only for sighting in seen])
+        wildcard = np.array([observation.local in WILDCARDS for observation in seen])
+        is_v4 = np.array([":" not in observation.local for observation in seen])
+        v6_only = np.array([observation.v6_only for observation in seen])
         return cls(
-            proto=_column(sighting.protocol for sighting in seen),
-            port=_column(sighting.local_port for sighting in seen),
+            proto=_column(observation.protocol for observation in seen),
+            port=_column(observation.local_port for observation in seen),
             local_hi=local_hi,
             local_lo=local_lo,
             remote_hi=remote_hi,
             remote_lo=remote_lo,
-            remote_port=_column(sighting.remote_port for sighting in seen),
-            connected=np.array([sighting.remote != "" for sighting in seen]),
+            remote_port=_column(observation.remote_port for observation in seen),
+            connected=np.array([observation.remote != "" for observation in seen]),
             wildcard=wildcard,
             v4=is_v4 | (wildcard & ~v6_only),
             v6=~is_v4,
-            first_ns=_column(sighting.first_seen_ns for sighting in seen),
-            last_ns=_column(sighting.last_seen_ns for sighting in seen),
-            absent_ns=_column(sighting.absent_ns for sighting in seen),
-            gone_ns=_column(sighting.gone_ns for sighting in seen),
+            first_ns=_column(observation.first_seen_ns for observation in seen),
+            last_ns=_column(observation.last_seen_ns for observation in seen),
+            absent_ns=_column(observation.absent_ns for observation in seen),
+            gone_ns=_column(observation.gone_ns for observation in seen),
             own_hi=own_hi,
             own_lo=own_lo,
         )
@@ -173,8 +175,8 @@ def _side(flows: Flows, flow: Ints, is_a: Bools) -> _Ends:
     )
 
 
-def _owners(flows: Flows, ends: Ends, seen: _Seen) -> Ints:
-    """Per flow, the sighting it belongs to or NO_ONE. Of two local ends, the one that opened it is asked first."""
+def _owners(flows: Flows, ends: Endpoints, seen: _Seen) -> Ints:
+    """Per flow, the observation it belongs to or NO_ONE. Of two local ends, the one that opened it is asked first."""
     owner = np.full(flows.row.size, NO_ONE, np.int64)
     orig_is_a: Bools = (flows.row["flags"] & ORIG_IS_A) != 0
     for is_a in (orig_is_a, ~orig_is_a):
@@ -191,7 +193,7 @@ def _with_port(side: _Ends, seen: _Seen) -> _Ends:
     return side.take(had[side.proto, side.port])
 
 
-def _ours(side: _Ends, is_a: Bools, ends: Ends, seen: _Seen) -> _Ends:
+def _ours(side: _Ends, is_a: Bools, ends: Endpoints, seen: _Seen) -> _Ends:
     """Those at an address of this machine: another host's flow from port 5353 is not our program's."""
     if not seen.own_hi.size:
         return side.take(np.where(is_a[side.flow], ends.host_a[side.flow], ends.host_b[side.flow]) >= 0)
@@ -214,7 +216,7 @@ def _mixed(columns: Sequence[npt.NDArray[np.generic]]) -> Words:
 
 
 def _match(side: _Ends, seen: _Seen) -> Ints:
-    """Per end, the first sighting by closeness, then by time, or NO_ONE."""
+    """Per end, the first observation by closeness, then by time, or NO_ONE."""
     v4 = side.v4()
     everyone = np.ones(side.flow.size, np.bool_)
     port, theirs = [side.proto, side.port], [seen.proto, seen.port]
@@ -243,7 +245,7 @@ def _match(side: _Ends, seen: _Seen) -> Ints:
 
 
 def _at_the_time(key: Words, start_ns: Ints, last_ns: Ints, their_key: Words, some: Ints, seen: _Seen) -> Ints:
-    """Per flow (key, first and last packet), the earliest of `some` sightings of its key that was there meanwhile."""
+    """Per flow (key, first and last packet), the earliest of `some` observations of its key then."""
     order, begin, end = _reaches(their_key, some, seen)
     their_key, some, begin, end = their_key[order], some[order], begin[order], end[order]
     ends = np.unique(end)
@@ -266,7 +268,7 @@ def _at_the_time(key: Words, start_ns: Ints, last_ns: Ints, their_key: Words, so
 
 
 def _reaches(key: Words, some: Ints, seen: _Seen) -> tuple[npt.NDArray[np.intp], Ints, Ints]:
-    """(order by key and end, begin, end) of sightings, as far as they may be stretched: see the module.
+    """(order by key and end, begin, end) of observations, as far as they may be stretched: see the module.
 
     What happened between two polls, at the first of which one socket was there and at the second the next, is the
     next one's.

@@ -17,15 +17,16 @@ import numpy.typing as npt
 
 from peerburst.analysis.counting import entries
 from peerburst.analysis.gateways import GatewayModel, Unit
-from peerburst.analysis.hosts.locality import Ends, Scope
+from peerburst.analysis.hosts.locality import Endpoints, Scope
 from peerburst.analysis.live import spill as retired
 from peerburst.analysis.live.spill import Part, tuple_keys
-from peerburst.capture.conntrack.states import IS_SYN, LINUX_TIMEOUTS_NS, NONE, PACKET_KINDS, SECOND_NS
+from peerburst.capture.conntrack.states import IS_SYN, LINUX_TIMEOUTS_NS, NONE, PACKET_KINDS
 from peerburst.capture.flows.compact import compact, flow_count, heirs_kept, mark_closed, rows_of
 from peerburst.capture.flows.table import CLOSED, DECODED, Flows, FlowTable
 from peerburst.capture.packets.ip import PROTO_TCP
 from peerburst.capture.packets.status import Status
 from peerburst.capture.read import Capture
+from peerburst.capture.units import SECOND_NS
 
 EVERY_NS = 30 * SECOND_NS  # how often flows are looked through for those to retire
 GROWTH = 1.5  # or when there are this many times as many as after the last time
@@ -60,7 +61,9 @@ def _tuples(packets: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
 def latest_ends(model: GatewayModel, flows: Flows) -> npt.NDArray[np.int64]:
     """Per flow, until when a gateway of this model holds its last entry, ns; 0 if it never held one."""
     nowhere = np.full(flows.row.size, -1, np.int32)
-    ends = Ends(np.full(flows.row.size, Scope.TRANSIT, np.uint8), nowhere, nowhere, np.zeros((0, 2), np.uint64), (), ())
+    ends = Endpoints(
+        np.full(flows.row.size, Scope.TRANSIT, np.uint8), nowhere, nowhere, np.zeros((0, 2), np.uint64), (), ()
+    )
     # Mappings go on while any of their flows does: what matters here is each flow's own share.
     entry = entries.apply(replace(model, unit=Unit.ENTRY), flows, ends).entry
     latest = np.zeros(flows.row.size, np.int64)
@@ -197,8 +200,8 @@ class LiveTable:
         if self._now_ns is None:
             return False
         self._looked_ns = min(self._looked_ns or self._now_ns, self._now_ns)
-        grown = flow_count(self._table) > max(LEAST_GROWN, GROWTH * self._count_then)
-        return grown or self._now_ns - self._looked_ns >= self._every_ns
+        grow = flow_count(self._table) > max(LEAST_GROWN, GROWTH * self._count_then)
+        return grow or self._now_ns - self._looked_ns >= self._every_ns
 
     def retire(self) -> None:
         """Put on disk, and out of the table, the flows that neither the model nor Linux holds any more."""

@@ -20,8 +20,8 @@ from peerburst.analysis.counting import step_function as concurrency
 from peerburst.analysis.counting.entries import Entries
 from peerburst.analysis.counting.step_function import NEVER_CROSSED
 from peerburst.analysis.gateways import GatewayModel
-from peerburst.capture.conntrack.states import SECOND_NS
 from peerburst.capture.flows.table import TALKING_NS
+from peerburst.capture.units import SECOND_NS
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -68,7 +68,7 @@ class HostCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     """One look at the flows in memory. `alive`: per entry, whether it counts now."""
 
     analysis: Analysis
@@ -99,7 +99,7 @@ class LiveCounts:
         self._most: dict[tuple[str, bool], _Most] = {}
         self._looked_ns = 0
 
-    def look(self, analysis: Analysis, now_ns: int) -> Look:
+    def look(self, analysis: Analysis, now_ns: int) -> Snapshot:
         """Count at `now_ns`, which must not come before any packet seen by more than a moment."""
         held = analysis.entries(self.model)
         entry = held.entry
@@ -123,7 +123,7 @@ class LiveCounts:
         known = dict.fromkeys(name for name, _inbound in self._most)
         hosts = [self._host(numbers.get(name, GONE), name, columns) for name in known]
         hosts.sort(key=lambda host: (host.is_server, -host.count, -host.peak, host.name))
-        return Look(analysis, held, alive, now_ns, tuple(hosts))
+        return Snapshot(analysis, held, alive, now_ns, tuple(hosts))
 
     def _host(self, number: int, name: str, columns: dict[bool, list[Ints]]) -> HostCount:
         """What a host holds, from the columns of both directions, and has held."""
@@ -166,14 +166,14 @@ class LiveCounts:
         return {False: opened, True: opened_to}
 
 
-def kinds_alive(look: Look, number: int) -> tuple[tuple[str, int], ...]:
+def kinds_alive(look: Snapshot, number: int) -> tuple[tuple[str, int], ...]:
     """How many of a host's entries alive are of each kind of flow."""
     mine = look.held.entry["flow"][look.alive & (look.held.host == number)]
     counts = np.bincount(look.analysis.kinds[mine], minlength=len(KIND_NAMES))
     return tuple(zip(KIND_NAMES, counts.tolist(), strict=True))
 
 
-def latest_burst(look: Look, number: int) -> LiveBurst | None:
+def latest_burst(look: Snapshot, number: int) -> LiveBurst | None:
     """The host's latest burst among the flows in memory."""
     if number == GONE:
         return None
@@ -225,7 +225,7 @@ class CountHistory:
         rows = np.array([*self._coarse, *self._fine], np.int64).reshape(-1, 3)
         return rows[:, 0].astype(np.float64), rows[:, 1], rows[:, 2]
 
-    def extend(self, look: Look, host: HostCount) -> None:
+    def extend(self, look: Snapshot, host: HostCount) -> None:
         """Add the seconds since the last one known, up to the look, but for those whose packets may be underway."""
         first_ns = look.analysis.capture.first_ns
         upto = (look.now_ns - UNDERWAY_NS - first_ns) // SECOND_NS
@@ -244,7 +244,7 @@ class CountHistory:
             self.add(*row)
 
     @staticmethod
-    def _talking_at(look: Look, of: npt.NDArray[np.intp], at: Ints) -> list[int]:
+    def _talking_at(look: Snapshot, of: npt.NDArray[np.intp], at: Ints) -> list[int]:
         """How many entries talk at each instant; `of` are the segments that may say so."""
         held, segments = look.held, look.analysis.capture.flows.segments[of]
         entry = held.of_segment[of]

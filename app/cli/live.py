@@ -49,7 +49,7 @@ class Show(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LiveOptions:
     """What a person asked of `peerburst live`. `read`: a growing file, or `-`, instead of interfaces."""
 
     settings: Settings
@@ -89,7 +89,7 @@ def _interface_line(one: Interface, is_default: bool) -> str:
     return f"{one_line(one.name)}  {', '.join(facts)}{'  ' if one.addresses else ''}{' '.join(one.addresses)}"
 
 
-def listen(wanted: Wanted) -> int:
+def run_live(wanted: LiveOptions) -> int:
     """Run a session to its end and say the verdict; answers the exit code."""
     opening.models_of(wanted.settings)  # what makes no sense is told before anything is opened
     Thresholds(wanted.alerts)
@@ -119,7 +119,7 @@ def _usual_show() -> Show:
     return Show.SCREEN if is_terminal else Show.PLAIN
 
 
-def _live_settings(wanted: Wanted, show: Show) -> LiveSettings:
+def _live_settings(wanted: LiveOptions, show: Show) -> LiveSettings:
     return LiveSettings(
         settings=wanted.settings,
         names=wanted.interfaces or (wanted.read or "",),
@@ -130,7 +130,7 @@ def _live_settings(wanted: Wanted, show: Show) -> LiveSettings:
     )
 
 
-def _open_source(wanted: Wanted, choice: Choice | None) -> LiveSource:
+def _open_source(wanted: LiveOptions, choice: Choice | None) -> LiveSource:
     keep = Keeper(wanted.write, wanted.rotation) if wanted.write is not None else None
     inner = wanted.settings.follow_tunnels
     if wanted.options is not None:
@@ -140,7 +140,7 @@ def _open_source(wanted: Wanted, choice: Choice | None) -> LiveSource:
     return capture_growing_file(wanted.read or "", keep=keep, stops=wanted.stops, follow_tunnels=inner)
 
 
-def _open_sockets(wanted: Wanted) -> SocketPoller | None:
+def _open_sockets(wanted: LiveOptions) -> SocketPoller | None:
     """Programs are this machine's: of a file or pipe nothing can be known."""
     if wanted.options is None:
         return None
@@ -191,7 +191,7 @@ def _run(session: LiveSession, show: Show) -> None:
     session.run(lines.show)
 
 
-def _finish(session: LiveSession, wanted: Wanted, show: Show, source: LiveSource) -> None:
+def _finish(session: LiveSession, wanted: LiveOptions, show: Show, source: LiveSource) -> None:
     """The verdict, the report, and how it ended."""
     analysis = session.analysis()
     if show is Show.JSONL:

@@ -402,8 +402,8 @@ def live(
 
     names = () if read is not None else tuple(interface or [listening.default_name()])
     shown = listening.Show(format.value) if format is not None else listening.Show.PLAIN if plain else None
-    code = listening.listen(
-        listening.Wanted(
+    code = listening.run_live(
+        listening.LiveOptions(
             settings=Settings(
                 models=tuple(model or ()),
                 limits=_limits(limit),

@@ -34,14 +34,14 @@ from peerburst.analysis.live.snapshot import (
     HostCount,
     LiveBurst,
     LiveCounts,
-    Look,
+    Snapshot,
     kinds_alive,
     latest_burst,
 )
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flows.table import Flows, segment_gaps_ns
 from peerburst.capture.read import Capture
-from peerburst.capture.sockets.observations import Sightings
+from peerburst.capture.sockets.observations import SocketObservations
 from peerburst.live.alerts import Alert, Messenger, Thresholds, usual_thresholds
 from peerburst.opening import Settings
 from peerburst.render.sentences import CLASS_WORDS
@@ -83,7 +83,7 @@ class ProgramLine:
 class BurstLine:
     """The chosen host's latest burst. `provisional`: it still goes on, and its class may change."""
 
-    label: str  # analysis.classify.BurstClass, as p2p-sync
+    label: str  # analysis.classify.TrafficClass, as p2p-sync
     says: str  # the class in words
     provisional: bool
     confidence: float  # 0 to 1
@@ -180,7 +180,7 @@ class Sockets(Protocol):
 
     def noticed(self, ports: npt.ArrayLike) -> bool: ...
 
-    def sightings(self) -> Sightings: ...
+    def observations(self) -> SocketObservations: ...
 
     def limits(self) -> Sequence[str]: ...
 
@@ -309,7 +309,7 @@ class LiveSession:
         return (self._table.last_ns or 0) + max(0, round((self._clock_s() - self._arrived_s) * 1e9))
 
     def _analysis(
-        self, capture: Capture, models: Sequence[GatewayModel], sightings: Sightings | None = None
+        self, capture: Capture, models: Sequence[GatewayModel], observations: SocketObservations | None = None
     ) -> Analysis:
         settings = self._chosen.settings
         limits = settings.limits or DEFAULT_LIMITS
@@ -319,7 +319,7 @@ class LiveSession:
             local_nets=settings.local_nets,
             limits=(self._limit, *(limit for limit in limits if limit != self._limit)),
             include_lan=settings.include_lan,
-            sightings=sightings,
+            observations=observations,
         )
 
     def _capture(self, flows: Flows | None = None) -> Capture:
@@ -345,7 +345,7 @@ class LiveSession:
         if self._table.retired_flows:
             self._counts.look(self._analysis(self._capture(), [self._model]), self._table.last_ns or 0)
 
-    def _look(self, now_ns: int) -> Look:
+    def _look(self, now_ns: int) -> Snapshot:
         self._follow_settings()
         look = self._counts.look(self._analysis(self._capture(self._table.flows()), [self._model]), now_ns)
         self._follow_host(look)
@@ -355,7 +355,7 @@ class LiveSession:
             self._alert(look, host, threshold)
         return look
 
-    def _chosen_host(self, look: Look) -> HostCount | None:
+    def _chosen_host(self, look: Snapshot) -> HostCount | None:
         """The one asked for, or the one with the highest count of the session, as in the verdict: it rarely changes."""
         if self.host is not None:
             return next((host for host in look.hosts if host.name == self.host), None)
@@ -365,7 +365,7 @@ class LiveSession:
             default=None,
         )
 
-    def _follow_host(self, look: Look) -> None:
+    def _follow_host(self, look: Snapshot) -> None:
         """Go on with the chosen host's history, from the beginning of the session if it is another host."""
         host = self._chosen_host(look)
         if host is None:
@@ -379,7 +379,7 @@ class LiveSession:
                 self._history.extend(whole, next(one for one in whole.hosts if one.name == host.name))
         self._history.extend(look, host)
 
-    def _alert(self, look: Look, name: str, threshold: int) -> None:
+    def _alert(self, look: Snapshot, name: str, threshold: int) -> None:
         host = next(host for host in look.hosts if host.name == name)
         burst = latest_burst(look, host.number)
         alert = Alert(
@@ -407,7 +407,7 @@ class LiveSession:
         self.latest = self._view(look)
         on_tick(self.latest)
 
-    def _look_closer(self, look: Look, host: HostCount | None) -> None:
+    def _look_closer(self, look: Snapshot, host: HostCount | None) -> None:
         """Once a second: kinds, burst and programs."""
         now_s = self._clock_s()
         if now_s - self._detail_s < DETAIL_EVERY_S:
@@ -417,9 +417,9 @@ class LiveSession:
         if host is not None:
             self._burst = latest_burst(look, host.number) or self._burst
         if self._sockets is not None:
-            self._programs = _programs(look, self._sockets.sightings())
+            self._programs = _programs(look, self._sockets.observations())
 
-    def _view(self, look: Look | None) -> LiveView:
+    def _view(self, look: Snapshot | None) -> LiveView:
         host: HostCount | None = None
         hosts: tuple[HostLine, ...] = ()
         if look is not None:
@@ -494,8 +494,8 @@ class LiveSession:
         if not self._running.is_set():
             self._answer_wishes()
         others = [model for model in self._models if model.name != self.model]
-        sightings = self._sockets.sightings() if self._sockets is not None else None
-        return self._analysis(wish.result(), [self._model, *others], sightings)
+        observations = self._sockets.observations() if self._sockets is not None else None
+        return self._analysis(wish.result(), [self._model, *others], observations)
 
     def save_report(self) -> Path:
         """Write the report of the session so far, beside the capture if no folder was named.
@@ -564,7 +564,7 @@ def _utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _since(look: Look, instant_ns: int | None) -> float | None:
+def _since(look: Snapshot, instant_ns: int | None) -> float | None:
     return None if instant_ns is None else look.analysis.since_start(instant_ns)
 
 
@@ -580,7 +580,7 @@ def _host_line(analysis: Analysis, host: HostCount) -> HostLine:
     )
 
 
-def _burst_line(look: Look, burst: LiveBurst) -> BurstLine:
+def _burst_line(look: Snapshot, burst: LiveBurst) -> BurstLine:
     found = burst.classification
     return BurstLine(
         label=found.label.value,
@@ -595,10 +595,10 @@ def _burst_line(look: Look, burst: LiveBurst) -> BurstLine:
     )
 
 
-def _programs(look: Look, sightings: Sightings) -> tuple[ProgramLine, ...]:
+def _programs(look: Snapshot, observations: SocketObservations) -> tuple[ProgramLine, ...]:
     """Flows in memory and entries alive by program."""
     flows = look.analysis.capture.flows
-    codes, names = attribute(flows, look.analysis.ends, sightings)
+    codes, names = attribute(flows, look.analysis.ends, observations)
     everywhere = np.bincount(codes, minlength=len(names))
     alive = np.bincount(codes[look.held.entry["flow"][look.alive]], minlength=len(names))
     lines = [

@@ -127,8 +127,9 @@ def programs_sentence(analysis: Analysis) -> str | None:
 
 def hints(analysis: Analysis) -> Iterator[str]:
     """What the person may want to know to trust the counts, or to change them."""
-    if analysis.ends.hub:
-        yield f"Taken as local because nearly all packets are its own: {', '.join(analysis.ends.hub)} (--local-net)."
+    if analysis.ends.capture_host:
+        own = ", ".join(analysis.ends.capture_host)
+        yield f"Taken as local because nearly all packets are its own: {own} (--local-net)."
     if analysis.ends.gateways:
         yield f"Taken as the gateway because it answers DNS, DHCP or NAT-PMP: {', '.join(analysis.ends.gateways)}."
     counted_flows = analysis.scopes[Scope.CROSSING] + analysis.scopes[Scope.GATEWAY]

@@ -35,10 +35,10 @@ def _machine_memory() -> int:
         return LEAST_ROOM
 
 
-def roomy(dtype: npt.DTypeLike, rows: int) -> npt.NDArray[Any]:
+def reserve(dtype: npt.DTypeLike, rows: int) -> npt.NDArray[Any]:
     """An array of zeros with room for all rows that the machine's memory could hold, in large pages.
 
-    Where the system does not give such room (Windows, limits on address space), an array of `rows`; `grown` makes it
+    Where the system does not give such room (Windows, limits on address space), an array of `rows`; `grow` makes it
     larger by copying.
     """
     kind = np.dtype(dtype)
@@ -47,7 +47,7 @@ def roomy(dtype: npt.DTypeLike, rows: int) -> npt.NDArray[Any]:
     return np.zeros(rows, kind) if room is None else np.frombuffer(room, kind, data // kind.itemsize)
 
 
-def paged(dtype: npt.DTypeLike, rows: int) -> npt.NDArray[Any]:
+def large_page_array(dtype: npt.DTypeLike, rows: int) -> npt.NDArray[Any]:
     """An array of so many rows of zeros, in large pages unless it is small."""
     kind = np.dtype(dtype)
     room = _mapped(_in_pages(rows * kind.itemsize))
@@ -73,7 +73,7 @@ def _mapped(data: int, more_flags: int = 0) -> mmap.mmap | None:
     return room
 
 
-def grown(array: npt.NDArray[Any], wanted: int) -> npt.NDArray[Any]:
+def grow(array: npt.NDArray[Any], wanted: int) -> npt.NDArray[Any]:
     """The array, or a copy of it with room for at least `wanted` rows."""
     if wanted <= array.size:
         return array
@@ -87,8 +87,8 @@ def data(rows: npt.NDArray[Any]) -> npt.NDArray[np.void]:
     return rows.view(f"V{rows.itemsize}")
 
 
-def give_back(array: npt.NDArray[Any], rows: int) -> None:
-    """Let the system have the memory of the first rows of a `roomy` array, or of a view from its beginning on.
+def release(array: npt.NDArray[Any], rows: int) -> None:
+    """Let the system have the memory of the first rows of a `reserve` array, or of a view from its beginning on.
 
     Nobody reads them again. What is given back first is taken anew next, and that memory needs no waiting for.
     """
@@ -101,7 +101,7 @@ def give_back(array: npt.NDArray[Any], rows: int) -> None:
         room.madvise(mmap.MADV_DONTNEED, 0, size)
 
 
-class Reused:
+class BufferPool:
     """Arrays of one type and size, handed out again once nobody holds them or a view of them.
 
     New memory is not free: the system clears each page when it is first written, which for the arrays of a batch costs

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import llvmlite  # type: ignore[import-untyped]
 import numba
@@ -23,6 +23,9 @@ import platformdirs
 from numba import njit
 from numba.core.caching import FunctionCache
 from numba.core.runtime.nrt import rtsys
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # Its settings are made at run time, so no type checker knows them.
 NUMBA_SETTINGS: Any = numba.config
@@ -96,8 +99,8 @@ def _numba_cache_at(folder: Path) -> Iterator[None]:
 # half of the time a packet spent in the flow table, and more where two threads count the same array. Such a function
 # can make no array of its own; numba says so when it compiles one that does.
 def _compiled(
-    function: Callable[..., Any], *, is_entry: bool = False, is_counted: bool = False, is_inlined: bool = False
-) -> Callable[..., Any]:
+    function: Callable[P, R], *, is_entry: bool = False, is_counted: bool = False, is_inlined: bool = False
+) -> Callable[P, R]:
     options: dict[str, Any] = {"boundscheck": True, "nogil": True, "forceinline": is_inlined}
     if not is_counted:
         options["_nrt"] = False  # numba's own name for it, which its types do not tell
@@ -105,7 +108,7 @@ def _compiled(
         made: Any = njit(**options)(function)
         if is_entry and not NUMBA_SETTINGS.DISABLE_JIT:
             made._cache = _Cache(function)  # type: ignore[no-untyped-call]
-    return cast("Callable[..., Any]", made)
+    return cast("Callable[P, R]", made)
 
 
 class _Cache(FunctionCache):
@@ -121,7 +124,7 @@ class _Cache(FunctionCache):
             return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
 
 
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile an entry point called from Python: cached, bounds checked (captures are hostile), without the GIL.
 
     It makes no arrays: what it fills and works in, the caller allocates.
@@ -129,17 +132,17 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return _compiled(function, is_entry=True)
 
 
-def allocating_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+def allocating_kernel(function: Callable[P, R]) -> Callable[P, R]:
     """As `kernel`, for one that makes arrays to work in; a slower one, for what is called once."""
     return _compiled(function, is_entry=True, is_counted=True)
 
 
-def part(function: Callable[..., Any]) -> Callable[..., Any]:
+def part(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a piece that only kernels call: it becomes part of their machine code and needs no cache of its own."""
     return _compiled(function)
 
 
-def inlined_part(function: Callable[..., Any]) -> Callable[..., Any]:
+def inlined_part(function: Callable[P, R]) -> Callable[P, R]:
     """As `part`, for one on the way of every packet: its machine code stands where it is called.
 
     A call passes each array as seven words on the stack, and LLVM by itself calls what is long.

@@ -19,7 +19,7 @@ PIECES_AHEAD = 4
 LOOK_EVERY_S = 0.1
 
 
-class Crew(Generic[Found, Ready]):
+class Pipeline(Generic[Found, Ready]):
     """Takes every one of `pieces` through `prepare` and, for each part, through `enter(ready, part)`.
 
     `pieces` is asked by one thread at a time; `enter` is called by one thread at a time for each part, in the order of

@@ -11,6 +11,7 @@ from enum import IntEnum
 import numpy as np
 
 from peerburst.capture.compiled.kernel import part
+from peerburst.capture.units import SECOND_NS
 
 
 class Phase(IntEnum):
@@ -35,7 +36,6 @@ class Phase(IntEnum):
 
 
 PHASES = len(Phase)
-SECOND_NS = 1_000_000_000
 
 LINUX_TIMEOUTS_S = {
     Phase.NONE: 0,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.arrays import Reused
+from peerburst.capture.compiled.arrays import BufferPool
 from peerburst.capture.compiled.stopwatch import stage
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import pcap as pcapfile
@@ -42,7 +42,7 @@ class Piece:
     frames: npt.NDArray[np.void]  # FRAME; decoding moves them
     has_rare_link: bool
     follow_tunnels: bool
-    room: Reused  # for PACKET rows
+    room: BufferPool  # for PACKET rows
 
     @property
     def size(self) -> int:
@@ -86,8 +86,8 @@ class PacketSource:
         self._follow_tunnels = follow_tunnels
         self._last_ns = 0
         self._window = ByteWindow(open_stream(path, stream), WINDOW)
-        self._frames = Reused(FRAME, BATCH, KEPT)
-        self._packets = Reused(PACKET, BATCH, KEPT)
+        self._frames = BufferPool(FRAME, BATCH, KEPT)
+        self._packets = BufferPool(PACKET, BATCH, KEPT)
         self._section = pcapng.Section()
         self._met_rare_link = False  # looked at once per interface: a file may have a million of them
         self._pcap_header: npt.NDArray[np.int64] | None = None

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.arrays import Reused
+from peerburst.capture.compiled.arrays import BufferPool
 from peerburst.capture.errors import CaptureError
 
 COMPRESSED_CHUNK = 1 << 18
@@ -219,7 +219,7 @@ class ByteWindow:
     def __init__(self, stream: Readable, size: int) -> None:
         self._stream = stream
         self._size = size
-        self._windows = Reused(np.uint8, size, WINDOWS_KEPT)
+        self._windows = BufferPool(np.uint8, size, WINDOWS_KEPT)
         self.window: npt.NDArray[np.uint8] = self._windows.take()
         self.at = 0
         self.end = 0
@@ -237,7 +237,7 @@ class ByteWindow:
     def widen(self, size: int) -> None:
         """Take windows of this size from the next one on."""
         if size != self._size:
-            self._size, self._windows = size, Reused(np.uint8, size, WINDOWS_KEPT)
+            self._size, self._windows = size, BufferPool(np.uint8, size, WINDOWS_KEPT)
 
     def more(self) -> bool:
         """Read on, in another window if this one has little room left; False at the end of the stream.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.arrays import data, grown, roomy
+from peerburst.capture.compiled.arrays import data, grow, reserve
 from peerburst.capture.conntrack.tcp import LINE
 from peerburst.capture.flows.table import CLOSED, FIRST_CAPACITY, FLOWS, FREE, LINES, NUMBER_BITS, SEGMENTS, FlowTable
 
@@ -17,7 +17,7 @@ Bools = npt.NDArray[np.bool_]
 
 def _with_room(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The rows at the head of an array that has room for more."""
-    out = grown(roomy(rows.dtype, FIRST_CAPACITY), rows.size)
+    out = grow(reserve(rows.dtype, FIRST_CAPACITY), rows.size)
     data(out)[: rows.size] = data(rows)
     return out
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.arrays import give_back, grown, roomy
+from peerburst.capture.compiled.arrays import grow, release, reserve
 from peerburst.capture.compiled.kernel import kernel
 from peerburst.capture.compiled.parallel import processors, side_by_side
 from peerburst.capture.flows.table import FLOW, Dealer, Dealt, Flows, FlowTable, Kept, gathered, new_seed
@@ -19,7 +19,7 @@ PLACED_AT_ONCE = 1 << 17  # flows of a part: 16 MB of them are held twice
 NO_BIRTH = np.int64(np.iinfo(np.int64).max)
 
 
-def parts_for_this_machine() -> int:
+def shards_for_this_machine() -> int:
     """Two where there is a core for the second, else one."""
     return min(MOST_PARTS, processors())
 
@@ -57,13 +57,13 @@ def renumber(segments, number):  # type: ignore[no-untyped-def]
         flow[i] = number[flow[i]]
 
 
-class PartedTable:
+class ShardedFlowTable:
     """Packets are dealt to parts, and entered in each in their order; flows and segments come out in the end."""
 
     def __init__(self, gaps_ns: npt.NDArray[np.int64] | None = None, parts: int | None = None) -> None:
         """`parts`: 1 or another power of two, None for as many as this machine has use for."""
         seed = new_seed()
-        self.parts = parts_for_this_machine() if parts is None else parts
+        self.parts = shards_for_this_machine() if parts is None else parts
         self._dealer = Dealer(seed, self.parts)
         self._tables = [FlowTable(gaps_ns, seed) for _ in range(self.parts)]
 
@@ -119,7 +119,7 @@ def _numbers(births: Sequence[npt.NDArray[np.int64]]) -> list[npt.NDArray[np.int
 def _united(parts: Sequence[Kept], numbers: Sequence[npt.NDArray[np.int32]]) -> Flows:
     """The flows of all parts as those of one table: each part's own are put in their places beside the others'."""
     flows = sum(own.size for own in numbers)
-    out = grown(roomy(FLOW, flows), flows)[:flows]
+    out = grow(reserve(FLOW, flows), flows)[:flows]
 
     def put(p: int) -> None:
         row, own = parts[p].row, numbers[p]
@@ -127,7 +127,7 @@ def _united(parts: Sequence[Kept], numbers: Sequence[npt.NDArray[np.int32]]) -> 
         for first in range(0, own.size, PLACED_AT_ONCE):
             stop = min(first + PLACED_AT_ONCE, own.size)
             place(row, own, first, stop, out)
-            give_back(row, stop)
+            release(row, stop)
         renumber(parts[p].segments, own)
 
     side_by_side(put, range(len(parts)), most=len(parts))

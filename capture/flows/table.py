@@ -21,13 +21,13 @@ import numpy.typing as npt
 
 from peerburst.capture.compiled.arrays import (
     LARGE_PAGE,
-    Reused,
-    give_back,
-    grown,
-    paged,
+    BufferPool,
+    grow,
+    large_page_array,
     prefetch,
     prefetch_to_write,
-    roomy,
+    release,
+    reserve,
 )
 from peerburst.capture.compiled.kernel import inlined_part, kernel, part
 from peerburst.capture.compiled.parallel import side_by_side
@@ -44,7 +44,6 @@ from peerburst.capture.conntrack.states import (
     PACKET_KINDS,
     PHASES,
     REPLIED,
-    SECOND_NS,
     SYN_SENT,
     TIME_WAIT,
     UDP,
@@ -68,6 +67,7 @@ from peerburst.capture.conntrack.tcp import (
 )
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from peerburst.capture.packets.status import Status
+from peerburst.capture.units import SECOND_NS
 
 # One row per flow, two cache lines. The ends of the 5-tuple are `a`, the smaller (address, port), and `b`.
 FLOW = np.dtype(
@@ -854,8 +854,8 @@ class Dealer:
 
     def __init__(self, seed: int, parts: int) -> None:
         self._seed, self._parts = np.uint64(seed), parts
-        self._chosen = Reused(np.int32, DEALT_AT_ONCE, KEPT)
-        self._hashes = Reused(np.int64, DEALT_AT_ONCE, 2 * KEPT)
+        self._chosen = BufferPool(np.int32, DEALT_AT_ONCE, KEPT)
+        self._hashes = BufferPool(np.int64, DEALT_AT_ONCE, 2 * KEPT)
 
     def deal(self, packets: npt.NDArray[np.void]) -> Dealt:
         """Deal PACKET rows."""
@@ -879,14 +879,14 @@ class FlowTable:
     """Packets go in by batches; flows and segments are asked for at any time."""
 
     def __init__(self, gaps_ns: npt.NDArray[np.int64] | None = None, seed: int | None = None) -> None:
-        self._row = roomy(FLOW, FIRST_CAPACITY)
-        self._segments = roomy(SEGMENT, FIRST_CAPACITY)
-        self._slots = paged(np.int64, LEAST_SLOTS)
+        self._row = reserve(FLOW, FIRST_CAPACITY)
+        self._segments = reserve(SEGMENT, FIRST_CAPACITY)
+        self._slots = large_page_array(np.int64, LEAST_SLOTS)
         # In pages of its own: what other threads write all the time, to other tables, must not lie in the same line.
-        self._places = paged(np.int64, PLACES)
-        self._births = roomy(np.int64, FIRST_CAPACITY)
-        self._words = roomy(np.int64, FIRST_CAPACITY)
-        self._lines = roomy(LINE, FIRST_CAPACITY)
+        self._places = large_page_array(np.int64, PLACES)
+        self._births = reserve(np.int64, FIRST_CAPACITY)
+        self._words = reserve(np.int64, FIRST_CAPACITY)
+        self._lines = reserve(LINE, FIRST_CAPACITY)
         self._gauge = np.zeros(GAUGES, np.int64)
         self._gauge[SEED] = new_seed() if seed is None else seed
         self._gauge[FIRST], self._gauge[LATEST] = NEVER, -NEVER
@@ -943,11 +943,11 @@ class FlowTable:
 
     def _make_room(self, packets: int) -> None:
         flows = int(self._gauge[FLOWS]) + packets
-        self._row = grown(self._row, flows)
-        self._births = grown(self._births, flows)
-        self._words = grown(self._words, flows)
-        self._lines = grown(self._lines, int(self._gauge[LINES]) + packets)
-        self._segments = grown(self._segments, int(self._gauge[SEGMENTS]) + 2 * packets)
+        self._row = grow(self._row, flows)
+        self._births = grow(self._births, flows)
+        self._words = grow(self._words, flows)
+        self._lines = grow(self._lines, int(self._gauge[LINES]) + packets)
+        self._segments = grow(self._segments, int(self._gauge[SEGMENTS]) + 2 * packets)
         if SLOTS_PER_FLOW * flows > self._slots.size:
             self._make_slots(flows, self._slots)
 
@@ -956,7 +956,7 @@ class FlowTable:
         size = LEAST_SLOTS
         while size < SLOTS_PER_FLOW * flows:
             size *= 2
-        self._slots = paged(np.int64, size)
+        self._slots = large_page_array(np.int64, size)
         rehash(held, self._slots)
 
     def flows(self) -> Flows:
@@ -998,17 +998,17 @@ def gathered(row: npt.NDArray[np.void], closed: Sequence[npt.NDArray[np.void]], 
 
     `is_last`: those are not needed any more and may go.
     """
-    starts = paged(np.int64, row.size + 1)
+    starts = large_page_array(np.int64, row.size + 1)
     side_by_side(lambda segments: count_segments(segments, starts), closed, most=len(closed))
     begin_gathering(row, starts)
-    out = paged(SEGMENT, int(starts[-1]))
+    out = large_page_array(SEGMENT, int(starts[-1]))
 
     def put(segments: npt.NDArray[np.void]) -> None:
         for first in range(0, segments.size, GATHERED_AT_ONCE):
             stop = min(first + GATHERED_AT_ONCE, segments.size)
             gather(segments[first:stop], starts, out)
             if is_last:
-                give_back(segments, stop)
+                release(segments, stop)
 
     side_by_side(put, closed, most=len(closed))
     end_gathering(row, starts, out)

@@ -158,10 +158,10 @@ class _File:
     def write(self, data: bytes) -> int:
         if self._compressor is None:
             return self._out(data)
-        grown = self._out(self._compressor.compress(data))
+        grow = self._out(self._compressor.compress(data))
         if not self._flush_at:
             self._flush_at = time.monotonic() + FLUSH_EVERY_S
-        return grown + self.flush()
+        return grow + self.flush()
 
     def flush(self) -> int:
         """End a zstd block if the time has come and there is something in it."""

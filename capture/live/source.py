@@ -24,10 +24,10 @@ from peerburst.capture.files import pcapng_blocks as pcapngblocks
 from peerburst.capture.files.source import BATCH, PacketSource
 from peerburst.capture.flows.table import FlowTable
 from peerburst.capture.live import interfaces
-from peerburst.capture.live.backends.byte_source import Feed
+from peerburst.capture.live.backends.byte_source import ByteSource
 from peerburst.capture.live.backends.dumpcap import widen
-from peerburst.capture.live.backends.pipe import GrowingFileFeed, PipeFeed
-from peerburst.capture.live.backends.select import Choice, choose, open_feed
+from peerburst.capture.live.backends.pipe import GrowingFileSource, PipeSource
+from peerburst.capture.live.backends.select import Choice, choose, open_byte_source
 from peerburst.capture.live.blocks import Cutter
 from peerburst.capture.live.options import CaptureOptions, StopConditions
 from peerburst.capture.live.savefile import Keeper
@@ -53,7 +53,7 @@ class LiveSource:
 
     def __init__(
         self,
-        feed: Feed,
+        byte_source: ByteSource,
         *,
         keep: Keeper | None = None,
         stops: StopConditions | None = None,
@@ -63,7 +63,7 @@ class LiveSource:
     ) -> None:
         self.choice = choice
         self.options = options
-        self._feed = feed
+        self._byte_source = byte_source
         self._keep = keep
         self._stops = stops or StopConditions()
         self._warnings: list[str] = []
@@ -127,7 +127,7 @@ class LiveSource:
     @property
     def drops(self) -> int:
         """Packets lost by interfaces, system or tool, as far as known; dumpcap tells it at its end only."""
-        return max(self._feed.drops, self._source.drops if self._source is not None else 0)
+        return max(self._byte_source.drops, self._source.drops if self._source is not None else 0)
 
     @property
     def knows_drops_while_running(self) -> bool:
@@ -138,7 +138,7 @@ class LiveSource:
         """Sentences in the order of their parts; the list only grows."""
         kept = self._keep.warnings if self._keep is not None else []
         source = self._source.warnings if self._source is not None else []
-        return tuple(dict.fromkeys([*self._warnings, *self._feed.warnings, *source, *kept]))
+        return tuple(dict.fromkeys([*self._warnings, *self._byte_source.warnings, *source, *kept]))
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -180,13 +180,13 @@ class LiveSource:
     def _end(self, reason: str) -> None:
         """Let the feed end; the first reason is the one that is told."""
         self._reason = self._reason or reason
-        self._feed.stop()
+        self._byte_source.stop()
 
     def _take(self, pipe: int) -> None:
         """The first thread: bytes from the feed to the file and the pipe."""
         look_at = self._began + LOOK_AT_INTERFACES_S
         try:
-            while (data := self._feed.read(TICK_S)) != b"":
+            while (data := self._byte_source.read(TICK_S)) != b"":
                 if data:
                     self._handle(data, pipe)
                     if len(data) < LITTLE:
@@ -200,14 +200,14 @@ class LiveSource:
             if self._cutter is not None:
                 self._pass_on(self._cutter.end(), pipe)
         except Exception as error:  # a thread's exception would vanish, and the capture with it
-            self._warnings.append(f"{self._feed.name}: the capture ended by a fault of ours: {error!r}")
-            self._feed.stop()
-            while self._feed.read(TICK_S) != b"":
+            self._warnings.append(f"{self._byte_source.name}: the capture ended by a fault of ours: {error!r}")
+            self._byte_source.stop()
+            while self._byte_source.read(TICK_S) != b"":
                 pass
         finally:
             if self._keep is not None:
                 self._keep.close()
-            self._reason = self._reason or self._feed.why_ended or STOPPED
+            self._reason = self._reason or self._byte_source.why_ended or STOPPED
             os.close(pipe)
 
     def _handle(self, data: bytes, pipe: int) -> None:
@@ -222,7 +222,8 @@ class LiveSource:
             self._end(f"{self._cutter.packets} packets were captured")
         if self._cutter.is_capture is False and (self._keep is not None or self._stops.packets is not None):
             self._failure = CaptureError(
-                self._feed.name, "is compressed or no capture, and cannot be kept or counted so; decompress it before"
+                self._byte_source.name,
+                "is compressed or no capture, and cannot be kept or counted so; decompress it before",
             )
             self._end("not a plain capture")
 
@@ -256,14 +257,14 @@ class LiveSource:
 
     def _read(self, pipe: int, follow_tunnels: bool) -> None:
         """The second thread: packets out of the pipe."""
-        name = self._feed.name
+        name = self._byte_source.name
         try:
             with os.fdopen(pipe, "rb", buffering=0) as data:
                 self._source = PacketSource(name, follow_tunnels=follow_tunnels, stream=data)
                 for packets in self._source.batches():
                     self._waiting.put(packets)
         except CaptureError as error:
-            if self._feed.why_ended or error.reason != "is empty":  # stopped before anything came is no error
+            if self._byte_source.why_ended or error.reason != "is empty":  # stopped before anything came is no error
                 self._failure = self._failure or CaptureError(name, error.reason)
         except Exception as error:  # a thread's exception would vanish, and the capture with it
             self._failure = CaptureError(name, f"reading it failed by a fault of ours: {error!r}")
@@ -333,8 +334,10 @@ def capture_interfaces(
     _check(keep, stops)
     chosen = choice or choose(options)
     warm_up()
-    feed = open_feed(options, chosen)
-    return LiveSource(feed, keep=keep, stops=stops, options=options, choice=chosen, follow_tunnels=follow_tunnels)
+    byte_source = open_byte_source(options, chosen)
+    return LiveSource(
+        byte_source, keep=keep, stops=stops, options=options, choice=chosen, follow_tunnels=follow_tunnels
+    )
 
 
 def capture_standard_input(
@@ -342,7 +345,7 @@ def capture_standard_input(
 ) -> LiveSource:
     """Read a capture that another program pipes in."""
     _check(keep, stops)
-    return LiveSource(PipeFeed(), keep=keep, stops=stops, follow_tunnels=follow_tunnels)
+    return LiveSource(PipeSource(), keep=keep, stops=stops, follow_tunnels=follow_tunnels)
 
 
 def capture_growing_file(
@@ -350,7 +353,7 @@ def capture_growing_file(
 ) -> LiveSource:
     """Read a file and go on as it grows, until stopped."""
     _check(keep, stops)
-    return LiveSource(GrowingFileFeed(path), keep=keep, stops=stops, follow_tunnels=follow_tunnels)
+    return LiveSource(GrowingFileSource(path), keep=keep, stops=stops, follow_tunnels=follow_tunnels)
 
 
 def _check(keep: Keeper | None, stops: StopConditions | None) -> None:

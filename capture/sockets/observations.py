@@ -1,7 +1,7 @@
-"""Sightings: which process held which socket when; kept beside a capture, one JSON object a line.
+"""SocketObservations: which process held which socket when; kept beside a capture, one JSON object a line.
 
-`FILE.sockets.jsonl` holds lines of three kinds: `{"id": ..., ...}`, a sighting (the last line of an id wins);
-`{"addresses": [...]}`, the machine's own addresses; and `{"polled_ns": ...}`, an instant at which every sighting that
+`FILE.sockets.jsonl` holds lines of three kinds: `{"id": ..., ...}`, a observation (the last line of an id wins);
+`{"addresses": [...]}`, the machine's own addresses; and `{"polled_ns": ...}`, when every observation that
 had not ended was still there. It is written by whole lines, so that a program that is killed loses no more than what
 came since its last poll, and at worst leaves a line cut short, which the reader passes over.
 """
@@ -20,7 +20,7 @@ COMPRESSED = (".zst", ".gz", ".lz4")
 # What ring buffers add to a name before its ending: dumpcap's NAME_00001_20260131235959.pcapng.
 RING_NUMBER = re.compile(r"_\d{5}_\d{14}(?=\.|$)")
 
-# A sighting takes about 300 bytes and is written twice, when it begins and when it ends: 64 MiB are 100,000 of them.
+# A observation takes about 300 bytes and is written twice, when it begins and when it ends: 64 MiB are 100,000 of them.
 MOST_BYTES = 64 << 20
 MOST_SIGHTINGS = 100_000
 LONGEST_NAME, LONGEST_PROGRAM = 64, 256
@@ -29,7 +29,7 @@ STILL_NS = 1 << 62  # after any packet
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class SocketObservation:
     """One socket in the hands of one process. Instants are nanoseconds since the epoch, the clock of the packets.
 
     The socket was there from `first_seen_ns` to `last_seen_ns`, and not yet at `absent_ns` (ALWAYS_NS: at no poll
@@ -55,10 +55,10 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Sightings:
-    """What a poller saw: sightings in no order, and the machine's own addresses."""
+class SocketObservations:
+    """What a poller saw: observations in no order, and the machine's own addresses."""
 
-    seen: tuple[Sighting, ...] = ()
+    seen: tuple[SocketObservation, ...] = ()
     addresses: tuple[str, ...] = ()
 
 
@@ -68,7 +68,7 @@ def clean(text: str, longest: int) -> str:
 
 
 def side_file(capture: str | Path) -> Path:
-    """Where the sightings of a capture are kept; compression and a ring buffer's number change nothing."""
+    """Where the observations of a capture are kept; compression and a ring buffer's number change nothing."""
     path = Path(capture)
     name = path.name
     for ending in COMPRESSED:
@@ -86,14 +86,14 @@ class SideFile:
         self._bytes = 0
         self._lines: list[bytes] = []
 
-    def add(self, sighting: Sighting) -> None:
-        self._lines.append(_line(asdict(sighting)))
+    def add(self, observation: SocketObservation) -> None:
+        self._lines.append(_line(asdict(observation)))
 
     def add_addresses(self, addresses: Iterable[str]) -> None:
         self._lines.append(_line({"addresses": sorted(addresses)}))
 
     def flush(self, polled_ns: int) -> None:
-        """Write what was added, and that all sightings without an end were there at `polled_ns`."""
+        """Write what was added, and that all observations without an end were there at `polled_ns`."""
         self._lines.append(_line({"polled_ns": polled_ns}))
         data, self._lines = b"".join(self._lines), []
         written = self._file.write(data)
@@ -105,12 +105,12 @@ class SideFile:
     def is_full(self) -> bool:
         return self._bytes > self._most
 
-    def rewrite(self, sightings: Sightings, polled_ns: int) -> None:
-        """Put these sightings in place of all that was written: a reader sees the old file or the new one."""
+    def rewrite(self, observations: SocketObservations, polled_ns: int) -> None:
+        """Put these observations in place of all that was written: a reader sees the old file or the new one."""
         shorter = self._path.with_name(self._path.name + ".part")
         self._file.close()
-        self._lines = [_line(asdict(sighting)) for sighting in sightings.seen]
-        self.add_addresses(sightings.addresses)
+        self._lines = [_line(asdict(observation)) for observation in observations.seen]
+        self.add_addresses(observations.addresses)
         self._bytes = 0
         self._file = shorter.open("wb", buffering=0)
         self.flush(polled_ns)
@@ -128,11 +128,11 @@ def _line(content: dict[str, Any]) -> bytes:
 # A file may come from anywhere: what is of another type or out of bounds is passed over.
 _BOUNDS = {"protocol": (0, 255), "local_port": (0, 65535), "remote_port": (0, 65535), "uid": (-1, 1 << 32)}
 _ANY_INSTANT = (ALWAYS_NS, STILL_NS)
-_TYPES = {field.name: field.type for field in fields(Sighting)}
+_TYPES = {field.name: field.type for field in fields(SocketObservation)}
 
 
-def _sighting(content: dict[str, Any]) -> Sighting | None:
-    """The sighting in a line, or None if it makes no sense."""
+def _sighting(content: dict[str, Any]) -> SocketObservation | None:
+    """The observation in a line, or None if it makes no sense."""
     values: dict[str, Any] = {}
     for name, kind in _TYPES.items():
         value: Any = content.get(name)
@@ -142,7 +142,7 @@ def _sighting(content: dict[str, Any]) -> Sighting | None:
         values[name] = value
     for name, longest in (("name", LONGEST_NAME), ("program", LONGEST_PROGRAM), ("local", 64), ("remote", 64)):
         values[name] = clean(values[name], longest)
-    return Sighting(**values)
+    return SocketObservation(**values)
 
 
 def _content(line: bytes) -> dict[str, Any]:
@@ -153,36 +153,36 @@ def _content(line: bytes) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def read_side_file(path: Path) -> Sightings:
-    """The sightings of a side file; lines that make no sense are passed over. Raises OSError if it cannot be read."""
-    by_id: dict[int, Sighting] = {}
+def read_side_file(path: Path) -> SocketObservations:
+    """The observations of a side file; lines without sense are skipped. Raises OSError if it cannot be read."""
+    by_id: dict[int, SocketObservation] = {}
     addresses: dict[str, None] = {}
     polled_ns = ALWAYS_NS
     with path.open("rb") as file:
         for line in file:
             content = _content(line)
-            sighting = _sighting(content)
-            if sighting is not None:
-                by_id[sighting.id] = sighting
+            observation = _sighting(content)
+            if observation is not None:
+                by_id[observation.id] = observation
             if type(content.get("polled_ns")) is int:
                 polled_ns = max(polled_ns, min(content["polled_ns"], STILL_NS))
             listed = content.get("addresses")
             if isinstance(listed, list):
                 addresses.update((clean(text, 64), None) for text in listed if isinstance(text, str))
-    seen = tuple(lasting(sighting, polled_ns) for sighting in by_id.values())
-    return Sightings(seen, tuple(addresses))
+    seen = tuple(lasting(observation, polled_ns) for observation in by_id.values())
+    return SocketObservations(seen, tuple(addresses))
 
 
-def lasting(sighting: Sighting, polled_ns: int) -> Sighting:
-    """A sighting that has not ended was last seen at the latest poll."""
-    if sighting.gone_ns != STILL_NS or polled_ns <= sighting.last_seen_ns:
-        return sighting
-    return replace(sighting, last_seen_ns=polled_ns)
+def lasting(observation: SocketObservation, polled_ns: int) -> SocketObservation:
+    """A observation that has not ended was last seen at the latest poll."""
+    if observation.gone_ns != STILL_NS or polled_ns <= observation.last_seen_ns:
+        return observation
+    return replace(observation, last_seen_ns=polled_ns)
 
 
-def joined(parts: Iterable[Sightings]) -> Sightings:
-    """The sightings of several files as one."""
+def joined(parts: Iterable[SocketObservations]) -> SocketObservations:
+    """The observations of several files as one."""
     several = list(parts)
     seen = itertools.chain.from_iterable(part.seen for part in several)
     addresses = dict.fromkeys(itertools.chain.from_iterable(part.addresses for part in several))
-    return Sightings(tuple(seen), tuple(addresses))
+    return SocketObservations(tuple(seen), tuple(addresses))

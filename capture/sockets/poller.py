@@ -25,8 +25,8 @@ from peerburst.capture.sockets.observations import (
     MOST_SIGHTINGS,
     STILL_NS,
     SideFile,
-    Sighting,
-    Sightings,
+    SocketObservation,
+    SocketObservations,
 )
 from peerburst.capture.sockets.owners import NOBODY, Owners, Process, describe, elsewhere
 from peerburst.capture.sockets.tables import Socket, SocketTable, open_table
@@ -53,9 +53,9 @@ class _Open:
     waited: int = 0
     sure: bool = False  # its process was found
 
-    def sighting(self, last_ns: int, gone_ns: int = STILL_NS) -> Sighting:
+    def observation(self, last_ns: int, gone_ns: int = STILL_NS) -> SocketObservation:
         at, process = self.socket, self.process
-        return Sighting(
+        return SocketObservation(
             id=self.id,
             protocol=at.protocol,
             local=at.local,
@@ -77,7 +77,7 @@ class _Open:
 class SocketPoller:
     """Watches sockets from a thread of its own, from `start` until `stop`; all methods may be called from any thread.
 
-    `side_file` is where sightings are written as they come (see `sightings.side_file`); at most `most_sightings` of
+    `side_file` is where observations are written as they come; at most `most_observations` of
     sockets that have closed are kept. Raises SettingsError if the system's sockets cannot be listed, OSError if the
     side file cannot be made.
     """
@@ -87,7 +87,7 @@ class SocketPoller:
         side_file: Path | None = None,
         *,
         interval_s: float = INTERVAL_S,
-        most_sightings: int = MOST_SIGHTINGS,
+        most_observations: int = MOST_SIGHTINGS,
         table: SocketTable | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -96,7 +96,7 @@ class SocketPoller:
         self._interval_s = interval_s
         self._owners = Owners() if sys.platform.startswith("linux") else None
         self._open: dict[Hashable, _Open] = {}
-        self._closed: deque[Sighting] = deque(maxlen=most_sightings)
+        self._closed: deque[SocketObservation] = deque(maxlen=most_observations)
         self._forgotten = 0
         self._next_id = 1
         self._polled_ns = ALWAYS_NS
@@ -182,11 +182,11 @@ class SocketPoller:
 
     def _close(self, keys: Iterable[Hashable], gone_ns: int) -> None:
         for key in keys:
-            sighting = self._open.pop(key).sighting(self._polled_ns, gone_ns)
+            observation = self._open.pop(key).observation(self._polled_ns, gone_ns)
             self._forgotten += len(self._closed) == self._closed.maxlen
-            self._closed.append(sighting)
+            self._closed.append(observation)
             if self._file is not None:
-                self._file.add(sighting)
+                self._file.add(observation)
 
     def _name(self, at_ns: int) -> None:
         """Find the processes of sockets that have none, or one that has ended."""
@@ -199,7 +199,7 @@ class SocketPoller:
             self._find(due)
         for opened in due:
             if self._file is not None and (opened.sure or opened.waited == 0):
-                self._file.add(opened.sighting(at_ns))
+                self._file.add(opened.observation(at_ns))
             if not opened.sure:
                 opened.waited = min(2 * opened.waited + 1, MOST_WAITING_POLLS)
                 opened.waiting = opened.waited
@@ -217,7 +217,7 @@ class SocketPoller:
             opened.sure = opened.process.pid > 0
 
     def _hand_on(self, at_ns: int) -> None:
-        """Sockets whose process has ended are another's now (a child's): a sighting ends, the next begins."""
+        """Sockets whose process has ended are another's now (a child's): a observation ends, the next begins."""
         if self._owners is None:
             return
         pids = {opened.process.pid for opened in self._open.values() if opened.sure}
@@ -252,19 +252,21 @@ class SocketPoller:
             if self._file.is_full:
                 self._file.rewrite(self._snapshot(ALWAYS_NS), at_ns)
         except OSError as trouble:
-            self._file_trouble = f"Sightings of programs are no longer written to disk: {trouble.strerror or trouble}."
+            self._file_trouble = (
+                f"SocketObservations of programs are no longer written to disk: {trouble.strerror or trouble}."
+            )
             self._file.close()
             self._file = None
 
-    def sightings(self, since_ns: int = ALWAYS_NS) -> Sightings:
+    def observations(self, since_ns: int = ALWAYS_NS) -> SocketObservations:
         """What was seen so far, without sockets that were gone by `since_ns`."""
         with self._lock:
             return self._snapshot(since_ns)
 
-    def _snapshot(self, since_ns: int) -> Sightings:
-        seen = [sighting for sighting in self._closed if sighting.gone_ns > since_ns]
-        seen.extend(opened.sighting(self._polled_ns) for opened in self._open.values())
-        return Sightings(tuple(seen), tuple(self._addresses))
+    def _snapshot(self, since_ns: int) -> SocketObservations:
+        seen = [observation for observation in self._closed if observation.gone_ns > since_ns]
+        seen.extend(opened.observation(self._polled_ns) for opened in self._open.values())
+        return SocketObservations(tuple(seen), tuple(self._addresses))
 
     def limits(self) -> tuple[str, ...]:
         """What cannot be seen, in whole sentences; empty where everything can."""

@@ -8,7 +8,7 @@ from peerburst.analysis import humanize as wording
 
 
 @pytest.mark.parametrize(
-    ("bytes", "text"),
+    ("data", "text"),
     [(0, "0 B"), (980, "980 B"), (999, "999 B"), (1000, "1 kB"), (1234, "1.2 kB"), (999_499, "999 kB"),
      (999_500, "1 MB"), (14e9, "14 GB"), (5e18, "5,000 PB")],
 )  # fmt: skip

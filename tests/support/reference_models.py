@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from peerburst.analysis.gateways import Engine, GatewayModel, TwoWay, Unit
-from peerburst.analysis.hosts.locality import Ends, Scope
+from peerburst.analysis.hosts.locality import Endpoints, Scope
 from peerburst.capture.conntrack.states import Phase
 from peerburst.capture.flows import table as flowtable
 from peerburst.capture.flows.table import Flows
@@ -185,7 +185,7 @@ class Table:
         return state.name.lower()
 
 
-def entries(model: GatewayModel, flows: list[Flow], segments: list[Segment], ends: Ends) -> list[Entry]:
+def entries(model: GatewayModel, flows: list[Flow], segments: list[Segment], ends: Endpoints) -> list[Entry]:
     """All entries a gateway of this model would have held."""
     if model.engine is Engine.SYN_FIN:
         return _syn_minus_fin(flows, segments)
@@ -197,7 +197,7 @@ def entries(model: GatewayModel, flows: list[Flow], segments: list[Segment], end
     return table.entries
 
 
-def _united(held: list[Entry], flows: list[Flow], ends: Ends) -> list[Entry]:
+def _united(held: list[Entry], flows: list[Flow], ends: Endpoints) -> list[Entry]:
     """Of a mapping: as long as two of its flows' entries have time in common, they are one."""
     left = sorted(held, key=lambda entry: entry.start)
     made: list[Entry] = []
@@ -216,7 +216,7 @@ def _united(held: list[Entry], flows: list[Flow], ends: Ends) -> list[Entry]:
     return made
 
 
-def _mapping(entry: Entry, flow: Flow, ends: Ends) -> object:
+def _mapping(entry: Entry, flow: Flow, ends: Endpoints) -> object:
     """Local address, local port and protocol: the opener's if it is local, else those of the end that is.
 
     A flow that does not count never reaches the gateway, and shares a mapping with none.
@@ -242,7 +242,7 @@ def _syn_minus_fin(flows: list[Flow], segments: list[Segment]) -> list[Entry]:
 # -------------------------------------------------------------------------------------------------------- concurrency
 
 
-def owner(entry: Entry, ends: Ends, *, include_lan: bool = False) -> tuple[int, bool]:
+def owner(entry: Entry, ends: Endpoints, *, include_lan: bool = False) -> tuple[int, bool]:
     """(host, whether others opened it); host -1 if the entry does not cross the gateway."""
     allowed = ("CROSSING", "GATEWAY", "LAN") if include_lan else ("CROSSING", "GATEWAY")
     hosts = {"a": int(ends.host_a[entry.flow]), "b": int(ends.host_b[entry.flow])}
@@ -300,7 +300,7 @@ def mean(held: Iterable[Entry], begin: int, end: int) -> Fraction:
     return Fraction(sum(overlaps), end - begin)
 
 
-def by_owner(held: Iterable[Entry], ends: Ends) -> dict[tuple[int, bool], list[Entry]]:
+def by_owner(held: Iterable[Entry], ends: Endpoints) -> dict[tuple[int, bool], list[Entry]]:
     """The entries that count, host by host and direction."""
     groups: dict[tuple[int, bool], list[Entry]] = defaultdict(list)
     for entry in held:

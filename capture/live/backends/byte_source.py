@@ -5,7 +5,7 @@ from typing import Protocol
 AT_ONCE = 1 << 18  # bytes taken in one reading: what a busy second leaves in a pipe, far below a window
 
 
-class Feed(Protocol):
+class ByteSource(Protocol):
     """A capture file's bytes as they come into being.
 
     `warnings` grow while it runs. `why_ended` says why the bytes ended by themselves; empty after `stop`.

@@ -83,7 +83,7 @@ def complaint_in(text: str) -> str:
     return " ".join(found.group(1).split()) if found else ""
 
 
-class DumpcapFeed:
+class DumpcapSource:
     """A running dumpcap. Raises CaptureError if it cannot be started.
 
     It runs in a session of its own, so that a Ctrl-C at the terminal reaches only us and the end stays in order.

@@ -15,7 +15,7 @@ from peerburst.capture.live.backends.dumpcap import widen
 LOOK_EVERY_S = 0.1  # at a file for more: a tenth of what a person notices, at no cost
 
 
-class PipeFeed:
+class PipeSource:
     """Bytes out of a pipe, as `ssh router tcpdump -U -w -` sends them; `descriptor` None is standard input."""
 
     name = "standard input"
@@ -60,7 +60,7 @@ def _standard_input() -> int:
     return sys.stdin.fileno()
 
 
-class GrowingFileFeed:
+class GrowingFileSource:
     """A file from its beginning and on as it grows, until stopped. Raises CaptureError if it cannot be opened."""
 
     def __init__(self, path: str) -> None:

@@ -126,7 +126,7 @@ class _Listener:
         return pcapngblocks.interface_statistics(self.number, time.time_ns(), self.received, self.drops)
 
 
-class ScapyFeed:
+class ScapySource:
     """Packet sockets on one or more interfaces. Raises CaptureError if one cannot be listened on."""
 
     name = "live capture"

@@ -7,7 +7,7 @@ from peerburst.capture.errors import CaptureError
 from peerburst.capture.live import interfaces
 from peerburst.capture.live.backends import dumpcap
 from peerburst.capture.live.backends import scapy_socket as scapysocket
-from peerburst.capture.live.backends.byte_source import Feed
+from peerburst.capture.live.backends.byte_source import ByteSource
 from peerburst.capture.live.options import CaptureOptions
 
 HOW_TO_BE_ALLOWED = (
@@ -53,11 +53,11 @@ def choose(options: CaptureOptions) -> Choice:
     raise CaptureError(first, f"you may not capture packets: {without} and {trouble}; {HOW_TO_BE_ALLOWED}")
 
 
-def open_feed(options: CaptureOptions, choice: Choice) -> Feed:
+def open_byte_source(options: CaptureOptions, choice: Choice) -> ByteSource:
     """Begin to capture with the chosen tool. May raise CaptureError."""
     if choice.tool is Tool.DUMPCAP:
-        return dumpcap.DumpcapFeed(choice.program, options)
-    return scapysocket.ScapyFeed(options)
+        return dumpcap.DumpcapSource(choice.program, options)
+    return scapysocket.ScapySource(options)
 
 
 def _complaint(program: str, options: CaptureOptions) -> str:

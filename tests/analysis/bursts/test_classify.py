@@ -8,7 +8,7 @@ import pytest
 
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.bursts import features
-from peerburst.analysis.bursts.classify import RULES, BurstClass, Classification, classify, says_something
+from peerburst.analysis.bursts.classify import RULES, Classification, TrafficClass, classify, says_something
 from peerburst.analysis.bursts.features import Features
 from peerburst.capture.synth import write_scenario
 from peerburst.capture.synth.programs import PROGRAMS
@@ -16,8 +16,8 @@ from peerburst.opening import Settings, analyse
 from tests.support.kernels import COMPILED
 from tests.support.making import HOST, Tape, local, remote
 
-ATTACKS = {BurstClass.SCAN, BurstClass.FLOOD, BurstClass.SPAM}
-P2P = {BurstClass.P2P_SYNC, BurstClass.P2P_BULK}
+ATTACKS = {TrafficClass.SCAN, TrafficClass.FLOOD, TrafficClass.SPAM}
+P2P = {TrafficClass.P2P_SYNC, TrafficClass.P2P_BULK}
 
 SYNC = Features(
     flows=122, connections=120, peers=110, seconds=40.0, per_second=9, together=4.0, flows_per_peer=1.1, spread=0.95,
@@ -220,8 +220,8 @@ def test_crafted_features(case: str) -> None:
 
 
 def test_every_class_can_be_reached() -> None:
-    assert {rule.label for rule in RULES} | {BurstClass.UNKNOWN} == set(BurstClass)
-    assert {label for _seen, label in CRAFTED.values()} == {label.value for label in BurstClass}
+    assert {rule.label for rule in RULES} | {TrafficClass.UNKNOWN} == set(TrafficClass)
+    assert {label for _seen, label in CRAFTED.values()} == {label.value for label in TrafficClass}
 
 
 def test_confidence_grows_with_flows_and_stays_below_one() -> None:
@@ -253,11 +253,11 @@ def test_what_would_have_changed_it_is_another_class(case: str) -> None:
     for change in classify(seen).would_change:
         other = change.rpartition("it would be ")[2]
         assert other != label
-        assert other in {one.value for one in BurstClass}
+        assert other in {one.value for one in TrafficClass}
 
 
 def test_of_nothing_looked_at_nothing_would_change_it() -> None:
-    assert Classification(BurstClass.UNKNOWN, 0.0, ()).would_change == ()
+    assert Classification(TrafficClass.UNKNOWN, 0.0, ()).would_change == ()
 
 
 def test_a_provisional_class_says_so_and_is_less_sure() -> None:
@@ -433,7 +433,7 @@ def test_a_host_of_few_light_flows_has_no_class(tmp_path: Path) -> None:
     tape = Tape()
     tape.exchange(0, local(5000), remote(1))
     found = tape.analysis(tmp_path).hosts[0]
-    assert (found.name, found.classification) == (HOST, Classification(BurstClass.UNKNOWN, 0.0, ()))
+    assert (found.name, found.classification) == (HOST, Classification(TrafficClass.UNKNOWN, 0.0, ()))
 
 
 def test_no_part_of_a_login_is_taken_for_an_attack(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from peerburst.analysis.bursts.kinds import KIND_NAMES, Kind
+from peerburst.analysis.bursts.kinds import KIND_NAMES, FlowKind
 from tests.support.making import HOST, Tape, local, remote
 from tests.support.packets_by_hand import ACK, SYN
 
@@ -16,8 +16,12 @@ def kind_of(tape: Tape, folder: Path) -> str:
 
 
 def test_names_follow_the_codes() -> None:
-    assert [KIND_NAMES[kind] for kind in (Kind.PROBE, Kind.SYNC, Kind.HEAVY)] == ["probe", "sync", "heavy"]
-    assert [KIND_NAMES[kind] for kind in (Kind.MEDIA, Kind.SERVICE, Kind.ORDINARY)] == ["media", "service", "ordinary"]
+    assert [KIND_NAMES[kind] for kind in (FlowKind.PROBE, FlowKind.SYNC, FlowKind.HEAVY)] == ["probe", "sync", "heavy"]
+    assert [KIND_NAMES[kind] for kind in (FlowKind.MEDIA, FlowKind.SERVICE, FlowKind.ORDINARY)] == [
+        "media",
+        "service",
+        "ordinary",
+    ]
 
 
 def test_unanswered_is_a_probe(tmp_path: Path) -> None:

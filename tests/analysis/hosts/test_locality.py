@@ -126,7 +126,7 @@ def test_an_address_common_to_nearly_all_packets_is_the_host(tmp_path: Path) -> 
     for i in range(10):
         tape.exchange(i, (PUBLIC_HOST, 5000), remote(i))
     analysis = tape.analysis(tmp_path)
-    assert analysis.ends.hub == (PUBLIC_HOST,)
+    assert analysis.ends.capture_host == (PUBLIC_HOST,)
     assert [host.name for host in analysis.hosts] == [PUBLIC_HOST]
     assert analysis.hosts[0].peers == 10
 
@@ -135,7 +135,7 @@ def test_of_two_addresses_seen_equally_often_the_one_that_opens_is_the_host(tmp_
     for opener, other in ((PUBLIC_HOST, "8.8.8.8"), ("8.8.8.8", PUBLIC_HOST)):
         tape = Tape()
         tape.connection(0, (opener, 5000), (other, 443))
-        assert tape.analysis(tmp_path).ends.hub == (opener,)
+        assert tape.analysis(tmp_path).ends.capture_host == (opener,)
 
 
 def test_traffic_between_many_has_no_hub(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_traffic_between_many_has_no_hub(tmp_path: Path) -> None:
     for i in range(10):
         tape.exchange(i, remote(i), remote(i + 50))
     analysis = tape.analysis(tmp_path)
-    assert analysis.ends.hub == ()
+    assert analysis.ends.capture_host == ()
     assert analysis.hosts == []
     assert set(scopes(analysis)) == {"transit"}
 
@@ -154,7 +154,7 @@ def test_ipv6_has_a_hub_of_its_own(tmp_path: Path) -> None:
     for i in range(1, 5):
         tape.exchange(i, ("2001:db8:1::5", 5000), (f"2001:db8:{i + 1:x}::9", 443))
     analysis = tape.analysis(tmp_path)
-    assert analysis.ends.hub == ("2001:db8:1::5",)
+    assert analysis.ends.capture_host == ("2001:db8:1::5",)
     assert {host.name for host in analysis.hosts} == {HOST, "2001:db8:1::5"}
 
 
@@ -163,7 +163,7 @@ def test_local_networks_that_are_named_replace_the_usual_ones(tmp_path: Path) ->
     tape.exchange(0, (PUBLIC_HOST, 5000), remote(1))
     tape.exchange(1, local(5000), remote(2))
     analysis = tape.analysis(tmp_path, local_nets=["198.51.100.0/24"])
-    assert analysis.ends.hub == ()
+    assert analysis.ends.capture_host == ()
     assert scopes(analysis) == ["crossing", "transit"]
     assert [host.name for host in analysis.hosts] == [PUBLIC_HOST]
 

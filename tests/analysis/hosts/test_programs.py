@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from peerburst.analysis.hosts.locality import classify_ends, to_words
-from peerburst.analysis.hosts.programs import attribute, sightings_beside
+from peerburst.analysis.hosts.locality import locate, to_words
+from peerburst.analysis.hosts.programs import attribute, observations_beside
 from peerburst.capture.flows.table import FIRST_IS_A, FLOW, ORIG_IS_A, SEGMENT, Flows
 from peerburst.capture.packets.ip import PROTO_TCP, PROTO_UDP
-from peerburst.capture.sockets.observations import ALWAYS_NS, STILL_NS, SideFile, Sighting, Sightings
+from peerburst.capture.sockets.observations import ALWAYS_NS, STILL_NS, SideFile, SocketObservation, SocketObservations
 
 ME, ME6, OTHER = "192.168.0.10", "fd00::10", "192.168.0.99"
 PEER, PEER2, PEER6 = "198.51.100.1", "198.51.100.2", "2001:db8::1"
@@ -39,11 +39,11 @@ def flows_of(specs: list[Spec]) -> Flows:
 
 def held(
     name: str, local: str, port: int, *, proto: int = UDP, to: str = "", to_port: int = 0, **more: int
-) -> Sighting:
-    """A sighting from 100 to 200, absent at 90 and gone by 210 unless said otherwise."""
+) -> SocketObservation:
+    """A observation from 100 to 200, absent at 90 and gone by 210 unless said otherwise."""
     instants = {"first_seen_ns": 100, "last_seen_ns": 200, "absent_ns": 90, "gone_ns": 210} | more
     v6_only = bool(instants.pop("v6_only", 0))
-    return Sighting(
+    return SocketObservation(
         id=0,
         protocol=proto,
         local=local,
@@ -59,9 +59,9 @@ def held(
     )
 
 
-def programs(specs: list[Spec], seen: list[Sighting], addresses: tuple[str, ...] = (ME, ME6)) -> list[str]:
+def programs(specs: list[Spec], seen: list[SocketObservation], addresses: tuple[str, ...] = (ME, ME6)) -> list[str]:
     flows = flows_of(specs)
-    codes, names = attribute(flows, classify_ends(flows.row), Sightings(tuple(seen), addresses))
+    codes, names = attribute(flows, locate(flows.row), SocketObservations(tuple(seen), addresses))
     assert codes.dtype == np.int32
     return [names[code] for code in codes]
 
@@ -175,8 +175,8 @@ def test_nothing_to_tell() -> None:
     assert programs([(UDP, ME, 5000, PEER, 9, 150, 150)], [held("chat", "no address", 5000)]) == [""]
 
 
-def slowly(spec: Spec, seen: list[Sighting]) -> str:
-    """The rules one by one, for sightings of which no two share a key at the same time."""
+def slowly(spec: Spec, seen: list[SocketObservation]) -> str:
+    """The rules one by one, for observations of which no two share a key at the same time."""
     proto, orig, orig_port, resp, resp_port, start, last = spec
     for local, port, remote, remote_port in ((orig, orig_port, resp, resp_port), (resp, resp_port, orig, orig_port)):
         if local not in (ME, ME6):
@@ -230,7 +230,7 @@ def test_it_agrees_with_the_rules_written_out_slowly(seed: int) -> None:
 
 
 def test_many_flows_are_attributed_at_once() -> None:
-    """Half a million flows and 20,000 sightings take about a second, not minutes."""
+    """Half a million flows and 20,000 observations take about a second, not minutes."""
     count, rng = 500_000, np.random.default_rng(1)
     row, segments = np.zeros(count, FLOW), np.zeros(count, SEGMENT)
     low = to_words(ipaddress.ip_address(ME))[1]
@@ -243,9 +243,9 @@ def test_many_flows_are_attributed_at_once() -> None:
     seen = tuple(
         held(f"p{port % 7}", "0.0.0.0", port, absent_ns=ALWAYS_NS, gone_ns=STILL_NS) for port in range(1024, 21024)
     )
-    ends = classify_ends(row)
+    ends = locate(row)
     began = time.perf_counter()
-    codes, names = attribute(flows, ends, Sightings(seen, (ME,)))
+    codes, names = attribute(flows, ends, SocketObservations(seen, (ME,)))
     assert time.perf_counter() - began < 20
     has_port = row["a_port"] < 21024
     assert ((codes > 0) == has_port).all()
@@ -261,7 +261,7 @@ def test_side_files_are_found_beside_captures(tmp_path: Path) -> None:
         file.flush(300)
         file.close()
     captures = ["one.pcapng.zst", "two_00001_20260101000000.pcapng", "two_00002_20260101000001.pcapng", "three.pcap"]
-    found = sightings_beside([*(str(tmp_path / name) for name in captures), "-"])
+    found = observations_beside([*(str(tmp_path / name) for name in captures), "-"])
     assert [s.local_port for s in found.seen] == [1, 2]
     assert found.addresses == (ME,)
-    assert sightings_beside(["-", str(tmp_path / "three.pcap")]) == Sightings()
+    assert observations_beside(["-", str(tmp_path / "three.pcap")]) == SocketObservations()

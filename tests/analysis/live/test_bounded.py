@@ -12,9 +12,10 @@ from peerburst.analysis.counting import entries
 from peerburst.analysis.gateways import DEFAULT_MODELS, load
 from peerburst.analysis.live import spill as retired
 from peerburst.analysis.live.bounded import LiveTable
-from peerburst.capture.conntrack.states import NONE, SECOND_NS
+from peerburst.capture.conntrack.states import NONE
 from peerburst.capture.files.source import PacketSource
 from peerburst.capture.flows.table import CLOSED, Flows, FlowTable, segment_gaps_ns
+from peerburst.capture.units import SECOND_NS
 from peerburst.render.json_document import document
 from tests.support.kernels import COMPILED
 from tests.support.making import Tape, local, remote

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from peerburst.capture.live.doctor import Finding
-from peerburst.capture.sockets.observations import ALWAYS_NS, STILL_NS, Sighting
+from peerburst.capture.sockets.observations import ALWAYS_NS, STILL_NS, SocketObservation
 from peerburst.cli.main import main as cli
 from peerburst.opening import Settings, analyse
 from peerburst.render import findings as doctor
@@ -79,7 +79,7 @@ def test_flows_and_the_verdict_name_programs_where_sockets_were_watched(
 ) -> None:
     capture = tmp_path / "login.pcap"
     shutil.copy(SYNC, capture)
-    seen = Sighting(
+    seen = SocketObservation(
         id=1, protocol=17, local="0.0.0.0", local_port=35990, remote="", remote_port=0, v6_only=False, pid=99,
         name="qtox", program="/usr/bin/qtox", uid=1000, first_seen_ns=0, last_seen_ns=STILL_NS, absent_ns=ALWAYS_NS,
         gone_ns=STILL_NS,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from peerburst.capture.compiled import arrays as memory
-from peerburst.capture.compiled.arrays import LARGE_PAGE, Reused, give_back, grown, paged, roomy
+from peerburst.capture.compiled.arrays import LARGE_PAGE, BufferPool, grow, large_page_array, release, reserve
 from peerburst.capture.flows.table import FIRST_CAPACITY, FLOW, FlowTable
 from peerburst.capture.packets.decode import PACKET
 
@@ -21,12 +21,12 @@ def many_flows(count: int) -> "np.ndarray[tuple[int], np.dtype[np.void]]":
 
 
 def test_there_is_room_for_more_than_was_asked_for_and_it_is_zero() -> None:
-    array = roomy(FLOW, 10)
+    array = reserve(FLOW, 10)
     assert array.size >= 10
     assert not array[-1]["a_lo"]
     array[3]["a_lo"] = 7
     assert array["a_lo"][:5].tolist() == [0, 0, 0, 7, 0]
-    assert grown(array, 5) is array
+    assert grow(array, 5) is array
 
 
 def test_without_room_arrays_grow_by_copying(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +35,7 @@ def test_without_room_arrays_grow_by_copying(monkeypatch: pytest.MonkeyPatch) ->
 
     with_room = FlowTable()
     monkeypatch.setattr(memory.mmap, "mmap", refuse)
-    assert roomy(FLOW, 10).size == 10
+    assert reserve(FLOW, 10).size == 10
     without = FlowTable()
     packets = many_flows(2 * FIRST_CAPACITY + 1000)
     packets[1::2] = packets[::2]  # each flow twice, and of TCP, so that its lines are moved as well
@@ -52,9 +52,9 @@ def test_without_room_arrays_grow_by_copying(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system takes no memory back")
 def test_memory_given_back_reads_as_zero_and_the_rest_stays() -> None:
     rows = 2 * LARGE_PAGE // 8
-    array = roomy(np.int64, rows)
+    array = reserve(np.int64, rows)
     array[:rows] = 5
-    give_back(array, rows - 1)
+    release(array, rows - 1)
     assert array[: LARGE_PAGE // 8].tolist() == [0] * (LARGE_PAGE // 8)
     assert (array[LARGE_PAGE // 8 : rows] == 5).all()
 
@@ -74,15 +74,15 @@ def test_finishing_answers_what_asking_does() -> None:
 @pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system takes no memory back")
 def test_memory_is_given_back_through_a_view_as_well() -> None:
     rows = 2 * LARGE_PAGE // 8
-    array = roomy(np.int64, rows)
+    array = reserve(np.int64, rows)
     array[:rows] = 5
-    give_back(array[: rows - 10][: rows - 20], LARGE_PAGE // 8)
+    release(array[: rows - 10][: rows - 20], LARGE_PAGE // 8)
     assert not array[: LARGE_PAGE // 8].any()
     assert array[LARGE_PAGE // 8] == 5
 
 
 def test_arrays_are_used_again_once_nobody_holds_them() -> None:
-    reused = Reused(np.int64, 10, most=2)
+    reused = BufferPool(np.int64, 10, most=2)
     first, second = reused.take(), reused.take()
     third, fourth = reused.take(), reused.take()  # beyond the two that are kept
     assert len({array.ctypes.data for array in (first, second, third, fourth)}) == 4
@@ -98,7 +98,7 @@ def test_arrays_are_used_again_once_nobody_holds_them() -> None:
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_memory_is_of_this_process_alone() -> None:
     # Shared memory comes in small pages, each of which has to be cleared.
-    arrays = [Reused(np.int64, 1000, most=2).take(), paged(np.int64, 1000), roomy(np.int64, 1000)]
+    arrays = [BufferPool(np.int64, 1000, most=2).take(), large_page_array(np.int64, 1000), reserve(np.int64, 1000)]
     for array in arrays:
         array[0] = 1
     child = os.fork()
@@ -112,6 +112,6 @@ def test_memory_is_of_this_process_alone() -> None:
 
 def test_arrays_in_pages_are_zero_and_as_long_as_was_asked() -> None:
     for rows in (0, 1, 1000, LARGE_PAGE // 8 + 1):
-        array = paged(np.int64, rows)
+        array = large_page_array(np.int64, rows)
         assert array.size == rows
         assert not array.any()

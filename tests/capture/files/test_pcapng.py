@@ -239,7 +239,7 @@ def test_a_simple_packet_of_no_interface_ends_the_reading(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("bytes", "sentence"),
+    ("data", "sentence"),
     [
         (hexed("0a0d0d0a 1c000000 11223344 0100 0000 ffffffffffffffff 1c000000"), "byte order is neither of the two"),
         (hexed("0a0d0d0a 1c000000 4d3c2b1a 0300 0000 ffffffffffffffff 1c000000"), "pcapng file of version 3"),

@@ -47,7 +47,7 @@ def written(folder: Path, data: bytes) -> Path:
 
 
 @pytest.mark.parametrize("name", COMPRESSORS)
-@pytest.mark.parametrize("bytes", [CAPTURE, SECTION], ids=["pcap", "pcapng"])
+@pytest.mark.parametrize("data", [CAPTURE, SECTION], ids=["pcap", "pcapng"])
 def test_compressed_captures_are_read_whatever_their_name(name: str, data: bytes, tmp_path: Path) -> None:
     assert seconds_of(written(tmp_path, COMPRESSORS[name](data))) == [0, 1, 2, 3]
 
@@ -206,7 +206,7 @@ def test_a_stream_that_breaks_is_not_asked_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bytes", "sentence"),
+    ("data", "sentence"),
     [
         (b"", "is empty"),
         (b"\xd4\xc3\xb2\xa1\2\0", "ends within the pcap file header"),
@@ -258,7 +258,7 @@ except CaptureError as error:
 
 
 @pytest.mark.parametrize(
-    ("bytes", "printed"),
+    ("data", "printed"),
     [
         (CAPTURE, "4 []"),
         (gzip.compress(SECTION), "4 []"),

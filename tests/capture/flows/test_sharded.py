@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peerburst.capture.flows import sharded as partedtable
-from peerburst.capture.flows.sharded import PartedTable
+from peerburst.capture.flows.sharded import ShardedFlowTable
 from peerburst.capture.flows.table import Dealer, FlowTable, new_seed
 from peerburst.capture.packets.decode import PACKET
 from peerburst.capture.read import read
@@ -17,8 +17,8 @@ from tests.support.paths import PCAPS
 from tests.support.reference import Packet
 
 
-def filled(rows: "np.ndarray[tuple[int], np.dtype[np.void]]", parts: int, batch: int) -> PartedTable:
-    table = PartedTable(parts=parts)
+def filled(rows: "np.ndarray[tuple[int], np.dtype[np.void]]", parts: int, batch: int) -> ShardedFlowTable:
+    table = ShardedFlowTable(parts=parts)
     for first in range(0, rows.size, batch):
         packets = rows[first : first + batch]
         dealt = table.deal(packets)

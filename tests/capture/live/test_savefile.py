@@ -16,7 +16,7 @@ from peerburst.capture.errors import CaptureError, SettingsError
 from peerburst.capture.files import pcapng_blocks as pcapngblocks
 from peerburst.capture.files.source import PacketSource
 from peerburst.capture.live import source as livesource
-from peerburst.capture.live.backends.pipe import PipeFeed
+from peerburst.capture.live.backends.pipe import PipeSource
 from peerburst.capture.live.blocks import Cutter
 from peerburst.capture.live.options import (
     CaptureOptions,
@@ -166,7 +166,7 @@ def test_a_classic_pcap_from_a_pipe_is_kept_and_divided(tmp_path: Path) -> None:
     records = [struct.pack(">IIII", number, 0, 60, 60) + packet(number)[28:88] for number in range(1, 31)]
     ours, theirs = os.pipe()
     keeper = Keeper(str(tmp_path / "old.pcap"), Rotation(data=500))
-    source = LiveSource(PipeFeed(ours), keep=keeper, stops=StopConditions(packets=20))
+    source = LiveSource(PipeSource(ours), keep=keeper, stops=StopConditions(packets=20))
     os.write(theirs, header + b"".join(records)[:700])
     time.sleep(0.05)
     os.write(theirs, b"".join(records)[700:])

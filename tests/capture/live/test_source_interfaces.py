@@ -225,7 +225,7 @@ def test_bad_filters_and_names_are_refused_in_a_sentence(pair: Pair, choice: Cho
             if choice.tool is Tool.DUMPCAP:
                 choose(CaptureOptions((name,), bpf=bpf))
             else:
-                scapysocket.ScapyFeed(CaptureOptions((name,), bpf=bpf))
+                scapysocket.ScapySource(CaptureOptions((name,), bpf=bpf))
 
     with pytest.raises(CaptureError, match=r"near0: the capture filter 'bad \(' is not understood \(.*syntax error\)"):
         begin("near0", "bad (")
@@ -236,14 +236,14 @@ def test_bad_filters_and_names_are_refused_in_a_sentence(pair: Pair, choice: Cho
 @needs_dumpcap
 def test_a_killed_dumpcap_leaves_what_it_gave(pair: Pair) -> None:
     source = listen(pair, _choices()[0], bpf="udp port 9999")
-    feed = source._feed
-    assert isinstance(feed, dumpcap.DumpcapFeed)
-    assert os.getsid(feed.pid) != os.getsid(0)  # a Ctrl-C at the terminal does not reach it
+    byte_source = source._byte_source
+    assert isinstance(byte_source, dumpcap.DumpcapSource)
+    assert os.getsid(byte_source.pid) != os.getsid(0)  # a Ctrl-C at the terminal does not reach it
 
     def traffic() -> None:
         pair.send_udp(20)
         time.sleep(SETTLE_S)
-        os.kill(feed.pid, signal.SIGKILL)
+        os.kill(byte_source.pid, signal.SIGKILL)
 
     acting = threading.Thread(target=traffic)
     acting.start()
@@ -258,25 +258,25 @@ def test_drops_are_told(pair: Pair, choice: Choice, tmp_path: Path) -> None:
     options = CaptureOptions((pair.interface,), bpf="udp port 9999", buffer_mib=1)
     with inside(pair.near):
         if choice.tool is Tool.SCAPY:
-            feed: dumpcap.DumpcapFeed | scapysocket.ScapyFeed = scapysocket.ScapyFeed(options)
+            byte_source: dumpcap.DumpcapSource | scapysocket.ScapySource = scapysocket.ScapySource(options)
         else:
-            feed = dumpcap.DumpcapFeed(choice.program, options)
-    data = feed.read(5.0) or b""
-    if isinstance(feed, dumpcap.DumpcapFeed):
-        os.kill(feed.pid, signal.SIGSTOP)
+            byte_source = dumpcap.DumpcapSource(choice.program, options)
+    data = byte_source.read(5.0) or b""
+    if isinstance(byte_source, dumpcap.DumpcapSource):
+        os.kill(byte_source.pid, signal.SIGSTOP)
     pair.send_udp(8000, size=1000)
-    if isinstance(feed, dumpcap.DumpcapFeed):
-        os.kill(feed.pid, signal.SIGCONT)
+    if isinstance(byte_source, dumpcap.DumpcapSource):
+        os.kill(byte_source.pid, signal.SIGCONT)
         time.sleep(SETTLE_S)
-    feed.stop()
-    while (data := feed.read(1.0)) != b"":
+    byte_source.stop()
+    while (data := byte_source.read(1.0)) != b"":
         data += data or b""
     path = tmp_path / "all.pcapng"
     path.write_bytes(data)
     source = PacketSource(str(path))
     received = sum(packets.size for packets in source.batches())
-    assert feed.drops == source.drops > 0
-    assert received + feed.drops == 8000
+    assert byte_source.drops == source.drops > 0
+    assert received + byte_source.drops == 8000
 
 
 @TOOLS

@@ -88,7 +88,7 @@ def test_without_being_asked_the_carrier_is_the_packet(name: str) -> None:
     assert one(data).proto in (4, 17, 41, 47)
 
 
-@pytest.mark.parametrize("bytes", [*CARRIERS.values(), *CARRIERS6.values()], ids=[*CARRIERS, *CARRIERS6])
+@pytest.mark.parametrize("data", [*CARRIERS.values(), *CARRIERS6.values()], ids=[*CARRIERS, *CARRIERS6])
 def test_what_is_too_short_to_be_a_packet_leaves_the_carrier_standing(data: bytes) -> None:
     cut = [Frame(0, data[:size], len(data), 1) for size in range(len(data))]
     carriers, answers = decoded(cut), decoded(cut, follow_tunnels=True)

@@ -19,8 +19,8 @@ from peerburst.capture.sockets.observations import (
     ALWAYS_NS,
     STILL_NS,
     SideFile,
-    Sighting,
-    Sightings,
+    SocketObservation,
+    SocketObservations,
     clean,
     read_side_file,
     side_file,
@@ -34,8 +34,8 @@ little_endian = pytest.mark.skipif(sys.byteorder != "little", reason="/proc/net 
 SECOND = 1_000_000_000
 
 
-def seen(**changes: object) -> Sighting:
-    """A sighting of a UDP socket at 0.0.0.0:40000, with changes."""
+def seen(**changes: object) -> SocketObservation:
+    """A observation of a UDP socket at 0.0.0.0:40000, with changes."""
     fields: dict[str, object] = {
         "id": 1,
         "protocol": PROTO_UDP,
@@ -53,7 +53,7 @@ def seen(**changes: object) -> Sighting:
         "absent_ns": ALWAYS_NS,
         "gone_ns": STILL_NS,
     }
-    return Sighting(**(fields | changes))  # type: ignore[arg-type]
+    return SocketObservation(**(fields | changes))  # type: ignore[arg-type]
 
 
 # What the tables say.
@@ -272,23 +272,23 @@ def test_the_instants_of_a_port_that_another_takes_over(table: MadeUp, clock: Cl
         poller.poll_now()
     instants = [
         (s.absent_ns, s.first_seen_ns, s.last_seen_ns, s.gone_ns)
-        for s in sorted(poller.sightings().seen, key=lambda s: s.first_seen_ns)
+        for s in sorted(poller.observations().seen, key=lambda s: s.first_seen_ns)
     ]
     assert instants == [
         (ALWAYS_NS, 100 * SECOND, 101 * SECOND, 102 * SECOND),
         (102 * SECOND, 103 * SECOND, 104 * SECOND, STILL_NS),
     ]
-    assert [s.id for s in poller.sightings(since_ns=102 * SECOND).seen] == [2]
+    assert [s.id for s in poller.observations(since_ns=102 * SECOND).seen] == [2]
 
 
 def test_old_sightings_are_forgotten_and_that_is_said(table: MadeUp, clock: Clock) -> None:
-    poller = SocketPoller(table=table, clock_ns=clock, most_sightings=3)
+    poller = SocketPoller(table=table, clock_ns=clock, most_observations=3)
     for number in range(6):
         table.open = {number: udp(40000 + number)}
         poller.poll_now()
     table.open = {}
     poller.poll_now()
-    assert [s.local_port for s in poller.sightings().seen] == [40003, 40004, 40005]
+    assert [s.local_port for s in poller.observations().seen] == [40003, 40004, 40005]
     assert any("oldest 3 closed sockets were forgotten" in said for said in poller.limits())
 
 
@@ -328,18 +328,18 @@ def test_a_noticed_port_is_looked_for_at_once() -> None:
             port = mine.getsockname()[1]
             assert poller.noticed([port])
             deadline = time.monotonic() + 5
-            while not any(s.local_port == port for s in poller.sightings().seen) and time.monotonic() < deadline:
+            while not any(s.local_port == port for s in poller.observations().seen) and time.monotonic() < deadline:
                 time.sleep(0.005)
-            found = [s for s in poller.sightings().seen if s.local_port == port]
+            found = [s for s in poller.observations().seen if s.local_port == port]
             assert [(s.pid, s.protocol, s.local) for s in found] == [(os.getpid(), PROTO_UDP, "127.0.0.1")]
     finally:
         poller.stop()
-    assert [s.gone_ns < STILL_NS for s in poller.sightings().seen if s.local_port == port] == [True]
+    assert [s.gone_ns < STILL_NS for s in poller.observations().seen if s.local_port == port] == [True]
 
 
 @linux
 def test_a_socket_outlives_the_process_that_opened_it() -> None:
-    """A daemon: the parent opens, the child goes on. The child's sighting follows the parent's."""
+    """A daemon: the parent opens, the child goes on. The child's observation follows the parent's."""
     code = (
         "import os, socket, sys, time\n"
         "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 0))\n"
@@ -360,7 +360,7 @@ def test_a_socket_outlives_the_process_that_opened_it() -> None:
         parent.stdin.close()
         parent.wait(10)
         poller.poll_now()
-        assert [s.pid for s in poller.sightings().seen if s.local_port == port] == [parent.pid, child]
+        assert [s.pid for s in poller.observations().seen if s.local_port == port] == [parent.pid, child]
     finally:
         os.kill(child, 9)
         parent.stdout.close()
@@ -396,10 +396,10 @@ def test_a_side_file_says_what_the_poller_saw(table: MadeUp, clock: Clock, tmp_p
     poller.poll_now()
     at_second(clock, 2)
     poller.poll_now()
-    assert read_side_file(path) == poller.sightings()  # while it is being written: nothing waits to be flushed
+    assert read_side_file(path) == poller.observations()  # while it is being written: nothing waits to be flushed
     poller.stop()
     assert [line["gone_ns"] for line in lines_of(path) if line.get("local_port") == 40000] == [STILL_NS, 101 * SECOND]
-    assert len(lines_of(path)) == 7  # three sightings lines, one of addresses, three polls
+    assert len(lines_of(path)) == 7  # three observations lines, one of addresses, three polls
 
 
 def test_every_cut_of_a_side_file_is_readable(tmp_path: Path) -> None:
@@ -441,7 +441,7 @@ def test_lines_that_make_no_sense_are_passed_over(line: bytes, tmp_path: Path) -
     file.flush(20)
     file.close()
     path.write_bytes(line + b"\n" + path.read_bytes())
-    assert read_side_file(path) == Sightings((seen(),), ())
+    assert read_side_file(path) == SocketObservations((seen(),), ())
 
 
 @pytest.mark.parametrize(
@@ -449,7 +449,7 @@ def test_lines_that_make_no_sense_are_passed_over(line: bytes, tmp_path: Path) -
 )
 def test_a_sighting_out_of_bounds_is_passed_over(change: dict[str, object], tmp_path: Path) -> None:
     path = tmp_path / "x"
-    path.write_text(json.dumps({name: getattr(seen(), name) for name in Sighting.__slots__} | change) + "\n")
+    path.write_text(json.dumps({name: getattr(seen(), name) for name in SocketObservation.__slots__} | change) + "\n")
     assert read_side_file(path).seen == ()
 
 
@@ -464,7 +464,7 @@ def test_names_from_a_file_are_cleaned(tmp_path: Path) -> None:
 
 def test_a_side_file_stays_bounded(table: MadeUp, clock: Clock, tmp_path: Path) -> None:
     path = tmp_path / "x.sockets.jsonl"
-    poller = SocketPoller(path, table=table, clock_ns=clock, most_sightings=20)
+    poller = SocketPoller(path, table=table, clock_ns=clock, most_observations=20)
     assert poller._file is not None
     poller._file._most = 20_000
     for number in range(400):
@@ -473,7 +473,7 @@ def test_a_side_file_stays_bounded(table: MadeUp, clock: Clock, tmp_path: Path) 
         poller.poll_now()
     assert path.stat().st_size < 22_000
     kept = {s.local_port for s in read_side_file(path).seen}
-    assert {s.local_port for s in poller.sightings().seen} <= kept
+    assert {s.local_port for s in poller.observations().seen} <= kept
     assert read_side_file(path).addresses == ("192.0.2.1",)
     assert not list(tmp_path.glob("*.part"))
 
@@ -486,7 +486,7 @@ def test_a_full_disk_ends_the_file_not_the_poller(table: MadeUp, clock: Clock, t
     poller._file._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
     table.open = {"a": udp(40000)}
     poller.poll_now()
-    assert [s.local_port for s in poller.sightings().seen] == [40000]
+    assert [s.local_port for s in poller.observations().seen] == [40000]
     assert any("no longer written to disk: No space left" in said for said in poller.limits())
     poller.stop()
 

@@ -18,8 +18,8 @@ import pytest
 from peerburst.analysis.bursts.kinds import flow_kinds
 from peerburst.analysis.flow_table import flows_table
 from peerburst.analysis.hosts.index import flow_facts
-from peerburst.analysis.hosts.locality import classify_ends
-from peerburst.analysis.hosts.programs import attribute, sightings_beside
+from peerburst.analysis.hosts.locality import locate
+from peerburst.analysis.hosts.programs import attribute, observations_beside
 from peerburst.capture.read import read
 from peerburst.capture.sockets.poller import SocketPoller
 from tests.support.paths import ROOT
@@ -173,9 +173,9 @@ class Watched:
 
     def flows(self) -> pd.DataFrame:
         capture = read([str(self.capture)])
-        ends, facts = classify_ends(capture.flows.row), flow_facts(capture.flows)
+        ends, facts = locate(capture.flows.row), flow_facts(capture.flows)
         table = flows_table(capture.flows, facts, ends, flow_kinds(capture.flows, facts))
-        codes, names = attribute(capture.flows, ends, sightings_beside(capture.paths))
+        codes, names = attribute(capture.flows, ends, observations_beside(capture.paths))
         table["process"] = [names[code] for code in codes]
         return table[(table.orig_h == HERE) & table.proto.isin(["tcp", "udp"])]
 
@@ -283,7 +283,7 @@ def test_a_watcher_that_is_killed_loses_a_second_at_most(machine: Machine) -> No
         watched.kill()
         program.kill()
         program.communicate()
-    found = [s for s in sightings_beside([str(watched.capture)]).seen if s.local_port == 40000]
+    found = [s for s in observations_beside([str(watched.capture)]).seen if s.local_port == 40000]
     assert [s.name for s in found] == ["p2p-chat"]
     assert any("in other network namespaces" in said for said in SocketPoller().limits())
     assert killed_ns - found[0].last_seen_ns < 1_200_000_000

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import product, rules, tshark
-from .product import Ends, Flow
+from .product import Endpoints, Flow
 from .rules import OTHER
 from .seen import PACKET, TCP, UDP, Seen
 
@@ -61,7 +61,7 @@ class Comparison:
         return not any(getattr(self, name).differ[OTHER] for name in self.TALLIES)
 
 
-def _ends(seen: Seen) -> tuple[Ends, bool]:
+def _ends(seen: Seen) -> tuple[Endpoints, bool]:
     """The 5-tuple of a packet, smaller end first, and whether that end sent it."""
     source, target = (seen.src, seen.sport), (seen.dst, seen.dport)
     if source <= target:
@@ -69,9 +69,9 @@ def _ends(seen: Seen) -> tuple[Ends, bool]:
     return (target, source, seen.proto), False
 
 
-def _count(packets: Iterable[Seen]) -> dict[Ends, tuple[int, ...]]:
+def _count(packets: Iterable[Seen]) -> dict[Endpoints, tuple[int, ...]]:
     """Packets and bytes per 5-tuple: of the smaller end, then of the other."""
-    counts: dict[Ends, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    counts: dict[Endpoints, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for seen in packets:
         if seen.kind != PACKET:
             continue
@@ -102,11 +102,11 @@ def _compare_pairs(
     into: Comparison, ours: product.Reading, theirs: tshark.Reading, differences: list[str | None]
 ) -> None:
     """The flow table's counts against tshark's. A pair differs by rule if its frames do, and by no more than these."""
-    held: dict[Ends, tuple[int, ...]] = {}
+    held: dict[Endpoints, tuple[int, ...]] = {}
     for flow in ours.flows:
         held[flow.ends] = tuple(x + y for x, y in zip(held.get(flow.ends, (0, 0, 0, 0)), flow.counts, strict=True))
     expected = _count(frame.seen for frame in theirs.frames)
-    by_rule: dict[Ends, str] = {}
+    by_rule: dict[Endpoints, str] = {}
     mended = []
     for seen, frame, difference in zip(ours.frames, theirs.frames, differences, strict=True):
         mended.append(frame.seen if difference is None else seen)
@@ -120,9 +120,9 @@ def _compare_pairs(
         into.note("pairs", None if count == wanted else reason, f"{ends}: {count} against {wanted}")
 
 
-def _by_ends(theirs: Iterable[tshark.Frame]) -> dict[Ends, list[tuple[tshark.Frame, bool]]]:
+def _by_ends(theirs: Iterable[tshark.Frame]) -> dict[Endpoints, list[tuple[tshark.Frame, bool]]]:
     """tshark's packets of each 5-tuple in order, each with whether the smaller end sent it."""
-    grouped: dict[Ends, list[tuple[tshark.Frame, bool]]] = defaultdict(list)
+    grouped: dict[Endpoints, list[tuple[tshark.Frame, bool]]] = defaultdict(list)
     for frame in theirs:
         if frame.seen.kind == PACKET:
             ends, from_a = _ends(frame.seen)
@@ -131,7 +131,7 @@ def _by_ends(theirs: Iterable[tshark.Frame]) -> dict[Ends, list[tuple[tshark.Fra
 
 
 def _compare_conversations(
-    into: Comparison, flows: dict[Ends, list[Flow]], theirs: dict[Ends, list[tuple[tshark.Frame, bool]]]
+    into: Comparison, flows: dict[Endpoints, list[Flow]], theirs: dict[Endpoints, list[tuple[tshark.Frame, bool]]]
 ) -> None:
     """How many flows peerburst has of a 5-tuple against how many streams tshark has."""
     for ends, frames in theirs.items():
@@ -156,7 +156,7 @@ def _inner_streams(into: Comparison, frames: Iterable[tshark.Frame]) -> None:
 
 
 def _compare_ends(
-    into: Comparison, flows: dict[Ends, list[Flow]], theirs: dict[Ends, list[tuple[tshark.Frame, bool]]]
+    into: Comparison, flows: dict[Endpoints, list[Flow]], theirs: dict[Endpoints, list[tuple[tshark.Frame, bool]]]
 ) -> None:
     """Who began each TCP flow and which flags either end sent, where tshark's packets tell."""
     for ends, frames in theirs.items():
@@ -206,7 +206,7 @@ def compare(path: Path, name: str) -> Comparison:
     _compare_pairs(into, ours, theirs, differences)
     # From here on only what both saw alike can be compared: the frames that differ are accounted for above.
     alike = [frame for frame, difference in zip(theirs.frames, differences, strict=True) if difference is None]
-    flows: dict[Ends, list[Flow]] = defaultdict(list)
+    flows: dict[Endpoints, list[Flow]] = defaultdict(list)
     for flow in ours.flows:
         flows[flow.ends].append(flow)
     grouped = _by_ends(alike)

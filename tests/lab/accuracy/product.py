@@ -19,14 +19,14 @@ KINDS = {**{int(status): label for status, label in LABELS.items()}, int(Status.
 KINDS |= {int(Status.NOT_IP): NO_IP, int(Status.FRAGMENT): FRAGMENT}
 
 End = tuple[int, int]  # address, port
-Ends = tuple[End, End, int]  # the smaller end, the other, the protocol
+Endpoints = tuple[End, End, int]  # the smaller end, the other, the protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
     """One row of the flow table."""
 
-    ends: Ends
+    ends: Endpoints
     counts: tuple[int, int, int, int]  # packets and bytes of the smaller end, then of the other
     orig_is_a: bool
     sent: frozenset[str]  # history's letters, capitals the smaller end's

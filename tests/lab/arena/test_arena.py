@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from peerburst.analysis.bursts.classify import BurstClass
+from peerburst.analysis.bursts.classify import TrafficClass
 from peerburst.capture.files import zstd
 from tests.lab.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES, one_way_s
 from tests.lab.arena.ledger import Book
@@ -128,7 +128,7 @@ def test_every_label_is_a_class_and_lies_within_its_capture() -> None:
     runs = {row["capture"]: row for row in _rows("runs.csv")}
     labels = _rows("labels.csv")
     assert {row["capture"] for row in labels} == set(runs)
-    known = {known.value for known in BurstClass} - {"unknown"}
+    known = {known.value for known in TrafficClass} - {"unknown"}
     for row in labels:
         assert row["class"] in known, row
         assert ipaddress.ip_address(row["host"]) in ipaddress.ip_network("192.168.77.0/24")
@@ -147,7 +147,7 @@ def test_every_class_has_at_least_six_sources() -> None:
     for row in _rows("labels.csv"):
         sources.setdefault(row["class"], set()).add(row["source_group"])
     assert {name: len(groups) for name, groups in sources.items() if len(groups) < 6} == {}
-    assert set(sources) == {known.value for known in BurstClass} - {"unknown"}
+    assert set(sources) == {known.value for known in TrafficClass} - {"unknown"}
 
 
 def test_captures_are_of_scenes_that_can_be_played_again() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from peerburst.analysis.analysis import Analysis, Burst
 from peerburst.analysis.bursts import features
-from peerburst.analysis.bursts.classify import BurstClass, Classification, classify, says_something
+from peerburst.analysis.bursts.classify import Classification, TrafficClass, classify, says_something
 from peerburst.analysis.bursts.features import Features
 from peerburst.capture.files import zstd
 from peerburst.opening import Settings, analyse
@@ -24,7 +24,7 @@ CORPUS = ROOT.parent / "shared" / "corpus"
 ARENA = ROOT / "pcaps" / "arena"
 MADE_UP = ROOT / "pcaps"
 
-CLASSES = tuple(label.value for label in BurstClass if label is not BurstClass.UNKNOWN)
+CLASSES = tuple(label.value for label in TrafficClass if label is not TrafficClass.UNKNOWN)
 # Captures of one program, or of one and the same machine and day, never stand on both sides of a split.
 SAME_PROGRAM = {
     "skype-login-1": "skype",
@@ -160,7 +160,7 @@ def of_host(analysis: Analysis, number: int) -> tuple[Features, Classification]:
     """A host's features and class over the whole capture."""
     seen = features.measure(analysis.index.of(number), analysis.facts, analysis.kinds)
     if not says_something(np.array(seen.flows), np.array(seen.total_bytes)):
-        return seen, Classification(BurstClass.UNKNOWN, 0.0, ())
+        return seen, Classification(TrafficClass.UNKNOWN, 0.0, ())
     return seen, classify(seen)
 
 

@@ -19,7 +19,7 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.bursts.classify import RULES, Bound, BurstClass, Rule, below, least
+from peerburst.analysis.bursts.classify import RULES, Bound, Rule, TrafficClass, below, least
 from peerburst.analysis.bursts.features import Features
 
 from .cases import CLASSES, Case
@@ -83,9 +83,9 @@ def candidates(values: Floats) -> Floats:
     return tried
 
 
-def bounds_of(rules: Sequence[Rule]) -> list[tuple[Bound, BurstClass]]:
+def bounds_of(rules: Sequence[Rule]) -> list[tuple[Bound, TrafficClass]]:
     """Each bound with the class of the first rule that has it."""
-    found: dict[Bound, BurstClass] = {}
+    found: dict[Bound, TrafficClass] = {}
     for rule in rules:
         for condition in rule.needs:
             for bound in condition.bounds():
@@ -159,7 +159,7 @@ class _Fit:
             if not moved:
                 break
 
-    def _apart_best(self, bound: Bound, label: BurstClass, tried: Floats) -> float:
+    def _apart_best(self, bound: Bound, label: TrafficClass, tried: Floats) -> float:
         """To begin with: the threshold that alone keeps most of the class and least of the rest.
 
         The class counts twice: other bounds keep the rest out as well, and nothing brings back who was turned away.

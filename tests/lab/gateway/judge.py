@@ -12,11 +12,12 @@ from peerburst.analysis.counting.entries import Entries
 from peerburst.analysis.counting.step_function import Steps, steps
 from peerburst.analysis.gateways import load
 from peerburst.analysis.hosts.locality import to_text
-from peerburst.capture.conntrack.states import ASSURED, LINUX_TIMEOUTS_NS, OPENED_BY_A, SECOND_NS, Phase
+from peerburst.capture.conntrack.states import ASSURED, LINUX_TIMEOUTS_NS, OPENED_BY_A, Phase
 from peerburst.capture.files.source import PacketSource
 from peerburst.capture.flows.table import FlowTable
 from peerburst.capture.packets.ip import PROTO_TCP
 from peerburst.capture.read import read
+from peerburst.capture.units import SECOND_NS
 from tests.lab.gateway import ctnetlink
 from tests.lab.gateway.replay import Listing, Witness
 

@@ -30,7 +30,7 @@ from numba import njit
 
 from peerburst.analysis.counting import entries
 from peerburst.analysis.gateways import GatewayModel, shipped
-from peerburst.analysis.hosts.locality import classify_ends
+from peerburst.analysis.hosts.locality import locate
 from peerburst.capture.compiled.kernel import NUMBA_SETTINGS
 from peerburst.capture.compiled.loads import read32
 from peerburst.capture.errors import CaptureError
@@ -250,7 +250,7 @@ def check_table(table: FlowTable) -> Flows:
 
 def check_models(flows: Flows, models: list[GatewayModel]) -> None:
     """What must hold of the entries of every model."""
-    ends = classify_ends(flows.row, None, ())
+    ends = locate(flows.row, None, ())
     for model in models:
         held = entries.apply(model, flows, ends, include_lan=True)
         assert (held.entry["start"] <= held.entry["end"]).all(), f"{model.name}: an entry ends before it starts"

@@ -1,0 +1,3 @@
+"""Units that instants are counted in."""
+
+SECOND_NS = 1_000_000_000
