@@ -99,7 +99,7 @@ def test_records_across_windows_and_batches(tmp_path: Path, monkeypatch: pytest.
     assert (rows["ts"] // 10**9).tolist() == list(range(300))
     assert set(rows["status"].tolist()) == {Status.DECODED}
     assert source.warnings == []
-    assert source.bytes_read == source._bytes.offset
+    assert source.bytes_read == source._window.offset
 
 
 def test_an_old_aix_capture_is_read(tmp_path: Path) -> None:

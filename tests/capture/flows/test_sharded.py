@@ -85,7 +85,7 @@ def test_a_capture_reads_the_same_with_one_processor_and_with_several(
     most = None if COMPILED else 500
     read_with = {}
     for parts in (1, 2, 4):
-        monkeypatch.setattr(partedtable, "parts_for_this_machine", lambda parts=parts: parts)
+        monkeypatch.setattr(partedtable, "shards_for_this_machine", lambda parts=parts: parts)
         read_with[parts] = read([path], most_packets=most)
     one = read_with[1]
     assert one.flows.row.size > 10
