@@ -14,6 +14,7 @@ from peerburst.analysis.counting import step_function as concurrency
 from peerburst.analysis.gateways import load
 from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts.locality import MAPPED, locate
+from peerburst.analysis.settings import DEFAULT_LIMITS
 from peerburst.capture.flows.table import FLOW, SEGMENT, Flows
 
 
@@ -34,7 +35,7 @@ def main() -> None:
     # What pictures and live sessions ask for.
     for model in models:
         held = entries.apply(model, flows, ends)
-        concurrency.measure(held, flows, 1, 0)
+        concurrency.measure(held, flows, 1, 0, DEFAULT_LIMITS)
         concurrency.talking_intervals(flows, held)
 
 

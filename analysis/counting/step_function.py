@@ -15,10 +15,6 @@ from peerburst.capture.compiled.sorting import sort_run
 from peerburst.capture.flows.table import TALKING_NS, Flows
 
 NEVER_CROSSED = -1
-DEFAULT_LIMIT = 200  # the article's hotel
-# Limits seen in the wild (docs/gateways.md): a home router that died, the article's hotel, carriers' port blocks,
-# small routers' whole tables.
-DEFAULT_LIMITS = (100, 128, 200, 256, 512, 1000, 1024, 2048)
 
 
 @kernel
@@ -153,7 +149,7 @@ def chosen_entries(entries: Entries, *, inbound: bool = False) -> npt.NDArray[np
 
 
 def measure(
-    entries: Entries, flows: Flows, hosts: int, until_ns: int, limits: Sequence[int] = DEFAULT_LIMITS
+    entries: Entries, flows: Flows, hosts: int, until_ns: int, limits: Sequence[int]
 ) -> tuple[Concurrency, Concurrency]:
     """Peaks and crossings of every host, up to the capture's last instant `until_ns`.
 
