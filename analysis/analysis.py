@@ -13,6 +13,7 @@ from peerburst.analysis.bursts.find import BurstFinder
 from peerburst.analysis.counting import entries
 from peerburst.analysis.counting import peaks as hostcounts
 from peerburst.analysis.counting import step_function as concurrency
+from peerburst.analysis.counting.active import active_intervals
 from peerburst.analysis.counting.entries import Entries
 from peerburst.analysis.counting.step_function import Concurrency, Steps
 from peerburst.analysis.gateways import GatewayModel, load
@@ -321,7 +322,7 @@ class Analysis:
         """The step function of those that have had a packet in the last five seconds."""
         number = self.host_number(host)
         held = self.entries_of(number, self.model(model))
-        start, end, entry = concurrency.talking_intervals(self.capture.flows, held)
+        start, end, entry = active_intervals(self.capture.flows, held)
         mine = (held.host[entry] == number) & (held.inbound[entry] == self.is_server(number))
         return concurrency.steps(start[mine], end[mine])
 

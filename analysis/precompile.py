@@ -8,7 +8,7 @@ import numpy as np
 
 from peerburst.analysis.bursts import detect as bursts
 from peerburst.analysis.bursts import features, kinds
-from peerburst.analysis.counting import entries
+from peerburst.analysis.counting import active, entries
 from peerburst.analysis.counting import peaks as hostcounts
 from peerburst.analysis.counting import step_function as concurrency
 from peerburst.analysis.gateways import load
@@ -36,7 +36,7 @@ def main() -> None:
     for model in models:
         held = entries.apply(model, flows, ends)
         concurrency.measure(held, flows, 1, 0, DEFAULT_LIMITS)
-        concurrency.talking_intervals(flows, held)
+        active.active_intervals(flows, held)
 
 
 if __name__ == "__main__":

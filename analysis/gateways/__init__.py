@@ -15,7 +15,6 @@ from peerburst.analysis.gateways.model import (
     load,
     names,
     shipped,
-    smallest_timeout_s,
 )
 
 __all__ = [
@@ -33,5 +32,4 @@ __all__ = [
     "load",
     "names",
     "shipped",
-    "smallest_timeout_s",
 ]

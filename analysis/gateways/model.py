@@ -8,7 +8,7 @@ flags.
 import difflib
 import math
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -29,6 +29,8 @@ TCP_STATES: Final = (
     "time_wait",
     "close",
 )
+# The only states that `left_out` may name, and only together: a flow keeps the instant it entered either of the two.
+CLOSED_STATES: Final = ("time_wait", "close")
 # What an entry can be waiting in when its timeout runs, by protocol. `syn_repeated`: the SYN was sent again, still no
 # answer. `udp_first`: a single packet so far.
 PHASES_OF: Final[Mapping[str, tuple[str, ...]]] = {
@@ -197,15 +199,6 @@ def load(name_or_path: str | Path) -> GatewayModel:
         f"{text!r} is not a gateway model{_did_you_mean(text, known)}; "
         f"give a file ending in .toml, or one of {', '.join(known)}."
     )
-
-
-def smallest_timeout_s(models: Iterable[GatewayModel], phases: Collection[str] = PHASES) -> float:
-    """The shortest timeout above zero that any of the models applies in any of the phases; infinity if none does.
-
-    A flow that is never silent for longer than this cannot lose an entry between two packets.
-    """
-    held = (model.timeout_s(phase) for model in models for phase in phases)
-    return min((seconds for seconds in held if seconds > 0), default=math.inf)
 
 
 def _flat(text: str) -> GatewayModel:
@@ -446,6 +439,8 @@ def _check_together(path: Path, model: GatewayModel) -> None:
             f"{path}: the {model.engine.value} engine knows no TCP states, so counts.left_out must be empty and "
             'counts.begins "open".'
         )
+    if model.left_out and model.left_out != set(CLOSED_STATES):
+        raise SettingsError(f"{path}: {_wrong_with_left_out(model.left_out)}.")
     if model.begins is Begins.ESTABLISHED and not only_tcp:
         raise SettingsError(
             f'{path}: counts.begins is "established", which only TCP can be, so counts.protocols must be ["tcp"].'
@@ -454,6 +449,18 @@ def _check_together(path: Path, model: GatewayModel) -> None:
         raise SettingsError(f'{path}: the syn-fin engine sees only TCP, so counts.protocols must be ["tcp"].')
     if model.engine is Engine.FLAT and model.timeouts[IDLE].seconds == 0:
         raise SettingsError(f"{path}: timeouts.idle.seconds is 0, so nothing would ever count; give a longer one.")
+
+
+def _wrong_with_left_out(states: frozenset[str]) -> str:
+    """Why these states cannot be left out: a captured flow does not tell when TCP was in each of them."""
+    allowed = 'counts.left_out must be [] or ["time_wait", "close"]'
+    other = next((state for state in TCP_STATES if state in states and state not in CLOSED_STATES), None)
+    if other is None:
+        (named,) = states
+        (missing,) = set(CLOSED_STATES) - states
+        return f"counts.left_out names {named} without {missing}, but the two are left out together; {allowed}"
+    hint = ', and counts.begins = "established" counts from the end of the handshake' if other.startswith("syn") else ""
+    return f"counts.left_out names {other}, whose time a captured flow does not tell; {allowed}{hint}"
 
 
 def _did_you_mean(word: object, known: Collection[str]) -> str:

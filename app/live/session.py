@@ -339,11 +339,11 @@ class LiveSession:
         self._counts = LiveCounts(self._model, self._limit)
         self._history_of = ""
         if self._table.retired_flows:
-            self._counts.look(self._analysis(self._capture(), [self._model]), self._table.last_ns or 0)
+            self._counts.snapshot(self._analysis(self._capture(), [self._model]), self._table.last_ns or 0)
 
     def _look(self, now_ns: int) -> Snapshot:
         self._follow_settings()
-        look = self._counts.look(self._analysis(self._capture(self._table.flows()), [self._model]), now_ns)
+        look = self._counts.snapshot(self._analysis(self._capture(self._table.flows()), [self._model]), now_ns)
         self._follow_host(look)
         for host, threshold in self._thresholds.look(
             look.analysis.since_start(now_ns), {host.name: host.most for host in look.hosts}
@@ -369,7 +369,7 @@ class LiveSession:
         if host.name != self._history_of:
             self._history, self._history_of, self._burst = CountHistory(), host.name, None
             if self._table.retired_flows:
-                whole = LiveCounts(self._model, self._limit).look(
+                whole = LiveCounts(self._model, self._limit).snapshot(
                     self._analysis(self._capture(), [self._model]), look.now_ns
                 )
                 self._history.extend(whole, next(one for one in whole.hosts if one.name == host.name))
