@@ -16,7 +16,7 @@ import pytest
 
 from peerburst.analysis import gateways
 from peerburst.analysis.gateways import DEFAULT_MODELS, PHASES, Begins, Engine, Sure, TwoWay, Unit, load, names, page
-from peerburst.analysis.gateways.model import FOLDER, LARGEST_FILE
+from peerburst.analysis.gateways.catalogue import FOLDER, LARGEST_FILE
 from peerburst.capture.errors import SettingsError
 from tests.support import paths
 
@@ -436,7 +436,9 @@ def test_closed_connections_can_be_left_out(states, write):
 
 
 def test_every_shipped_model_has_its_expected_numbers_in_this_file():
-    assert set(names()) == {path.stem for path in FOLDER.glob("*.toml")}, "name each model file in gateways.SHIPPED"
+    assert set(names()) == {path.stem for path in FOLDER.glob("*.toml")}, (
+        "name each model file in SHIPPED of gateways/catalogue.py"
+    )
     for name in names():
         assert name in RULES, f"{name}.toml has no expected rules: write them, from its source, into RULES above"
         if load(name).timeouts:
