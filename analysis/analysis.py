@@ -1,26 +1,27 @@
 """One capture's answers: hosts, counts under each gateway model, bursts and classes. Computed when first asked for."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.bursts import detect as bursts
 from peerburst.analysis.bursts import features, kinds
 from peerburst.analysis.bursts.classify import Classification, TrafficClass, classify, labels, says_something
-from peerburst.analysis.bursts.features import Features
+from peerburst.analysis.bursts.find import BurstFinder
 from peerburst.analysis.counting import entries
 from peerburst.analysis.counting import peaks as hostcounts
 from peerburst.analysis.counting import step_function as concurrency
+from peerburst.analysis.counting.active import active_intervals
 from peerburst.analysis.counting.entries import Entries
-from peerburst.analysis.counting.step_function import DEFAULT_LIMITS, Concurrency, Steps
-from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
+from peerburst.analysis.counting.step_function import Concurrency, Steps
+from peerburst.analysis.gateways import GatewayModel, load
 from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts import programs
 from peerburst.analysis.hosts.locality import Endpoints, Scope, locate
+from peerburst.analysis.results import Burst, Host, ModelPeak
+from peerburst.analysis.settings import DEFAULT_LIMITS, Settings, load_models
 from peerburst.capture.compiled.stopwatch import stage
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.packets.ip import PROTO_TCP
@@ -31,52 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEADLINE = "linux-connlimit"
-FLOWS_AT_ONCE = 1 << 18  # among which bursts are sought
-
-
-@dataclass(frozen=True, slots=True)
-class Burst:
-    """A spell in which a host opened, or was sent, connections far faster than usual. Seconds from the first packet."""
-
-    host: str
-    inbound: bool  # the connections came to the host
-    start_s: float
-    end_s: float  # when the last of its connections began
-    base_per_s: float
-    share_of_connections: float  # of all the host's
-    share_of_bytes: float
-    features: Features
-    classification: Classification
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPeak:
-    """The most entries a host held under one model. Seconds since the first packet, None where there is none."""
-
-    peak: int
-    peak_at_s: float | None
-    talking: int
-    lingering: int
-    crossed_at_s: dict[int, float | None]
-    above_s: dict[int, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """A local host in numbers. `flows`, `peers` and `ip_bytes` are of all its unicast traffic.
-
-    `models` are about the connections it opened through the gateway; of a host that opened none (`is_server`), about
-    those opened to it.
-    """
-
-    name: str
-    flows: int
-    peers: int
-    ip_bytes: int
-    models: dict[str, ModelPeak]
-    is_server: bool
-    inbound_peak: int  # entries that others opened to it, under the first model
-    classification: Classification
 
 
 class Analysis:
@@ -85,25 +40,26 @@ class Analysis:
     def __init__(
         self,
         capture: Capture,
-        *,
+        settings: Settings,
         models: Sequence[GatewayModel] | None = None,
-        local_nets: Sequence[str] | None = None,
-        limits: Sequence[int] = DEFAULT_LIMITS,
-        include_lan: bool = False,
         observations: SocketObservations | None = None,
     ) -> None:
+        """`models` None: those of the settings. `observations` None: those kept beside the captures."""
         self.capture = capture
-        self.models = list(models) if models is not None else [load(name) for name in DEFAULT_MODELS]
-        self.limits = tuple(sorted(set(limits)))
-        self.include_lan = include_lan
-        self._local_nets = local_nets
-        self._observations = observations  # None: those kept beside the captures
+        self.settings = settings
+        self.models = list(models) if models is not None else load_models(settings)
+        self._observations = observations
         self._concurrency: dict[tuple[str, bool], Concurrency] = {}
         self._counted: dict[str, Concurrency] = {}
 
+    @property
+    def limits(self) -> tuple[int, ...]:
+        """The limits to judge by, each once, the lowest first."""
+        return tuple(sorted(set(self.settings.limits or DEFAULT_LIMITS)))
+
     @cached_property
     def ends(self) -> Endpoints:
-        return locate(self.capture.flows.row, self._local_nets, self.capture.interface_addresses)
+        return locate(self.capture.flows.row, self.settings.local_nets, self.capture.interface_addresses)
 
     @cached_property
     def facts(self) -> hostflows.FlowFacts:
@@ -149,12 +105,12 @@ class Analysis:
 
     def entries(self, model: GatewayModel) -> Entries:
         """What a gateway of this model held. Not kept: it is large, and quickly made again."""
-        return entries.apply(model, self.capture.flows, self.ends, include_lan=self.include_lan)
+        return entries.apply(model, self.capture.flows, self.ends, include_lan=self.settings.include_lan)
 
     def entries_of(self, number: int, model: GatewayModel) -> Entries:
         """The same of the flows of one host alone; entries of theirs that are another host's are among them."""
         mine = np.unique(self.index.flow[self.index.first[number] : self.index.first[number + 1]])
-        return entries.apply(model, self.capture.flows, self.ends, include_lan=self.include_lan, only=mine)
+        return entries.apply(model, self.capture.flows, self.ends, include_lan=self.settings.include_lan, only=mine)
 
     def concurrency(self, model: GatewayModel, *, inbound: bool = False) -> Concurrency:
         """Peaks and crossings of all hosts under a model."""
@@ -171,7 +127,13 @@ class Analysis:
         capture, index = self.capture, self.index
         with stage("models"):
             found = hostcounts.measure(
-                missing, capture.flows, self.ends, index, capture.last_ns, self.limits, include_lan=self.include_lan
+                missing,
+                capture.flows,
+                self.ends,
+                index,
+                capture.last_ns,
+                self.limits,
+                include_lan=self.settings.include_lan,
             )
         for model, (opened, opened_to) in zip(missing, found, strict=True):
             self._concurrency[model.name, False], self._concurrency[model.name, True] = opened, opened_to
@@ -241,7 +203,7 @@ class Analysis:
     def _met_mid_stream(self) -> npt.NDArray[np.bool_]:
         """Per host, whether any of its counted TCP flows began before the capture did."""
         met_late = (self.capture.flows.row["proto"] == PROTO_TCP) & ~self.facts.opened
-        met = np.flatnonzero(met_late & entries.counted_scopes(self.include_lan)[self.ends.scope])
+        met = np.flatnonzero(met_late & entries.counted_scopes(self.settings.include_lan)[self.ends.scope])
         hosts = np.zeros(len(self.host_names) + 1, np.bool_)  # one more, for ends that are not local (-1)
         hosts[self.ends.host_a[met]] = True
         hosts[self.ends.host_b[met]] = True
@@ -251,7 +213,7 @@ class Analysis:
         """The flows of a host that its counts are about."""
         flows = self.index.of(number)
         scope = self.ends.scope[flows.flow]
-        return flows if self.include_lan else flows.take(scope != Scope.LAN)
+        return flows if self.settings.include_lan else flows.take(scope != Scope.LAN)
 
     def host(self, number: int) -> Host:
         """A host by its number."""
@@ -282,15 +244,6 @@ class Analysis:
             seen = features.measure_sets(self.index.flow, self.index.outbound, begins, stops, self.facts, self.kinds)
         return numbers, seen
 
-    def _features(
-        self,
-        flow: npt.NDArray[np.int32],
-        outbound: npt.NDArray[np.bool_],
-        begins: npt.NDArray[np.int64],
-        stops: npt.NDArray[np.int64],
-    ) -> list[Features]:
-        return features.of_rows(features.measure_sets(flow, outbound, begins, stops, self.facts, self.kinds))
-
     def _classification(self, number: int) -> Classification:
         """What a host does over the whole capture."""
         numbers, seen = self._host_features
@@ -317,49 +270,9 @@ class Analysis:
     def bursts(self) -> list[Burst]:
         """All bursts of all hosts, in the order they began."""
         with stage("bursts"):
-            found = [burst for inbound in (False, True) for burst in self._bursts(inbound)]
-            return sorted(found, key=lambda burst: (burst.start_s, burst.host))
-
-    def _bursts(self, inbound: bool) -> Iterator[Burst]:
-        """Of the connections that hosts opened, or of those opened to them."""
-        hosts, low = self.index.first.size - 1, 0
-        while low < hosts:
-            # Some hosts at a time: of millions of flows, what is made of them on the way would be much.
-            high = int(np.searchsorted(self.index.first, self.index.first[low] + FLOWS_AT_ONCE, side="right"))
-            high = min(max(high - 1, low + 1), hosts)
-            yield from self._bursts_of(low, high, inbound)
-            low = high
-
-    def _bursts_of(self, low: int, high: int, inbound: bool) -> Iterator[Burst]:
-        """Of hosts [low, high)."""
-        index, span = self.index, (self.capture.first_ns, self.capture.last_ns)
-        begin, edges = index.first[low], index.first[low : high + 1] - index.first[low]
-        flow, outbound = (column[begin : begin + edges[-1]] for column in (index.flow, index.outbound))
-        chosen = (outbound != inbound) & self.facts.have_opened(flow)
-        flow, outbound = flow[chosen], outbound[chosen]
-        first = np.concatenate([[0], np.cumsum(chosen)])[edges]
-        starts = self.facts.start_of(flow)
-        spells = [
-            (number, first[number] + spell.first, first[number] + spell.stop, spell.base_per_s)
-            for number in bursts.candidates(starts, first).tolist()
-            for spell in bursts.find(starts[first[number] : first[number + 1]], span)
-        ]
-        begins, stops = (np.array([spell[i] for spell in spells], np.int64) for i in (1, 2))
-        for (number, begin, stop, base_per_s), seen in zip(
-            spells, self._features(flow, outbound, begins, stops), strict=True
-        ):
-            host = low + number
-            yield Burst(
-                host=self.host_names[host],
-                inbound=inbound,
-                start_s=self.since_start(starts[begin]),
-                end_s=self.since_start(starts[stop - 1]),
-                base_per_s=base_per_s,
-                share_of_connections=seen.flows / max(int(index.counts()[host]), 1),
-                share_of_bytes=seen.total_bytes / max(int(self.totals.ip_bytes[host]), 1),
-                features=seen,
-                classification=classify(seen),
-            )
+            span = (self.capture.first_ns, self.capture.last_ns)
+            finder = BurstFinder(self.index, self.facts, self.kinds, self.host_names, self.totals.ip_bytes, span)
+            return finder.find()
 
     @cached_property
     def scopes(self) -> dict[Scope, int]:
@@ -409,7 +322,7 @@ class Analysis:
         """The step function of those that have had a packet in the last five seconds."""
         number = self.host_number(host)
         held = self.entries_of(number, self.model(model))
-        start, end, entry = concurrency.talking_intervals(self.capture.flows, held)
+        start, end, entry = active_intervals(self.capture.flows, held)
         mine = (held.host[entry] == number) & (held.inbound[entry] == self.is_server(number))
         return concurrency.steps(start[mine], end[mine])
 

@@ -8,12 +8,13 @@ import numpy as np
 
 from peerburst.analysis.bursts import detect as bursts
 from peerburst.analysis.bursts import features, kinds
-from peerburst.analysis.counting import entries
+from peerburst.analysis.counting import active, entries
 from peerburst.analysis.counting import peaks as hostcounts
 from peerburst.analysis.counting import step_function as concurrency
 from peerburst.analysis.gateways import load
 from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts.locality import MAPPED, locate
+from peerburst.analysis.settings import DEFAULT_LIMITS
 from peerburst.capture.flows.table import FLOW, SEGMENT, Flows
 
 
@@ -34,8 +35,8 @@ def main() -> None:
     # What pictures and live sessions ask for.
     for model in models:
         held = entries.apply(model, flows, ends)
-        concurrency.measure(held, flows, 1, 0)
-        concurrency.talking_intervals(flows, held)
+        concurrency.measure(held, flows, 1, 0, DEFAULT_LIMITS)
+        active.active_intervals(flows, held)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from peerburst.analysis import gateways as models_of_gateways
-from peerburst.opening import Settings, analyse
+from peerburst.analysis.settings import Settings
+from peerburst.opening import analyse
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from peerburst.analysis.counting.active import is_active
 from peerburst.analysis.counting.entries import counted_scopes, model_rules, model_timeouts, walk_flows
 from peerburst.analysis.counting.step_function import NEVER_CROSSED, Concurrency, sweep_host
 from peerburst.analysis.gateways import GatewayModel, Unit
@@ -55,12 +56,6 @@ def _way(by_a, outbound, orig_is_a, scope):  # type: ignore[no-untyped-def]
     if (by_a != 0) == (outbound == orig_is_a):
         return OUTWARD
     return -1 if scope == LAN else INWARD
-
-
-@part
-def _talks(start, last, now):  # type: ignore[no-untyped-def]
-    """Whether by this segment its entry has had a packet in the TALKING_NS before an instant, or at it."""
-    return start <= now and now < last + TALKING_NS
 
 
 @part
@@ -237,10 +232,12 @@ def _count_talkers(flow, low, high, outbound, scope, counted, table, rules, time
             for i in range(first[f], first[f + 1]):
                 e = of_segment[0, walked]
                 walked += 1
-                if e < 0 or e == told or not _talks(seg_start[i], seg_last[i], now):
+                if e < 0 or e == told:
+                    continue
+                if not is_active(seg_start[i], seg_last[i], start_of[0, e], end_of[0, e], now):
                     continue
                 way = _way(by_a_of[0, e], outbound[place], flags[f] & ORIG_IS_A != 0, scope[f])
-                if way == wanted and start_of[0, e] <= now and now < end_of[0, e]:
+                if way == wanted:
                     talkers += 1
                     told = e
     return talkers
@@ -336,7 +333,7 @@ def _count_mappings_talking(flow, low, high, scope, counted, table, held, codes,
                 continue
             opener = mapping[e]
             w = int(way[opener])
-            if _talks(seg_start[i], seg_last[i], now[w]) and start[opener] <= now[w] and now[w] < end[opener]:
+            if is_active(seg_start[i], seg_last[i], start[opener], end[opener], now[w]):
                 talkers[w] += 1
                 end[opener] = start[opener]  # counted: it is alive no more
 

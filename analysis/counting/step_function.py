@@ -9,16 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from peerburst.analysis.counting.active import is_active
 from peerburst.analysis.counting.entries import Entries
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
 from peerburst.capture.compiled.sorting import sort_run
-from peerburst.capture.flows.table import TALKING_NS, Flows
+from peerburst.capture.flows.table import Flows
 
 NEVER_CROSSED = -1
-DEFAULT_LIMIT = 200  # the article's hotel
-# Limits seen in the wild (docs/gateways.md): a home router that died, the article's hotel, carriers' port blocks,
-# small routers' whole tables.
-DEFAULT_LIMITS = (100, 128, 200, 256, 512, 1000, 1024, 2048)
 
 
 @kernel
@@ -117,20 +114,9 @@ def talking_at(first, last, of_segment, host, inbound, start, end, at, talking):
             continue
         k = host[entry] + hosts if inbound[entry] else host[entry]
         now = at[k]
-        if first[i] <= now and now < last[i] + TALKING_NS and start[entry] <= now and now < end[entry]:
+        if is_active(first[i], last[i], start[entry], end[entry], now):
             talking[k] += not counted[entry]
             counted[entry] = True
-
-
-@kernel
-def make_disjoint(entry, start, end):  # type: ignore[no-untyped-def]
-    """Make the spells of each entry disjoint, in place: rows by entry, then start. One within another becomes empty."""
-    for i in range(1, entry.size):
-        if entry[i] == entry[i - 1]:
-            # The earlier one's end, where it reaches further, is handed on to the later.
-            reach = end[i - 1]
-            end[i - 1] = min(reach, start[i])
-            end[i] = max(end[i], reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +139,7 @@ def chosen_entries(entries: Entries, *, inbound: bool = False) -> npt.NDArray[np
 
 
 def measure(
-    entries: Entries, flows: Flows, hosts: int, until_ns: int, limits: Sequence[int] = DEFAULT_LIMITS
+    entries: Entries, flows: Flows, hosts: int, until_ns: int, limits: Sequence[int]
 ) -> tuple[Concurrency, Concurrency]:
     """Peaks and crossings of every host, up to the capture's last instant `until_ns`.
 
@@ -222,19 +208,3 @@ def steps(start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]) -> Steps:
     instants, total = instants[order], np.cumsum(change[order])
     final = np.flatnonzero(np.append(instants[1:] != instants[:-1], True)) if instants.size else np.zeros(0, np.int64)
     return Steps(instants[final], total[final])
-
-
-def talking_intervals(
-    flows: Flows, entries: Entries
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(start, end, entry) of the spells in which entries talk: from a packet until TALKING_NS after the last."""
-    which = np.flatnonzero(entries.of_segment >= 0)
-    entry = entries.of_segment[which].astype(np.int64)
-    start = np.maximum(flows.segments["start"][which], entries.entry["start"][entry])
-    end = np.minimum(flows.segments["last"][which] + TALKING_NS, entries.entry["end"][entry])
-    # Segments of one entry may follow each other sooner than TALKING_NS, those of a mapping's flows lie side by side.
-    order = np.lexsort((start, entry))
-    entry, start, end = entry[order], start[order], end[order]
-    make_disjoint(entry, start, end)
-    kept = end > start
-    return start[kept], end[kept], entry[kept]

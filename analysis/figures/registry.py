@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from peerburst.analysis.analysis import HEADLINE, Analysis
 from peerburst.analysis.bursts.kinds import KIND_NAMES
 from peerburst.analysis.counting import step_function as concurrency
+from peerburst.analysis.counting.active import active_intervals
 from peerburst.analysis.counting.entries import Entries
 from peerburst.analysis.figures import graph, matrix, raster, scatter, shares, timeline
 from peerburst.analysis.gateways import GatewayModel
@@ -40,7 +41,7 @@ def _counts_by_kind(
     """Columns (kind, talking or lingering): the entries chosen by `mine` at each instant."""
     start, end = held.entry["start"], held.entry["end"]
     kind = analysis.kinds[held.entry["flow"]]
-    talk_start, talk_end, talker = concurrency.talking_intervals(analysis.capture.flows, held)
+    talk_start, talk_end, talker = active_intervals(analysis.capture.flows, held)
     columns = {}
     for code, name in enumerate(KIND_NAMES):
         chosen = mine & (kind == code)

@@ -1,7 +1,7 @@
 """Gateway models: how each kind of gateway counts a host's connections, as data with sources."""
 
+from peerburst.analysis.gateways.catalogue import DEFAULT_MODELS, load, names, shipped
 from peerburst.analysis.gateways.model import (
-    DEFAULT_MODELS,
     LINUX_PHASES,
     PHASES,
     TCP_STATES,
@@ -12,10 +12,6 @@ from peerburst.analysis.gateways.model import (
     Timeout,
     TwoWay,
     Unit,
-    load,
-    names,
-    shipped,
-    smallest_timeout_s,
 )
 
 __all__ = [
@@ -33,5 +29,4 @@ __all__ = [
     "load",
     "names",
     "shipped",
-    "smallest_timeout_s",
 ]

@@ -13,18 +13,16 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from peerburst.analysis.gateways.catalogue import SAME_AS, load, names
 from peerburst.analysis.gateways.model import (
     IDLE,
     PHASES,
     PHASES_OF,
-    SAME_AS,
     TCP_STATES,
     Engine,
     GatewayModel,
     Sure,
     TwoWay,
-    load,
-    names,
 )
 
 ENGINES = {

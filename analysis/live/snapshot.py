@@ -17,6 +17,7 @@ from peerburst.analysis.bursts.classify import Classification, classify
 from peerburst.analysis.bursts.features import Features
 from peerburst.analysis.bursts.kinds import KIND_NAMES
 from peerburst.analysis.counting import step_function as concurrency
+from peerburst.analysis.counting.active import active_by_segment
 from peerburst.analysis.counting.entries import Entries
 from peerburst.analysis.counting.step_function import NEVER_CROSSED
 from peerburst.analysis.gateways import GatewayModel
@@ -99,13 +100,13 @@ class LiveCounts:
         self._most: dict[tuple[str, bool], _Most] = {}
         self._looked_ns = 0
 
-    def look(self, analysis: Analysis, now_ns: int) -> Snapshot:
+    def snapshot(self, analysis: Analysis, now_ns: int) -> Snapshot:
         """Count at `now_ns`, which must not come before any packet seen by more than a moment."""
         held = analysis.entries(self.model)
         entry = held.entry
         counted = (held.host >= 0) & (entry["end"] > entry["start"]) & (entry["start"] <= now_ns)
         alive = counted & (entry["end"] > now_ns)
-        talking = alive & self._talking(analysis, held, now_ns)
+        talking = alive & self._active(analysis, held, now_ns)
         new = counted & (entry["start"] > now_ns - SECOND_NS)
         names = analysis.host_names
         latest = self._measure(analysis, held, counted & (entry["end"] > self._looked_ns), now_ns)
@@ -144,12 +145,14 @@ class LiveCounts:
             is_server=outward is None,
         )
 
-    def _talking(self, analysis: Analysis, held: Entries, now_ns: int) -> Bools:
+    def _active(self, analysis: Analysis, held: Entries, now_ns: int) -> Bools:
         """Per entry, whether it has had a packet in the last five seconds."""
-        talks = np.zeros(held.entry.size, np.bool_)
-        recent = (held.of_segment >= 0) & (analysis.capture.flows.segments["last"] > now_ns - TALKING_NS)
-        talks[held.of_segment[recent]] = True
-        return talks
+        flows = analysis.capture.flows
+        recent = (held.of_segment >= 0) & (flows.segments["last"] > now_ns - TALKING_NS)  # the others cannot say so
+        start, end, entry = active_by_segment(flows, held, np.flatnonzero(recent))
+        active = np.zeros(held.entry.size, np.bool_)
+        active[entry[(start <= now_ns) & (now_ns < end)]] = True
+        return active
 
     @staticmethod
     def _per_host(held: Entries, chosen: Bools, names: list[str]) -> Ints:
@@ -239,15 +242,12 @@ class CountHistory:
         count = concurrency.steps(held.entry["start"][mine], held.entry["end"][mine]).value(at)
         of = np.flatnonzero(held.of_segment >= 0)
         of = of[mine[held.of_segment[of]] & (segments["last"][of] + TALKING_NS > at[0])]
-        talks = self._talking_at(look, of, at)
+        talks = self._active_at(look, of, at)
         for row in zip(seconds.tolist(), count.tolist(), talks, strict=True):
             self.add(*row)
 
     @staticmethod
-    def _talking_at(look: Snapshot, of: npt.NDArray[np.intp], at: Ints) -> list[int]:
+    def _active_at(look: Snapshot, of: npt.NDArray[np.intp], at: Ints) -> list[int]:
         """How many entries talk at each instant; `of` are the segments that may say so."""
-        held, segments = look.held, look.analysis.capture.flows.segments[of]
-        entry = held.of_segment[of]
-        start = np.maximum(segments["start"], held.entry["start"][entry])
-        end = np.minimum(segments["last"] + TALKING_NS, held.entry["end"][entry])
+        start, end, entry = active_by_segment(look.analysis.capture.flows, look.held, of)
         return [int(np.unique(entry[(start <= instant) & (instant < end)]).size) for instant in at]

@@ -10,10 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 
-from peerburst import opening
 from peerburst.analysis import precompile as warm
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.humanize import counted, one_line, size
+from peerburst.analysis.settings import Settings, load_models
 from peerburst.capture.compiled.kernel import announce_first_compile
 from peerburst.capture.errors import CaptureError, SettingsError
 from peerburst.capture.live.backends.select import Choice, choose
@@ -31,7 +31,6 @@ from peerburst.capture.sockets.poller import SocketPoller
 from peerburst.live import lines as plain
 from peerburst.live.alerts import Messenger, Thresholds
 from peerburst.live.session import LiveSession, LiveSettings
-from peerburst.opening import Settings
 from peerburst.render import report, terminal
 from peerburst.render.json_document import document
 
@@ -91,7 +90,7 @@ def _interface_line(one: Interface, is_default: bool) -> str:
 
 def run_live(wanted: LiveOptions) -> int:
     """Run a session to its end and say the verdict; answers the exit code."""
-    opening.models_of(wanted.settings)  # what makes no sense is told before anything is opened
+    load_models(wanted.settings)  # what makes no sense is told before anything is opened
     Thresholds(wanted.alerts)
     messenger = Messenger(wanted.on_alert)
     show = wanted.show or _usual_show()

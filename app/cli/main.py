@@ -21,7 +21,8 @@ from peerburst.capture.compiled import stopwatch as timing
 from peerburst.capture.errors import PeerburstError, SettingsError
 
 if TYPE_CHECKING:
-    from peerburst.analysis.analysis import Analysis, Host
+    from peerburst.analysis.analysis import Analysis
+    from peerburst.analysis.results import Host
 
 COULD_NOT, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -138,7 +139,8 @@ def _open(
     if not paths:
         raise typer.BadParameter("name a capture to read (- is standard input)")
     with _kept_for_good():
-        from peerburst.opening import Settings, analyse
+        from peerburst.analysis.settings import Settings
+        from peerburst.opening import analyse
         from peerburst.render.progress import ReadingProgress
 
     settings = Settings(
@@ -160,7 +162,7 @@ def _open(
 
 def _limits(limit: list[int] | None) -> tuple[int, ...]:
     """The limits asked for; one alone stands among the usual ones, first."""
-    from peerburst.analysis.counting.step_function import DEFAULT_LIMITS
+    from peerburst.analysis.settings import DEFAULT_LIMITS
 
     if not limit:
         return ()
@@ -168,7 +170,7 @@ def _limits(limit: list[int] | None) -> tuple[int, ...]:
 
 
 def _chosen_limit(limit: list[int] | None) -> int:
-    from peerburst.analysis.counting.step_function import DEFAULT_LIMIT
+    from peerburst.analysis.settings import DEFAULT_LIMIT
 
     return limit[0] if limit else DEFAULT_LIMIT
 
@@ -397,8 +399,8 @@ def live(
         return
     if read is not None and (interface or filter or snaplen is not None or promiscuous or buffer is not None):
         raise typer.BadParameter("-r reads a capture; -i, -f, -s, -p and -B are for interfaces")
+    from peerburst.analysis.settings import Settings
     from peerburst.capture.live import options
-    from peerburst.opening import Settings
 
     names = () if read is not None else tuple(interface or [listening.default_name()])
     shown = listening.Show(format.value) if format is not None else listening.Show.PLAIN if plain else None

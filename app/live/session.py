@@ -21,10 +21,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from peerburst import opening
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.counting import entries
-from peerburst.analysis.counting.step_function import DEFAULT_LIMITS
 from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
 from peerburst.analysis.hosts.programs import attribute
 from peerburst.analysis.humanize import one_line
@@ -38,12 +36,12 @@ from peerburst.analysis.live.snapshot import (
     kinds_alive,
     latest_burst,
 )
+from peerburst.analysis.settings import DEFAULT_LIMITS, Settings, load_models
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flows.table import Flows, segment_gaps_ns
 from peerburst.capture.read import Capture
 from peerburst.capture.sockets.observations import SocketObservations
 from peerburst.live.alerts import Alert, Messenger, Thresholds, usual_thresholds
-from peerburst.opening import Settings
 from peerburst.render.sentences import CLASS_WORDS
 
 DETAIL_EVERY_S = 1.0  # kinds, burst and programs; counts are of every tick
@@ -217,7 +215,7 @@ class LiveSession:
         self._source, self._chosen, self._sockets = source, chosen, sockets
         self._messenger, self._clock_s = messenger, clock_s
         settings = chosen.settings
-        self._models = opening.models_of(settings)
+        self._models = load_models(settings)
         self._model = self._models[0]
         self._limit = settings.limit
         self.host: str | None = None  # None: the busiest
@@ -315,11 +313,9 @@ class LiveSession:
         limits = settings.limits or DEFAULT_LIMITS
         return Analysis(
             capture,
-            models=models,
-            local_nets=settings.local_nets,
-            limits=(self._limit, *(limit for limit in limits if limit != self._limit)),
-            include_lan=settings.include_lan,
-            observations=observations,
+            replace(settings, limits=(self._limit, *(limit for limit in limits if limit != self._limit))),
+            models,
+            observations,
         )
 
     def _capture(self, flows: Flows | None = None) -> Capture:
@@ -343,11 +339,11 @@ class LiveSession:
         self._counts = LiveCounts(self._model, self._limit)
         self._history_of = ""
         if self._table.retired_flows:
-            self._counts.look(self._analysis(self._capture(), [self._model]), self._table.last_ns or 0)
+            self._counts.snapshot(self._analysis(self._capture(), [self._model]), self._table.last_ns or 0)
 
     def _look(self, now_ns: int) -> Snapshot:
         self._follow_settings()
-        look = self._counts.look(self._analysis(self._capture(self._table.flows()), [self._model]), now_ns)
+        look = self._counts.snapshot(self._analysis(self._capture(self._table.flows()), [self._model]), now_ns)
         self._follow_host(look)
         for host, threshold in self._thresholds.look(
             look.analysis.since_start(now_ns), {host.name: host.most for host in look.hosts}
@@ -373,7 +369,7 @@ class LiveSession:
         if host.name != self._history_of:
             self._history, self._history_of, self._burst = CountHistory(), host.name, None
             if self._table.retired_flows:
-                whole = LiveCounts(self._model, self._limit).look(
+                whole = LiveCounts(self._model, self._limit).snapshot(
                     self._analysis(self._capture(), [self._model]), look.now_ns
                 )
                 self._history.extend(whole, next(one for one in whole.hosts if one.name == host.name))

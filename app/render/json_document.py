@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst import __version__
-from peerburst.analysis.analysis import Analysis, Burst
+from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.counting.step_function import NEVER_CROSSED, Concurrency
+from peerburst.analysis.results import Burst
 from peerburst.capture.packets.status import Status
 
 SCHEMA = "peerburst/analysis/1"

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from peerburst.analysis.analysis import Analysis, Burst, Host
+from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.hosts.locality import Scope
 from peerburst.analysis.humanize import clock, counted, number, one_line, share, size, span
+from peerburst.analysis.results import Burst, Host
 from peerburst.capture.packets.status import LABELS, Status
 
 MOST_PROGRAMS = 8
@@ -109,7 +110,7 @@ def left_out_sentence(analysis: Analysis) -> str | None:
     left = [
         f"{number(analysis.scopes[scope])} {text}"
         for scope, text in words.items()
-        if analysis.scopes[scope] and not (scope is Scope.LAN and analysis.include_lan)
+        if analysis.scopes[scope] and not (scope is Scope.LAN and analysis.settings.include_lan)
     ]
     return f"Left out of the counts: {', '.join(left)}." if left else None
 
@@ -133,7 +134,7 @@ def hints(analysis: Analysis) -> Iterator[str]:
     if analysis.ends.gateways:
         yield f"Taken as the gateway because it answers DNS, DHCP or NAT-PMP: {', '.join(analysis.ends.gateways)}."
     counted_flows = analysis.scopes[Scope.CROSSING] + analysis.scopes[Scope.GATEWAY]
-    if not counted_flows and analysis.scopes[Scope.LAN] and not analysis.include_lan:
+    if not counted_flows and analysis.scopes[Scope.LAN] and not analysis.settings.include_lan:
         yield "All traffic is between local hosts; count it as if it had crossed the gateway with --include-lan."
     if not counted_flows and analysis.scopes[Scope.TRANSIT] and not analysis.scopes[Scope.LAN]:
         yield "No address is local; say which networks are with --local-net."

@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from peerburst.analysis.analysis import Analysis, Burst, Host
+from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.gateways import GatewayModel
 from peerburst.analysis.humanize import clock, number, one_line, size
+from peerburst.analysis.results import Burst, Host
 from peerburst.render import sentences as verdict
 
 PIPE_WIDTH = 132  # columns where nobody says how wide it is; wide enough for the matrix

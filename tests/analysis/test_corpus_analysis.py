@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.opening import Settings, analyse
+from peerburst.analysis.settings import Settings
+from peerburst.opening import analyse
 from peerburst.render.json_document import document
 from tests.support.kernels import COMPILED
 from tests.support.paths import CORPUS

@@ -18,13 +18,14 @@ import numpy as np
 import pytest
 
 from peerburst.analysis.gateways import shipped
+from peerburst.analysis.settings import Settings
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import zstd
 from peerburst.capture.files.pcap import MOST_ZERO_RECORDS
 from peerburst.capture.files.pcapng import LATEST_NS
 from peerburst.capture.packets.status import Status
 from peerburst.capture.read import Capture, read
-from peerburst.opening import Settings, analyse
+from peerburst.opening import analyse
 from tests.lab.hostile import mutation, seeds, sweep
 from tests.support.kernels import COMPILED
 from tests.support.packets_by_hand import (

@@ -13,13 +13,14 @@ from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.counting.entries import shortest_gaps_s
 from peerburst.analysis.gateways import GatewayModel, load
 from peerburst.analysis.hosts.locality import to_words
+from peerburst.analysis.settings import Settings
 from peerburst.capture.conntrack.states import PHASES
 from peerburst.capture.files.writer import Container, PacketWriter
 from peerburst.capture.flows.table import FlowTable, segment_gaps_ns
 from peerburst.capture.packets.decode import PACKET
 from peerburst.capture.packets.status import Status
 from peerburst.capture.read import Capture
-from peerburst.opening import Settings, analyse
+from peerburst.opening import analyse
 from tests.support import packets_by_hand as data
 from tests.support.packets_by_hand import ACK, FIN, RST, SYN
 
@@ -227,7 +228,7 @@ def analysis_of(
         interface_addresses=(),
         drops=0,
     )
-    return Analysis(capture, models=models, limits=limits)
+    return Analysis(capture, Settings(limits=tuple(limits)), models)
 
 
 OWN_MODELS = {

@@ -10,9 +10,10 @@ from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.bursts import features
 from peerburst.analysis.bursts.classify import RULES, Classification, TrafficClass, classify, says_something
 from peerburst.analysis.bursts.features import Features
+from peerburst.analysis.settings import Settings
 from peerburst.capture.synth import write_scenario
 from peerburst.capture.synth.programs import PROGRAMS
-from peerburst.opening import Settings, analyse
+from peerburst.opening import analyse
 from tests.support.kernels import COMPILED
 from tests.support.making import HOST, Tape, local, remote
 

@@ -16,7 +16,7 @@ import pytest
 
 from peerburst.analysis import gateways
 from peerburst.analysis.gateways import DEFAULT_MODELS, PHASES, Begins, Engine, Sure, TwoWay, Unit, load, names, page
-from peerburst.analysis.gateways.model import FOLDER, LARGEST_FILE
+from peerburst.analysis.gateways.catalogue import FOLDER, LARGEST_FILE
 from peerburst.capture.errors import SettingsError
 from tests.support import paths
 
@@ -243,15 +243,6 @@ def test_the_counting_unit_alone_separates_rfc_from_nat_mapping():
     assert one.timeouts == other.timeouts
 
 
-def test_smallest_timeout_leaves_out_what_goes_at_once():
-    # FortiGate 1 s (time_wait), ASA 2 s (icmp) and 0 s (close), Zeek 5 s.
-    assert gateways.smallest_timeout_s([load("cisco-asa"), load("zeek")]) == 2
-    assert gateways.smallest_timeout_s([load("fortigate"), load("zeek")]) == 1
-    assert gateways.smallest_timeout_s([load("fortigate")], ["syn_sent", "close"]) == 5
-    assert gateways.smallest_timeout_s([load("naive")]) == math.inf
-    assert gateways.smallest_timeout_s([]) == math.inf
-
-
 def test_a_misspelt_phase_is_refused_not_zero():
     with pytest.raises(ValueError, match="timewait"):
         load("zeek").timeout_s("timewait")
@@ -418,6 +409,40 @@ def test_engines_without_states_refuse_to_count_by_state(engine, timeouts, count
     text = MINIMAL.split("[timeouts")[0].replace('"states"', f'"{engine}"').replace(*TCP_ONLY) + count + "\n" + timeouts
     with pytest.raises(SettingsError, match=f"the {engine} engine knows no TCP states"):
         load(write(text))
+
+
+@pytest.mark.parametrize(
+    ("states", "message"),
+    [
+        (["time_wait"], "names time_wait without close"),
+        (["close"], "names close without time_wait"),
+        (["established"], "names established, whose time a captured flow does not tell"),
+        (["time_wait", "close", "last_ack"], "names last_ack"),
+        (["syn_sent"], 'names syn_sent.*begins = "established"'),
+        (["syn_sent", "syn_sent2", "syn_recv"], "names syn_sent,"),
+        (list(gateways.TCP_STATES), "names syn_sent,"),
+    ],
+)
+def test_states_that_cannot_be_left_out_exactly_are_refused(states, message, write):
+    text = MINIMAL.replace("[counts]", f"[counts]\nleft_out = {states}")
+    with pytest.raises(SettingsError, match=message) as caught:
+        load(write(text))
+    assert 'must be [] or ["time_wait", "close"]' in str(caught.value)
+
+
+@pytest.mark.parametrize("states", [["time_wait", "close"], ["close", "time_wait"]])
+def test_closed_connections_can_be_left_out(states, write):
+    assert load(write(MINIMAL.replace("[counts]", f"[counts]\nleft_out = {states}"))).left_out == set(states)
+
+
+def test_every_shipped_model_has_its_expected_numbers_in_this_file():
+    assert set(names()) == {path.stem for path in FOLDER.glob("*.toml")}, (
+        "name each model file in SHIPPED of gateways/catalogue.py"
+    )
+    for name in names():
+        assert name in RULES, f"{name}.toml has no expected rules: write them, from its source, into RULES above"
+        if load(name).timeouts:
+            assert name in SECONDS, f"{name}.toml has no expected timeouts: write them, from its source, into SECONDS"
 
 
 def test_a_flat_file_of_no_time_is_refused(write):

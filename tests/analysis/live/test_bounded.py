@@ -12,6 +12,7 @@ from peerburst.analysis.counting import entries
 from peerburst.analysis.gateways import DEFAULT_MODELS, load
 from peerburst.analysis.live import spill as retired
 from peerburst.analysis.live.bounded import LiveTable
+from peerburst.analysis.settings import Settings
 from peerburst.capture.conntrack.states import NONE
 from peerburst.capture.files.source import PacketSource
 from peerburst.capture.flows.table import CLOSED, Flows, FlowTable, segment_gaps_ns
@@ -119,7 +120,7 @@ def test_the_analysis_is_the_same_under_every_model() -> None:
     forgot, kept = forgetful(packets), unforgetting(packets)
     captures = [forgot.capture(["x"]), kept.capture(["x"])]
     assert forgot.retired_flows > 100
-    ours, theirs = (Analysis(capture, models=MODELS) for capture in captures)
+    ours, theirs = (Analysis(capture, Settings(), MODELS) for capture in captures)
     assert document(ours) == document(theirs)
     assert len(ours.bursts) > 0
     assert ours.flows.equals(theirs.flows)

@@ -14,7 +14,8 @@ import pytest
 
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.gateways import DEFAULT_MODELS
-from peerburst.opening import Settings, analyse
+from peerburst.analysis.settings import Settings
+from peerburst.opening import analyse
 from tests.support.kernels import COMPILED
 from tests.support.live.nat_gateway import BULK, CLIENT, DNS, SCANNED, WEB, Listing, NatGateway
 from tests.support.netns import missing

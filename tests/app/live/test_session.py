@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from peerburst.analysis.live.bounded import LiveTable
+from peerburst.analysis.settings import Settings
 from peerburst.capture.errors import SettingsError
 from peerburst.live.alerts import Alert, Messenger
 from peerburst.live.session import NOTE_SUFFIX, LiveSession, LiveSettings, LiveView, SessionNote
-from peerburst.opening import Settings, analyse
+from peerburst.opening import analyse
 from peerburst.render.json_document import document
 from tests.support.kernels import COMPILED
 from tests.support.live.replayed import ReplaySource

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from peerburst.analysis.settings import Settings
 from peerburst.capture.live.doctor import Finding
 from peerburst.capture.sockets.observations import ALWAYS_NS, STILL_NS, SocketObservation
 from peerburst.cli.main import main as cli
-from peerburst.opening import Settings, analyse
+from peerburst.opening import analyse
 from peerburst.render import findings as doctor
 from tests.support.kernels import COMPILED
 from tests.support.paths import PCAPS

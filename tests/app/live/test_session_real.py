@@ -13,9 +13,10 @@ from typing import IO
 
 import pytest
 
+from peerburst.analysis.settings import Settings
 from peerburst.capture.live.backends import dumpcap
 from peerburst.capture.live.backends import scapy_socket as scapysocket
-from peerburst.opening import Settings, analyse
+from peerburst.opening import analyse
 from peerburst.render.json_document import document
 from tests.support.kernels import COMPILED
 from tests.support.live.private_nets import FAR, NEAR, Pair, ip

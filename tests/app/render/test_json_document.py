@@ -9,8 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from peerburst.analysis.analysis import Analysis, Host
-from peerburst.opening import Settings, analyse
+from peerburst.analysis.analysis import Analysis
+from peerburst.analysis.results import Host
+from peerburst.analysis.settings import Settings
+from peerburst.opening import analyse
 from peerburst.render.json_document import document, pieces, rounded_seconds
 from tests.support.paths import PCAPS
 

@@ -9,9 +9,10 @@ import pytest
 
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.figures import registry as pictures
+from peerburst.analysis.settings import Settings
 from peerburst.capture.errors import SettingsError
 from peerburst.cli.main import main
-from peerburst.opening import Settings, analyse
+from peerburst.opening import analyse
 from peerburst.render import report
 from tests.support.making import HOST, Tape, local, remote
 

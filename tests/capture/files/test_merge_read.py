@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peerburst.analysis.analysis import Analysis
+from peerburst.analysis.settings import Settings
 from peerburst.capture.errors import CaptureError, SettingsError
 from peerburst.capture.files.merge import Packets, in_time_order
 from peerburst.capture.files.source import PacketSource, Piece
 from peerburst.capture.read import Progress, read
-from peerburst.opening import Settings, analyse
+from peerburst.opening import analyse
 from tests.support.making import HOST, Tape, local, ns, remote
 
 

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from peerburst.opening import Settings, analyse
+from peerburst.analysis.settings import Settings
+from peerburst.opening import analyse
 
 from . import early, met, page, weight
 from .cases import ROOT, Case, Labelled, arena, cases_of, in_folder, made_up, public

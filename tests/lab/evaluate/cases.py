@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from peerburst.analysis.analysis import Analysis, Burst
+from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.bursts import features
 from peerburst.analysis.bursts.classify import Classification, TrafficClass, classify, says_something
 from peerburst.analysis.bursts.features import Features
+from peerburst.analysis.results import Burst
+from peerburst.analysis.settings import Settings
 from peerburst.capture.files import zstd
-from peerburst.opening import Settings, analyse
+from peerburst.opening import analyse
 from tests.support.paths import ROOT
 
 CORPUS = ROOT.parent / "shared" / "corpus"

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.analysis import Analysis, Burst
+from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.bursts import features
 from peerburst.analysis.bursts.classify import Classification, classify
+from peerburst.analysis.results import Burst
+from peerburst.analysis.settings import Settings
 from peerburst.capture.files.source import PacketSource
-from peerburst.opening import Settings, analyse
+from peerburst.opening import analyse
 
 from .cases import Labelled, bursts_of
 

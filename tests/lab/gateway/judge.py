@@ -12,6 +12,7 @@ from peerburst.analysis.counting.entries import Entries
 from peerburst.analysis.counting.step_function import Steps, steps
 from peerburst.analysis.gateways import load
 from peerburst.analysis.hosts.locality import to_text
+from peerburst.analysis.settings import Settings
 from peerburst.capture.conntrack.states import ASSURED, LINUX_TIMEOUTS_NS, OPENED_BY_A, Phase
 from peerburst.capture.files.source import PacketSource
 from peerburst.capture.flows.table import FlowTable
@@ -64,7 +65,7 @@ class Product:
     """What peerburst says of a capture, by the address that opened each entry."""
 
     def __init__(self, path: str) -> None:
-        self.analysis = Analysis(read([path]), models=[load(name) for name in MODELS], include_lan=True)
+        self.analysis = Analysis(read([path]), Settings(models=MODELS, include_lan=True))
         self.locals = frozenset(self.analysis.host_names)
         self._steps = {name: self._by_opener(self.analysis.entries(load(name))) for name in MODELS}
 

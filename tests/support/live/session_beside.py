@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 
 from peerburst.analysis.gateways import DEFAULT_MODELS
+from peerburst.analysis.settings import Settings
 from peerburst.capture.live.options import CaptureOptions
 from peerburst.capture.live.savefile import Keeper
 from peerburst.capture.live.source import capture_interfaces
 from peerburst.capture.sockets.observations import side_file
 from peerburst.capture.sockets.poller import SocketPoller
 from peerburst.live.session import LiveSession, LiveSettings, LiveView
-from peerburst.opening import Settings
 
 
 def main(interface: str, kept: str, result: Path) -> None:

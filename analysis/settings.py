@@ -1,0 +1,39 @@
+"""How to read and count: what a person can choose, and the defaults."""
+
+from dataclasses import dataclass
+
+from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
+from peerburst.capture.errors import SettingsError
+
+DEFAULT_LIMIT = 200  # the article's hotel
+# Limits seen in the wild (docs/gateways.md): a home router that died, the article's hotel, carriers' port blocks,
+# small routers' whole tables.
+DEFAULT_LIMITS = (100, 128, 200, 256, 512, 1000, 1024, 2048)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to read and count. Empty `models` and `limits` stand for the usual ones; `local_nets` None likewise."""
+
+    models: tuple[str, ...] = ()
+    limits: tuple[int, ...] = ()
+    local_nets: tuple[str, ...] | None = None
+    include_lan: bool = False
+    follow_tunnels: bool = False
+    most_packets: int | None = None
+
+    @property
+    def limit(self) -> int:
+        """The limit that verdicts and pictures speak of."""
+        return self.limits[0] if self.limits else DEFAULT_LIMIT
+
+
+def load_models(settings: Settings) -> list[GatewayModel]:
+    """The models to count under, the headline model first; raises SettingsError if one or a limit makes no sense."""
+    models = [load(name) for name in settings.models or DEFAULT_MODELS]
+    names = [model.name for model in models]
+    if len(set(names)) < len(names):
+        raise SettingsError(f"a gateway model is named twice in {', '.join(names)}")
+    if any(limit < 1 for limit in settings.limits):
+        raise SettingsError("a limit must be at least 1 connection")
+    return models
