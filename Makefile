@@ -54,7 +54,7 @@ accuracy: $(FOR_WORK)
 	$(BIN)/python -m tests.lab.gateway.accuracy tests/lab/accuracy/results/gateway.json $(REPLAYED)
 	$(BIN)/python -m tests.lab.accuracy
 
-# Says which programs it lacks; tests/arena/__init__.py lists them all.
+# Says which programs it lacks; tests/lab/arena/__init__.py lists them all.
 arena: $(FOR_WORK)
 	$(BIN)/python -m tests.lab.arena
 

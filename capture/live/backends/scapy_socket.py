@@ -108,16 +108,16 @@ class _Listener:
 
     def _block(self, data: bytes, told: list[tuple[int, int, bytes]]) -> bytes:
         time_ns, length = 0, len(data)
-        for level, kind, data in told:
-            if level == SOL_PACKET and kind == PACKET_AUXDATA and len(data) >= AUXDATA.size:
-                status, length, _captured, _mac, _net, tag, tag_kind = AUXDATA.unpack_from(data)
+        for level, kind, control in told:
+            if level == SOL_PACKET and kind == PACKET_AUXDATA and len(control) >= AUXDATA.size:
+                status, length, _captured, _mac, _net, tag, tag_kind = AUXDATA.unpack_from(control)
                 if status & TP_STATUS_VLAN_VALID and self.link_type == LINKTYPE_ETHERNET:
                     tag_kind = tag_kind if status & TP_STATUS_VLAN_TPID_VALID else ETHERTYPE_VLAN
                     inserted = struct.pack(">HH", tag_kind, tag)  # the card or the kernel took it out
                     data = (data[:MAC_ADDRESSES] + inserted + data[MAC_ADDRESSES:])[: self._snaplen]
                     length += len(inserted)
             elif level == socket.SOL_SOCKET and kind == SCM_TIMESTAMPNS:
-                seconds, rest = TIMESPEC.unpack(data)
+                seconds, rest = TIMESPEC.unpack(control)
                 time_ns = seconds * 1_000_000_000 + rest
         return pcapngblocks.enhanced_packet(self.number, time_ns or time.time_ns(), data, length)
 

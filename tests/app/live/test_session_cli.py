@@ -11,7 +11,7 @@ import pytest
 from peerburst.analysis.settings import Settings
 from peerburst.capture.live.doctor import Finding
 from peerburst.capture.sockets.observations import ALWAYS_NS, STILL_NS, SocketObservation
-from peerburst.cli.main import main as cli
+from peerburst.cli import main as cli
 from peerburst.opening import analyse
 from peerburst.render import findings as doctor
 from tests.support.kernels import COMPILED

@@ -87,7 +87,7 @@ def _against_tshark(numbers: Mapping[str, Any] | None) -> str:
 
 
 def _against_gateway(numbers: Mapping[str, Any] | None) -> str:
-    """From what tests/gateway/accuracy.py writes."""
+    """From what tests/lab/gateway/accuracy.py writes."""
     if numbers is None:
         return NOT_RUN
     counts, peaks, crossings = [], [], []
@@ -120,7 +120,7 @@ def _instant(seconds: float | None) -> str:
 
 
 def _hostile(numbers: Mapping[str, Any] | None) -> str:
-    """From what tests/hostile/sweep.py tells."""
+    """From what tests/lab/hostile/sweep.py tells."""
     if numbers is None:
         return NOT_RUN
     return _prose(
@@ -134,7 +134,7 @@ def _hostile(numbers: Mapping[str, Any] | None) -> str:
 
 
 def _fuzz(runs: Sequence[Mapping[str, Any]] | None) -> str:
-    """From the runs that tests/hostile/mutation.py and fuzz.py add up."""
+    """From the runs that tests/lab/hostile/mutation.py and fuzz.py add up."""
     if not runs:
         return "Fuzzing: not run yet."
     rows = []

@@ -1,6 +1,6 @@
 """Replays captures through real Linux gateways, side by side, and writes how the product's counts compare, as JSON.
 
-    PYTHONPATH=tests python tests/gateway/accuracy.py RESULT.json CAPTURE...
+    python -m tests.lab.gateway.accuracy RESULT.json CAPTURE...
 
 Takes as long as the longest capture, needs root, and asks for nothing but network namespaces of its own.
 """

@@ -1,6 +1,6 @@
 """What a real kernel held after each packet of each rule, kept as JSON: known answers for machines without a gateway.
 
-    PYTHONPATH=tests python tests/gateway/record.py
+    python -m tests.lab.gateway.record
 
 writes linux_rules.json beside this file. Needs what the gateway needs, and 40 seconds.
 """

@@ -1,4 +1,4 @@
-"""Draw the screens that docs/live.md shows: run `python tests/live/screens.py` when they have changed."""
+"""Draw the screens that docs/live.md shows: run `python -m tests.support.live.screens` when they have changed."""
 
 import asyncio
 import dataclasses

@@ -38,12 +38,12 @@ class Swarm:
     seed: int
 
 
-def make_torrent(folder: Path, name: str, data: int, tracker: str | None) -> Path:
+def make_torrent(folder: Path, name: str, size: int, tracker: str | None) -> Path:
     """A file of noise and its torrent."""
     data = folder / name
-    data.write_bytes(Random(name).randbytes(data))
+    data.write_bytes(Random(name).randbytes(size))
     files = libtorrent.file_storage()
-    files.add_file(name, data)
+    files.add_file(name, size)
     torrent = libtorrent.create_torrent(files, PIECE_BYTES, libtorrent.create_torrent.v1_only)
     if tracker is not None:
         torrent.add_tracker(tracker)
