@@ -69,6 +69,7 @@ class _Listener:
         self.number = number
         self.name = name
         self.received = self.drops = self.told = 0
+        self.was_switched_off = False
         self._scapy_socket = _open(name, options)
         self.socket: socket.socket = self._scapy_socket.ins
         self.socket.setblocking(False)
@@ -104,6 +105,7 @@ class _Listener:
             if self._is_loopback and sender[2] == socket.PACKET_OUTGOING:
                 continue
             made.append(self._block(data, told))
+            self.was_switched_off = False
         return b"".join(made)
 
     def _block(self, data: bytes, told: list[tuple[int, int, bytes]]) -> bytes:
@@ -164,6 +166,7 @@ class ScapySource:
         is_stopping = self._stop_at is not None
         ready = select.select([one.socket for one in self._open], [], [], 0 if is_stopping else timeout_s)[0]
         made = b"".join(self._take(one) for one in list(self._open) if one.socket in ready) + self._news_of_drops()
+        self._drop_those_gone()
         is_late = self._stop_at is not None and time.monotonic() > self._stop_at
         if not self._open or is_late or (is_stopping and not made):
             return made + self._last_words()
@@ -177,15 +180,27 @@ class ScapySource:
         try:
             return listener.packets()
         except OSError as error:
-            # A socket survives its interface being switched off and on again, not its removal.
-            if error.errno in NETLINK_GONE and interfaces.state_of(listener.name) is not None:
-                return b""
-            self._open.remove(listener)
-            gone = f"{listener.name}: the interface is gone; the capture ended there"
-            self.warnings.append(gone if error.errno in NETLINK_GONE else f"{listener.name}: {error.strerror or error}")
-            if not self._open:
-                self.why_ended = self.warnings[-1]
+            if error.errno in NETLINK_GONE:
+                listener.was_switched_off = True
+            else:
+                self._drop(listener, error.strerror or str(error))
             return b""
+
+    def _drop_those_gone(self) -> None:
+        """A socket survives its interface being switched off and on again, not its removal.
+
+        Linux tells of both by one error, when the interface goes down. Of the removal, a moment later, it tells only
+        sockets that are still bound, which these are no more (net/packet/af_packet.c, packet_notifier): so look.
+        """
+        for one in [one for one in self._open if one.was_switched_off]:
+            if interfaces.state_of(one.name) is None:
+                self._drop(one, "the interface is gone; the capture ended there")
+
+    def _drop(self, listener: _Listener, why: str) -> None:
+        self._open.remove(listener)
+        self.warnings.append(f"{listener.name}: {why}")
+        if not self._open:
+            self.why_ended = self.warnings[-1]
 
     def _news_of_drops(self) -> bytes:
         """Statistics blocks of the interfaces that lost packets since they last told, at most once a second."""

@@ -204,6 +204,28 @@ def test_an_interface_that_vanishes_ends_it_with_a_sentence(pair: Pair, choice: 
     assert saved(tmp_path / "gone.pcapng").size == 20
 
 
+@needs_scapy
+def test_an_interface_that_vanishes_after_its_error_was_read_ends_it_too(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux tells of a removal once, when the interface goes down: read at that moment, it is there still."""
+    source = listen(pair, Choice(Tool.SCAPY, "", ""))
+    asked: list[str] = []
+    state_of = scapysocket.interfaces.state_of
+
+    def down_at_first(name: str) -> bool | None:
+        asked.append(name)
+        return False if len(asked) == 1 else state_of(name)
+
+    monkeypatch.setattr(scapysocket.interfaces, "state_of", down_at_first)
+    acting = threading.Thread(target=ip, args=("-n", pair.near, "link", "delete", "near0"))
+    acting.start()
+    rows(source)
+    acting.join()
+    assert len(asked) >= 2
+    assert source.ended == "near0: the interface is gone; the capture ended there"
+
+
 @TOOLS
 def test_an_interface_switched_off_and_on_goes_on(pair: Pair, choice: Choice, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(livesource, "LOOK_AT_INTERFACES_S", 0.1)
