@@ -10,12 +10,18 @@ import numpy.typing as npt
 from peerburst.analysis.bursts import features, kinds
 from peerburst.analysis.bursts.classify import Classification, TrafficClass, classify, labels, says_something
 from peerburst.analysis.bursts.find import BurstFinder
-from peerburst.analysis.counting import entries
-from peerburst.analysis.counting import peaks as hostcounts
-from peerburst.analysis.counting import step_function as concurrency
-from peerburst.analysis.counting.active import active_intervals
-from peerburst.analysis.counting.entries import Entries
-from peerburst.analysis.counting.step_function import Concurrency, Steps
+from peerburst.analysis.counting import peaks, step_function
+from peerburst.analysis.counting.host_entries import (
+    Entries,
+    Network,
+    active_intervals,
+    counted_scopes,
+    host_entries,
+    network_of,
+)
+from peerburst.analysis.counting.peaks import Concurrency
+from peerburst.analysis.counting.step_function import Steps
+from peerburst.analysis.counting.sweep import NEVER_CROSSED
 from peerburst.analysis.gateways import GatewayModel, load
 from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts import programs
@@ -103,14 +109,18 @@ class Analysis:
         """One of the models in use, or another by its name or file."""
         return next((model for model in self.models if model.name == name), None) or load(name)
 
+    @cached_property
+    def _network(self) -> Network:
+        """Which flows are whose, as counting takes it."""
+        return network_of(self.index, self.ends, include_lan=self.settings.include_lan)
+
     def entries(self, model: GatewayModel) -> Entries:
-        """What a gateway of this model held. Not kept: it is large, and quickly made again."""
-        return entries.apply(model, self.capture.flows, self.ends, include_lan=self.settings.include_lan)
+        """What a gateway of this model held of all hosts. Not kept: it is large, and quickly made again."""
+        return host_entries(model, self.capture.flows, self._network)
 
     def entries_of(self, number: int, model: GatewayModel) -> Entries:
-        """The same of the flows of one host alone; entries of theirs that are another host's are among them."""
-        mine = np.unique(self.index.flow[self.index.first[number] : self.index.first[number + 1]])
-        return entries.apply(model, self.capture.flows, self.ends, include_lan=self.settings.include_lan, only=mine)
+        """The same of one host."""
+        return host_entries(model, self.capture.flows, self._network, (number, number + 1))
 
     def concurrency(self, model: GatewayModel, *, inbound: bool = False) -> Concurrency:
         """Peaks and crossings of all hosts under a model."""
@@ -124,17 +134,9 @@ class Analysis:
         missing = [model for model in models or self.models if (model.name, False) not in self._concurrency]
         if not missing:
             return
-        capture, index = self.capture, self.index
+        network = self._network
         with stage("models"):
-            found = hostcounts.measure(
-                missing,
-                capture.flows,
-                self.ends,
-                index,
-                capture.last_ns,
-                self.limits,
-                include_lan=self.settings.include_lan,
-            )
+            found = peaks.measure(missing, self.capture.flows, network, self.capture.last_ns, self.limits)
         for model, (opened, opened_to) in zip(missing, found, strict=True):
             self._concurrency[model.name, False], self._concurrency[model.name, True] = opened, opened_to
 
@@ -157,7 +159,7 @@ class Analysis:
             self._counted[model.name] = Concurrency(
                 peak=np.where(server, opened_to.peak, opened.peak),
                 peak_at=np.where(server, opened_to.peak_at, opened.peak_at),
-                talking_at_peak=np.where(server, opened_to.talking_at_peak, opened.talking_at_peak),
+                active_at_peak=np.where(server, opened_to.active_at_peak, opened.active_at_peak),
                 limits=opened.limits,
                 crossed_at=np.where(server[:, None], opened_to.crossed_at, opened.crossed_at),
                 above_ns=np.where(server[:, None], opened_to.above_ns, opened.above_ns),
@@ -167,7 +169,7 @@ class Analysis:
     def peak(self, number: int, model: GatewayModel) -> ModelPeak:
         """A host's highest count under a model: of what it opened, or of what was opened to a server."""
         counted = self.counted(model)
-        peak, talking = int(counted.peak[number]), int(counted.talking_at_peak[number])
+        peak, talking = int(counted.peak[number]), int(counted.active_at_peak[number])
         crossed, above = counted.crossed_at[number].tolist(), counted.above_ns[number].tolist()
         return ModelPeak(
             peak=peak,
@@ -175,7 +177,7 @@ class Analysis:
             talking=talking,
             lingering=peak - talking,
             crossed_at_s={
-                limit: self.since_start(at) if at != concurrency.NEVER_CROSSED else None
+                limit: self.since_start(at) if at != NEVER_CROSSED else None
                 for limit, at in zip(counted.limits, crossed, strict=True)
             },
             above_s={limit: ns / 1e9 for limit, ns in zip(counted.limits, above, strict=True)},
@@ -203,7 +205,7 @@ class Analysis:
     def _met_mid_stream(self) -> npt.NDArray[np.bool_]:
         """Per host, whether any of its counted TCP flows began before the capture did."""
         met_late = (self.capture.flows.row["proto"] == PROTO_TCP) & ~self.facts.opened
-        met = np.flatnonzero(met_late & entries.counted_scopes(self.settings.include_lan)[self.ends.scope])
+        met = np.flatnonzero(met_late & counted_scopes(self.settings.include_lan)[self.ends.scope])
         hosts = np.zeros(len(self.host_names) + 1, np.bool_)  # one more, for ends that are not local (-1)
         hosts[self.ends.host_a[met]] = True
         hosts[self.ends.host_b[met]] = True
@@ -314,17 +316,16 @@ class Analysis:
         """The exact step function of a host's count under a model."""
         number = self.host_number(host)
         held = self.entries_of(number, self.model(model))
-        chosen = concurrency.chosen_entries(held, inbound=self.is_server(number))
-        chosen = chosen[held.host[chosen] == number]
-        return concurrency.steps(held.entry["start"][chosen], held.entry["end"][chosen])
+        mine = held.of(number, inbound=self.is_server(number))
+        return step_function.steps(held.entry["start"][mine], held.entry["end"][mine])
 
     def talking_steps(self, host: str, model: str = HEADLINE) -> Steps:
         """The step function of those that have had a packet in the last five seconds."""
         number = self.host_number(host)
         held = self.entries_of(number, self.model(model))
         start, end, entry = active_intervals(self.capture.flows, held)
-        mine = (held.host[entry] == number) & (held.inbound[entry] == self.is_server(number))
-        return concurrency.steps(start[mine], end[mine])
+        mine = held.of(number, inbound=self.is_server(number))[entry]
+        return step_function.steps(start[mine], end[mine])
 
     def timeline(self, host: str, model: str = HEADLINE, *, step_s: float = 1.0) -> "pd.DataFrame":
         """The count over time, every `step_s` seconds from the first packet.

@@ -8,9 +8,7 @@ import numpy as np
 
 from peerburst.analysis.bursts import detect as bursts
 from peerburst.analysis.bursts import features, kinds
-from peerburst.analysis.counting import active, entries
-from peerburst.analysis.counting import peaks as hostcounts
-from peerburst.analysis.counting import step_function as concurrency
+from peerburst.analysis.counting import entries, host_entries, peaks
 from peerburst.analysis.gateways import load
 from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts.locality import MAPPED, locate
@@ -26,17 +24,18 @@ def main() -> None:
     ends = locate(flows.row)
     index, facts = hostflows.HostIndex(flows, ends), hostflows.flow_facts(flows)
     models = [load("linux-connlimit"), load("nat-mapping")]
-    hostcounts.measure(models, flows, ends, index, 0, (1,))
+    network = host_entries.network_of(index, ends, include_lan=False)
+    peaks.measure(models, flows, network, 0, (1,))
     index.totals()
     facts.have_opened(index.flow)
     begins, stops = index.first[:-1], index.first[1:]
     features.measure_sets(index.flow, index.outbound, begins, stops, facts, kinds.flow_kinds(flows, facts))
     bursts.two_states(np.ones(1), 0.1, 1.0, 1.0, np.zeros(1, np.uint8))
     # What pictures and live sessions ask for.
-    for model in models:
-        held = entries.apply(model, flows, ends)
-        concurrency.measure(held, flows, 1, 0, DEFAULT_LIMITS)
-        active.active_intervals(flows, held)
+    held = host_entries.host_entries(models[0], flows, network)
+    host_entries.active_intervals(flows, held)
+    peaks.measure_entries(held, held.host == 0, 1, 0, DEFAULT_LIMITS)
+    entries.latest_ends_ns(models[0], flows)
 
 
 if __name__ == "__main__":

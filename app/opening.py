@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.counting import entries
+from peerburst.analysis.gateways.compiled import shortest_gaps_s
 from peerburst.analysis.settings import Settings, load_models
 from peerburst.capture.compiled.kernel import is_cold
 from peerburst.capture.errors import SettingsError
@@ -49,7 +49,7 @@ def analyse(paths: Sequence[str], settings: Settings, progress: Callable[[Progre
             paths,
             follow_tunnels=settings.follow_tunnels,
             most_packets=settings.most_packets,
-            gaps_ns=segment_gaps_ns(entries.shortest_gaps_s(models)),
+            gaps_ns=segment_gaps_ns(shortest_gaps_s(models)),
             progress=progress,
         )
     return Analysis(capture, settings, models)

@@ -7,8 +7,8 @@ import resource
 import sys
 import time
 
-from peerburst.analysis.counting.entries import shortest_gaps_s
 from peerburst.analysis.gateways import DEFAULT_MODELS, load
+from peerburst.analysis.gateways.compiled import shortest_gaps_s
 from peerburst.capture.flows.table import segment_gaps_ns
 from peerburst.capture.read import read
 

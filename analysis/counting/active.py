@@ -2,31 +2,45 @@
 
 import numpy as np
 
-from peerburst.analysis.counting.entries import Entries
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.shapes import Int64s
-from peerburst.capture.flows.table import TALKING_NS, Flows
+from peerburst.capture.flows.table import TALKING_NS
+
+
+@part
+def active_interval(first: int, last: int, start: int, end: int) -> tuple[int, int]:
+    """The instants [begin, stop) in which one segment makes its entry active; none where stop <= begin.
+
+    `first` and `last`: the segment's packets; [start, end): the entry's life. All in ns.
+    """
+    return max(first, start), min(last + TALKING_NS, end)
 
 
 @part
 def is_active(first: int, last: int, start: int, end: int, now: int) -> bool:
-    """Whether, by one of its segments, an entry is active at the instant `now`.
+    """Whether a segment makes its entry active at the instant `now`; see `active_interval`."""
+    begin, stop = active_interval(first, last, start, end)
+    return begin <= now < stop
 
-    `first` and `last`: the segment's packets; [start, end): the entry's life. All in ns.
+
+@kernel
+def fill_intervals(
+    segment: Int64s,
+    entry: Int64s,
+    first: Int64s,
+    last: Int64s,
+    life: tuple[Int64s, Int64s],
+    begin: Int64s,
+    stop: Int64s,
+) -> None:
+    """Fill per row the `active_interval` of a segment and the entry it belongs to.
+
+    `first` and `last` are by segment; `life`, the entries' start and end, by entry.
     """
-    return first <= now and now < last + TALKING_NS and start <= now and now < end
-
-
-def active_by_segment(flows: Flows, entries: Entries, which: Int64s) -> tuple[Int64s, Int64s, Int64s]:
-    """(start, end, entry): when each of these segments, which all belong to entries, makes its entry active.
-
-    The instants [start, end) are those for which `is_active` holds. Those of one entry may overlap; some are empty.
-    """
-    entry = entries.of_segment[which].astype(np.int64)
-    segments, life = flows.segments, entries.entry
-    start = np.maximum(segments["start"][which], life["start"][entry])
-    end = np.minimum(segments["last"][which] + TALKING_NS, life["end"][entry])
-    return start, end, entry
+    start, end = life
+    for i in range(segment.size):
+        s, e = segment[i], entry[i]
+        begin[i], stop[i] = active_interval(first[s], last[s], start[e], end[e])
 
 
 @kernel
@@ -40,9 +54,8 @@ def make_disjoint(entry: Int64s, start: Int64s, end: Int64s) -> None:
             end[i] = max(end[i], reach)
 
 
-def active_intervals(flows: Flows, entries: Entries) -> tuple[Int64s, Int64s, Int64s]:
-    """(start, end, entry) of the intervals in which entries are active; those of one entry are disjoint."""
-    start, end, entry = active_by_segment(flows, entries, np.flatnonzero(entries.of_segment >= 0))
+def united(start: Int64s, end: Int64s, entry: Int64s) -> tuple[Int64s, Int64s, Int64s]:
+    """(start, end, entry) of the same intervals, those of one entry made disjoint."""
     # Segments of one entry may follow each other sooner than TALKING_NS, those of a mapping's flows lie side by side.
     order = np.lexsort((start, entry))
     entry, start, end = entry[order], start[order], end[order]

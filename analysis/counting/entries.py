@@ -1,34 +1,42 @@
-"""Segments to entries: what a gateway of a given model holds in its table, and from when to when.
+"""When an entry lives: segments to what a gateway of a given model holds in its table, and from when to when.
 
-One walk over each flow's segments, in order, with the model's timeouts as numbers: no packet is read again.
+One walk over a flow's segments, in order, with the model's timeouts as numbers: no packet is read again. All that
+counts (peaks, live counts, timelines, pictures) comes from this walk.
 """
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from peerburst.analysis.gateways import Begins, Engine, GatewayModel, TwoWay, Unit
-from peerburst.analysis.hosts.locality import Endpoints, Scope
-from peerburst.capture.compiled.kernel import kernel, part
-from peerburst.capture.conntrack.states import (
-    CLOSE,
-    ESTABLISHED,
-    NONE,
-    PHASES,
-    SYN_SENT,
-    TIME_WAIT,
-    UDP,
-    UDP_STREAM,
-    Phase,
+from peerburst.analysis.gateways import GatewayModel
+from peerburst.analysis.gateways.compiled import (
+    AFTER_ANY,
+    AFTER_REPLY,
+    AS_STREAM,
+    FLAT,
+    LINUX,
+    STATES,
+    SYN_FIN,
+    SYN_REPEATED,
+    TAKES_ICMP,
+    TAKES_OTHER,
+    TAKES_TCP,
+    TAKES_UDP,
+    UDP_FIRST,
+    CompiledModels,
+    ModelRange,
+    compile_models,
 )
+from peerburst.capture.compiled.arrays import prefetch
+from peerburst.capture.compiled.kernel import inlined_part, kernel, part
+from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, Records, UInt8s, UInt16s, UInt64s
+from peerburst.capture.conntrack.states import CLOSE, ESTABLISHED, NONE, SYN_SENT, TIME_WAIT, UDP, UDP_STREAM
 from peerburst.capture.flows.table import (
     A_SENT,
     AGAIN,
     B_SENT,
     FIRST_BY_A,
+    FLOW_HALF,
     LETTER_SYN,
     NEVER,
     ORIG_IS_A,
@@ -38,113 +46,101 @@ from peerburst.capture.flows.table import (
     Flows,
 )
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
-from peerburst.capture.units import SECOND_NS
 
 EITHER_SYN = np.uint64(1 << LETTER_SYN | 1 << (LETTER_SYN + 6))  # in a flow's history, from whichever end
-FOREVER_NS = 1 << 61  # of a timeout that never comes; start + FOREVER_NS still fits
-
-# Timeouts as the kernel takes them: by Phase, then those of finer phases.
-SYN_REPEATED = PHASES  # the SYN was sent again, still no answer
-UDP_FIRST = PHASES + 1  # a single packet so far
-TIMEOUTS = PHASES + 2
-
-PHASE_NAMES = {
-    int(Phase.SYN_SENT): "syn_sent",
-    int(Phase.SYN_RECV): "syn_recv",
-    int(Phase.ESTABLISHED): "established",
-    int(Phase.FIN_WAIT): "fin_wait",
-    int(Phase.CLOSE_WAIT): "close_wait",
-    int(Phase.LAST_ACK): "last_ack",
-    int(Phase.TIME_WAIT): "time_wait",
-    int(Phase.CLOSE): "close",
-    int(Phase.SYN_SENT2): "syn_sent2",
-    int(Phase.RETRANSMITTED): "tcp_retransmitted",
-    int(Phase.UNACKNOWLEDGED): "tcp_unacknowledged",
-    int(Phase.UDP): "udp_one_way",
-    int(Phase.UDP_STREAM): "udp_two_way",
-    int(Phase.ICMP): "icmp",
-    int(Phase.OTHER): "other",
-    SYN_REPEATED: "syn_repeated",
-    UDP_FIRST: "udp_first",
-}
-
-# Rules as the kernel takes them.
-ENGINE, TWO_WAY, RESET_DELETES, LEAVES_OUT_CLOSED, FROM_ESTABLISHED, PROTOCOLS, RULES = range(7)
-STATES, LINUX, FLAT, SYN_FIN = range(4)
-AFTER_REPLY, AFTER_SECOND_REQUEST, AFTER_ANY, AS_STREAM = range(4)
-TAKES_TCP, TAKES_UDP, TAKES_ICMP, TAKES_OTHER = 1, 2, 4, 8
-
-ENGINES = {Engine.STATES: STATES, Engine.LINUX: LINUX, Engine.FLAT: FLAT, Engine.SYN_FIN: SYN_FIN}
-TWO_WAYS = {
-    TwoWay.REPLY: AFTER_REPLY,
-    TwoWay.SECOND_REQUEST: AFTER_SECOND_REQUEST,
-    TwoWay.STREAM: AS_STREAM,
-}
-PROTOCOL_BITS = {"tcp": TAKES_TCP, "udp": TAKES_UDP, "icmp": TAKES_ICMP, "other": TAKES_OTHER}
-
-ENTRY = np.dtype(
-    [
-        ("start", np.int64),  # counted from, ns
-        ("end", np.int64),  # counted until, ns
-        ("flow", np.int32),  # the flow that opened it
-        ("by_a", np.uint8),  # whether end a sent the packet that opened it
-    ],
-    align=True,
-)
+AT_ONCE = 1 << 12  # segments that are walked before what they gave is taken up
 
 
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """What a model's table held: `entry` (ENTRY), whose each is, and which entry each segment kept alive.
+class FlowColumns(NamedTuple):
+    """The columns of a flow table that counting reads."""
 
-    `host`: index into Ends.hosts, -1 for one that does not cross the gateway. `inbound`: opened from outside.
-    `of_segment`: index into `entry`, -1 if none.
-    """
-
-    entry: npt.NDArray[np.void]
-    host: npt.NDArray[np.int32]
-    inbound: npt.NDArray[np.bool_]
-    of_segment: npt.NDArray[np.int32]
-
-
-def model_timeouts(model: GatewayModel) -> npt.NDArray[np.int64]:
-    """The model's timeouts in ns by Phase, SYN_REPEATED and UDP_FIRST."""
-    timeouts = np.zeros(TIMEOUTS, np.int64)
-    for phase, name in PHASE_NAMES.items():
-        seconds = model.timeout_s(name)
-        timeouts[phase] = FOREVER_NS if seconds * SECOND_NS >= FOREVER_NS else round(seconds * SECOND_NS)
-    return timeouts
-
-
-def shortest_gaps_s(models: Sequence[GatewayModel]) -> dict[Phase, float]:
-    """Per phase, the shortest timeout of any of the models that counts it: a longer silence must end a segment."""
-
-    def shortest(*names: str) -> float:
-        return min((m.timeout_s(name) for m in models for name in names if m.counts(name)), default=math.inf)
-
-    gaps = {phase: shortest(PHASE_NAMES[phase]) for phase in Phase if phase is not Phase.NONE}
-    gaps[Phase.SYN_SENT] = shortest("syn_sent", "syn_repeated")
-    gaps[Phase.UDP] = gaps[Phase.UDP_STREAM] = shortest("udp_first", "udp_one_way", "udp_two_way")
-    return {phase: gap for phase, gap in gaps.items() if gap < math.inf}
+    # By segment (SEGMENT); those of flow f are first[f] to first[f + 1].
+    start: Int64s
+    last: Int64s
+    renewed: Int64s
+    closed: Int64s
+    state: UInt8s
+    phase: UInt8s
+    seen: UInt8s
+    first: Int64s
+    # By flow (FLOW).
+    proto: UInt8s
+    flags: UInt8s
+    successor: Int32s
+    established: Int64s
+    closing: Int64s
+    history: UInt64s
+    a_port: UInt16s
+    b_port: UInt16s
+    # What to ask memory for.
+    segments: Records
+    halves: Records  # FLOW_HALF: two per flow
 
 
-def model_rules(model: GatewayModel) -> npt.NDArray[np.int64]:
-    """The model's rules by ENGINE, TWO_WAY and so on."""
-    rules = np.zeros(RULES, np.int64)
-    rules[ENGINE] = ENGINES[model.engine]
-    rules[TWO_WAY] = TWO_WAYS[model.two_way_after]
-    if model.two_way_after is TwoWay.STREAM and model.stream_age_s == 0:
-        rules[TWO_WAY] = AFTER_ANY  # without a least age, the packet after the reply makes the stream
-    rules[RESET_DELETES] = model.reset_deletes_unanswered
-    rules[LEAVES_OUT_CLOSED] = bool(model.left_out)
-    rules[FROM_ESTABLISHED] = model.begins is Begins.ESTABLISHED
-    rules[PROTOCOLS] = sum(PROTOCOL_BITS[name] for name in model.protocols)
-    return rules
+class Walk(NamedTuple):
+    """What a walk fills, by model: how many entries (`counts`), and of each entry the other fields."""
+
+    counts: Int64s
+    start: Int64s  # (models, room): counted from, ns
+    end: Int64s  # (models, room): counted until, ns
+    place: Int32s  # (models, room): where in the list that was walked the flow that opened it stands
+    by_a: UInt8s  # (models, room): whether end a sent the packet that did
+    of_segment: Int32s  # (models, room or 0): by segment as walked, the entry that it kept alive, or -1
+
+
+class _Flow(NamedTuple):
+    """The flow at hand in a walk."""
+
+    number: Int
+    place: Int
+    low: Int  # its segments are [low, high)
+    high: Int
+    bit: int  # TAKES_TCP and the like
+    opened_by_a: bool
+    passed_on: Int  # the instant at which a successor takes the 5-tuple, or NEVER
+
+
+def columns_of(flows: Flows) -> FlowColumns:
+    """A flow table as kernels that count take it; views, no copies."""
+    segments, row = flows.segments, flows.row
+    return FlowColumns(
+        start=segments["start"],
+        last=segments["last"],
+        renewed=segments["renewed"],
+        closed=segments["closed"],
+        state=segments["state"],
+        phase=segments["phase"],
+        seen=segments["seen"],
+        first=flows.first_segment,
+        proto=row["proto"],
+        flags=row["flags"],
+        successor=row["successor"],
+        established=row["established"],
+        closing=row["closing"],
+        history=row["history"],
+        a_port=row["a_port"],
+        b_port=row["b_port"],
+        segments=segments,
+        halves=row.view(FLOW_HALF),
+    )
+
+
+def walk_room(models: int, room: int, *, names_segments: bool) -> Walk:
+    """Room for `room` entries of each of so many models. Pages that no entry reaches cost no memory."""
+    size = (models, room)
+    return Walk(
+        counts=np.zeros(models, np.int64),
+        start=np.empty(size, np.int64),
+        end=np.empty(size, np.int64),
+        place=np.empty(size, np.int32),
+        by_a=np.empty(size, np.uint8),
+        of_segment=np.empty(size if names_segments else (models, 0), np.int32),
+    )
 
 
 @part
-def _protocol_bit(proto):  # type: ignore[no-untyped-def]
-    """Which bit of a model's PROTOCOLS this protocol is."""
+def _protocol_bit(proto: int) -> int:
+    """Which bit of a model's `protocols` this protocol is."""
     if proto == PROTO_TCP:
         return TAKES_TCP
     if proto == PROTO_UDP or proto == PROTO_UDPLITE:
@@ -155,7 +151,7 @@ def _protocol_bit(proto):  # type: ignore[no-untyped-def]
 
 
 @part
-def _answered(seen, by_a, answered):  # type: ignore[no-untyped-def]
+def _answered(seen: int, by_a: bool, answered: int) -> int:
     """How far the entry's UDP exchange is: 0 one way, 1 replied, 2 the opener sent again after the reply."""
     opener = seen & (A_SENT if by_a else B_SENT) != 0
     other = seen & (B_SENT if by_a else A_SENT) != 0
@@ -167,7 +163,7 @@ def _answered(seen, by_a, answered):  # type: ignore[no-untyped-def]
 
 
 @part
-def _udp_phase(two_way, engine, phase, answered, several):  # type: ignore[no-untyped-def]
+def _udp_phase(two_way: Int, engine: Int, phase: Int, answered: Int, several: bool) -> Int:
     """Which timeout a segment of UDP leaves behind."""
     if two_way == AS_STREAM:
         return np.int64(phase)
@@ -182,7 +178,7 @@ def _udp_phase(two_way, engine, phase, answered, several):  # type: ignore[no-un
 
 
 @part
-def _tcp_phase(engine, phase, state, deleted, several, over):  # type: ignore[no-untyped-def]
+def _tcp_phase(engine: Int, phase: Int, state: Int, deleted: bool, several: bool, over: bool) -> Int:
     """Which timeout a segment of TCP leaves behind. `over`: TCP has closed in this flow."""
     if engine == LINUX:
         return np.int64(phase)
@@ -197,248 +193,141 @@ def _tcp_phase(engine, phase, state, deleted, several, over):  # type: ignore[no
     return np.int64(state)
 
 
+@inlined_part
+def _walk_syn_fin(flow: _Flow, table: FlowColumns, slot: int, done: int, walk: Walk) -> None:
+    """One entry of a TCP flow begun by a SYN, which counts until its first FIN or RST, whatever its segments are."""
+    if table.history[flow.number] & EITHER_SYN == 0:
+        return
+    entry = walk.counts[slot]
+    if walk.of_segment.shape[1] > 0:
+        for i in range(flow.high - flow.low):
+            walk.of_segment[slot, done + i] = entry
+    walk.start[slot, entry] = table.start[flow.low]
+    walk.end[slot, entry] = min(table.closing[flow.number], flow.passed_on)
+    walk.place[slot, entry], walk.by_a[slot, entry] = flow.place, flow.opened_by_a
+    walk.counts[slot] += 1
+
+
+@inlined_part
+def _walk_segments(
+    flow: _Flow, table: FlowColumns, models: CompiledModels, m: int, slot: int, done: int, walk: Walk
+) -> None:
+    """The entries that a flow's segments open and keep alive, one after the other, under model m."""
+    engine, names_segments, count = models.engine[m], walk.of_segment.shape[1] > 0, walk.counts[slot]
+    alive, by_a, answered, several, over = False, False, 0, False, False
+    expiry, at = np.int64(0), -1
+    for i in range(flow.low, flow.high):
+        phase, seen = table.phase[i], table.seen[i]
+        if phase == NONE and engine != FLAT:
+            continue
+        start, last = table.start[i], table.last[i]
+        if not alive or start >= expiry:
+            if over and engine == STATES:
+                continue  # stray packets after the close open nothing
+            begins = start
+            if models.from_established[m]:
+                begins = table.established[flow.number]
+                if flow.bit != TAKES_TCP or begins == NEVER or begins > last:
+                    continue
+                begins = max(begins, start)
+            alive, by_a, answered, several, at = True, seen & FIRST_BY_A != 0, 0, False, count
+            walk.start[slot, at] = begins
+            walk.place[slot, at] = flow.place
+            # Linux goes by the first packet it saw, the others by who began.
+            walk.by_a[slot, at] = by_a if engine == LINUX else flow.opened_by_a
+            expiry = np.int64(0)
+            count += 1
+        else:
+            several = True  # a second packet, in another segment
+        several = several or seen & SEVERAL != 0
+        if names_segments:
+            walk.of_segment[slot, done + i - flow.low] = at
+        deleted = seen & WAS_DELETED != 0
+        if flow.bit == TAKES_TCP:
+            left = _tcp_phase(engine, phase, table.state[i], deleted, several, over)
+        elif flow.bit == TAKES_UDP:
+            answered = _answered(seen, by_a, answered)
+            left = _udp_phase(models.two_way[m], engine, phase, answered, several)
+        else:
+            left = max(phase, PHASE_ICMP)
+        since = table.renewed[i] if engine == LINUX else last
+        expiry = max(since + models.timeout[m, left], last)
+        if deleted and models.reset_deletes[m]:
+            expiry = last
+            alive = False
+        over = over or deleted or table.closed[i] != NEVER
+        # The flow's own packets come before its successor's, be it in one tick: for them the entry still lives.
+        end = min(expiry, max(flow.passed_on, last))
+        # An entry met when it had closed already is never counted, and ends no earlier than it starts.
+        if models.leaves_out_closed[m]:
+            end = max(min(end, table.closed[i]), walk.start[slot, at])
+        walk.end[slot, at] = end
+    walk.counts[slot] = count
+
+
 @part
-def walk_flows(flow, n, segment, first, row, rules, timeouts, counts, start_of, end_of, place_of, by_a_of, of_segment):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Walk the first n of these flows under several models' rules; fills `counts` with how many entries each came to.
+def walk_flows(
+    flow: Int32s, places: Int32s, table: FlowColumns, models: CompiledModels, which: ModelRange, done: int, walk: Walk
+) -> int:
+    """Walk the flows flow[place], for each of these places, under the models `which`; add their entries to `walk`.
 
-    Fills by model and entry its start and end (ns), the place in `flow` of the flow that opened it, and whether end a
-    sent the packet that did; and `of_segment`, if it has room for any, by model and for one segment after the other of
-    these flows, the entry it kept alive, or -1. `first`: where each flow's segments begin, one more than flows.
-
+    `done`: how many segments were walked before into this `walk`; answers how many are now.
     Model by model of each flow: the flow is in the cache, and its branches go the same way again.
     """
-    # Columns are taken out of the loop: each time inside it costs two atomic operations, which two threads fight over.
-    starts, lasts, renewals, closes = segment["start"], segment["last"], segment["renewed"], segment["closed"]
-    states, phases, sights = segment["state"], segment["phase"], segment["seen"]
-    protos, flags, successors, established = row["proto"], row["flags"], row["successor"], row["established"]
-    histories, closings = row["history"], row["closing"]
-    names_segments = of_segment.shape[1] > 0
-    counts[:] = 0
-    walked = 0
-    for place in range(n):
+    for place in places:
         f = flow[place]
-        low, high = first[f], first[f + 1]
-        proto, opened_by_a = protos[f], flags[f] & ORIG_IS_A != 0
-        bit = _protocol_bit(proto)
-        is_udp = bit == TAKES_UDP
-        # The instant at which a successor takes the 5-tuple.
-        passed_on = starts[first[successors[f]]] if successors[f] >= 0 else NEVER
-        for m in range(rules.shape[0]):
-            engine = rules[m, ENGINE]
-            takes, count = rules[m, PROTOCOLS] & bit != 0, counts[m]
-            if engine == SYN_FIN:
-                # A TCP flow begun by a SYN counts until its first FIN or RST, whatever its segments are.
-                takes = takes and histories[f] & EITHER_SYN != 0
-                if names_segments:
-                    for i in range(high - low):
-                        of_segment[m, walked + i] = count if takes else -1
-                if takes:
-                    start_of[m, count], end_of[m, count] = starts[low], min(closings[f], passed_on)
-                    place_of[m, count], by_a_of[m, count] = place, opened_by_a
-                    counts[m] += 1
+        low, high = table.first[f], table.first[f + 1]
+        successor = table.successor[f]
+        passed_on = table.start[table.first[successor]] if successor >= 0 else NEVER
+        bit, opened_by_a = _protocol_bit(table.proto[f]), table.flags[f] & ORIG_IS_A != 0
+        one = _Flow(f, place, low, high, bit, opened_by_a, passed_on)
+        for m in range(which.low, which.high):
+            if walk.of_segment.shape[1] > 0:
+                for i in range(high - low):
+                    walk.of_segment[m - which.low, done + i] = -1
+            if models.protocols[m] & bit == 0:
                 continue
-            if not takes:
-                if names_segments:
-                    for i in range(high - low):
-                        of_segment[m, walked + i] = -1
-                continue
-            alive, by_a, answered, several, over = False, False, 0, False, False
-            expiry, at = np.int64(0), -1
-            for i in range(low, high):
-                phase, seen = phases[i], sights[i]
-                if names_segments:
-                    of_segment[m, walked + i - low] = -1
-                if phase == NONE and engine != FLAT:
-                    continue
-                start, last = starts[i], lasts[i]
-                if not alive or start >= expiry:
-                    if over and engine == STATES:
-                        continue  # stray packets after the close open nothing
-                    begins = start
-                    if rules[m, FROM_ESTABLISHED]:
-                        begins = established[f]
-                        if bit != TAKES_TCP or begins == NEVER or begins > last:
-                            continue
-                        begins = max(begins, start)
-                    alive, by_a, answered, several, at = True, seen & FIRST_BY_A != 0, 0, False, count
-                    start_of[m, at] = begins
-                    place_of[m, at] = place
-                    # Linux goes by the first packet it saw, the others by who began.
-                    by_a_of[m, at] = by_a if engine == LINUX else opened_by_a
-                    expiry = np.int64(0)
-                    count += 1
-                else:
-                    several = True  # a second packet, in another segment
-                several = several or seen & SEVERAL != 0
-                if names_segments:
-                    of_segment[m, walked + i - low] = at
-                deleted = seen & WAS_DELETED != 0
-                if bit == TAKES_TCP:
-                    left = _tcp_phase(engine, phase, states[i], deleted, several, over)
-                elif is_udp:
-                    answered = _answered(seen, by_a, answered)
-                    left = _udp_phase(rules[m, TWO_WAY], engine, phase, answered, several)
-                else:
-                    left = max(phase, PHASE_ICMP)
-                since = renewals[i] if engine == LINUX else last
-                until = max(since + timeouts[m, left], last)
-                if deleted and rules[m, RESET_DELETES]:
-                    until = last
-                    alive = False
-                over = over or deleted or closes[i] != NEVER
-                # The flow's own packets come before its successor's, be it in one tick: for them the entry still lives.
-                expiry = until
-                end = min(until, max(passed_on, last))
-                # An entry met when it had closed already is never counted, and ends no earlier than it starts.
-                if rules[m, LEAVES_OUT_CLOSED]:
-                    end = max(min(end, closes[i]), start_of[m, at])
-                end_of[m, at] = end
-            counts[m] = count
-        walked += high - low
+            if models.engine[m] == SYN_FIN:
+                _walk_syn_fin(one, table, m - which.low, done, walk)
+            else:
+                _walk_segments(one, table, models, m, m - which.low, done, walk)
+        done += high - low
+    return done
+
+
+@part
+def fetch(flow: Int32s, places: Int32s, table: FlowColumns) -> None:
+    """Ask memory for these flows: of one host they lie far apart, and come many times sooner all at once."""
+    for place in places:
+        f = np.int64(flow[place])
+        prefetch(table.halves, 2 * f)
+        prefetch(table.halves, 2 * f + 1)
+        for i in range(table.first[f], table.first[f + 1]):
+            prefetch(table.segments, i)
 
 
 @kernel
-def walk(flow, segment, first, row, rules, timeouts, counts, start, end, place, by_a, of_segment):  # type: ignore[no-untyped-def]
-    """`walk_flows` of all these flows."""
-    walk_flows(
-        flow, flow.size, segment, first, row, rules, timeouts, counts, start, end, place, by_a, of_segment
+def fill_latest_ends(
+    flow: Int32s, table: FlowColumns, models: CompiledModels, which: ModelRange, walk: Walk, latest: Int64s
+) -> None:
+    """Fill by flow number when its last entry under the one model `which` ends, ns; 0 where there never was one."""
+    for k in range(flow.size):
+        walk.counts[0] = 0
+        walk_flows(flow, flow[k : k + 1], table, models, which, 0, walk)
+        latest[flow[k]] = 0
+        for e in range(walk.counts[0]):
+            latest[flow[k]] = max(latest[flow[k]], walk.end[0, e])
+
+
+def latest_ends_ns(model: GatewayModel, flows: Flows) -> Int64s:
+    """Per flow, until when a gateway of this model holds its last entry, ns; 0 if it never held one.
+
+    Mappings go on while any of their flows does: this is each flow's own share.
+    """
+    most = int(np.diff(flows.first_segment).max(initial=1))
+    latest = np.zeros(flows.row.size, np.int64)
+    fill_latest_ends(
+        np.arange(flows.row.size, dtype=np.int32), columns_of(flows), compile_models([model]), ModelRange(0, 1),
+        walk_room(1, most, names_segments=False), latest,
     )  # fmt: skip
-
-
-@kernel
-def assign_owners(flow, by_a, counted, host_a, host_b, host, inbound):  # type: ignore[no-untyped-def]
-    """Fill per entry its host, -1 for one that does not count, and whether it was opened from outside.
-
-    `flow` and `by_a` by entry; `counted` and the hosts at both ends by flow.
-    """
-    for i in range(flow.size):
-        f = flow[i]
-        opener, other = (host_a[f], host_b[f]) if by_a[i] else (host_b[f], host_a[f])
-        inbound[i] = opener < 0
-        host[i] = -1 if not counted[f] else (other if opener < 0 else opener)
-
-
-@kernel
-def unite(order, key, start, end, group):  # type: ignore[no-untyped-def]
-    """Number the groups of rows that have a key and time in common, from 0, in `group` (int32); answers how many.
-
-    `order` is that of the rows by key, then start; an end that is another's start is no common time.
-    """
-    count = 0
-    reach = np.int64(0)
-    for j in range(order.size):
-        i = order[j]
-        if j and key[i] == key[order[j - 1]] and start[i] < reach:
-            reach = max(reach, end[i])
-        else:
-            count += 1
-            reach = end[i]
-        group[i] = count - 1
-    return count
-
-
-@kernel
-def gather_groups(order, group, entry, united):  # type: ignore[no-untyped-def]
-    """Fill `united` (ENTRY), a row per group: its first entry in this order, lasting as long as any of them."""
-    start, end, flow, by_a = entry["start"], entry["end"], entry["flow"], entry["by_a"]
-    united_start, united_end, united_flow, united_by_a = united["start"], united["end"], united["flow"], united["by_a"]
-    filled = 0
-    for j in range(order.size):
-        i = order[j]
-        g = group[i]
-        if g == filled:
-            united_start[g], united_end[g], united_flow[g], united_by_a[g] = start[i], end[i], flow[i], by_a[i]
-            filled += 1
-        else:
-            united_end[g] = max(united_end[g], end[i])
-
-
-@kernel
-def rename(of_segment, group):  # type: ignore[no-untyped-def]
-    """From the entry of each segment to its group, in place."""
-    for i in range(of_segment.size):
-        if of_segment[i] >= 0:
-            of_segment[i] = group[of_segment[i]]
-
-
-@kernel
-def key_mappings(flow, by_a, counted, row, host_a, host_b, key):  # type: ignore[no-untyped-def]
-    """Fill per entry a number, the same for entries of one local address, local port and protocol.
-
-    The address is the opener's if it is local, else the other end's; a flow that does not count, which no gateway
-    sees, has a number of its own. `flow` and `by_a` are by entry, `row` (FLOW), `counted` and the hosts by flow.
-    """
-    proto, a_port, b_port = row["proto"], row["a_port"], row["b_port"]
-    for i in range(flow.size):
-        f = flow[i]
-        from_a = (by_a[i] and host_a[f] >= 0) or host_b[f] < 0
-        host, port = (host_a[f], a_port[f]) if from_a else (host_b[f], b_port[f])
-        key[i] = np.int64(host) << 24 | np.int64(port) << 8 | np.int64(proto[f]) if counted[f] else -1 - np.int64(f)
-
-
-def _mappings(
-    entry: npt.NDArray[np.void],
-    of_segment: npt.NDArray[np.int32],
-    counted: npt.NDArray[np.bool_],
-    row: npt.NDArray[np.void],
-    ends: Endpoints,
-) -> npt.NDArray[np.void]:
-    """Entries of flows to entries of mappings: one lasts as long as any of its flows' does. Renames `of_segment`."""
-    key = np.empty(entry.size, np.int64)
-    key_mappings(entry["flow"], entry["by_a"], counted, row, ends.host_a, ends.host_b, key)
-    order = np.lexsort((entry["start"], key))
-    group = np.empty(entry.size, np.int32)
-    united = np.empty(unite(order, key, entry["start"], entry["end"], group), ENTRY)
-    gather_groups(order, group, entry, united)
-    rename(of_segment, group)
-    return united
-
-
-def counted_scopes(include_lan: bool) -> npt.NDArray[np.bool_]:
-    """By Scope, whether the entries of such flows count."""
-    counted = np.zeros(len(Scope), np.bool_)
-    counted[[Scope.CROSSING, Scope.GATEWAY]] = True
-    counted[Scope.LAN] = include_lan
-    return counted
-
-
-def apply(
-    model: GatewayModel,
-    flows: Flows,
-    ends: Endpoints,
-    *,
-    include_lan: bool = False,
-    only: npt.NDArray[np.int32] | None = None,
-) -> Entries:
-    """The entries that a gateway of this model would have held for these flows.
-
-    Flows to groups never count; those between local hosts only with `include_lan`, as if they had crossed. `only`:
-    the numbers of the flows to look at, ascending, instead of all.
-    """
-    first = flows.first_segment
-    walked = np.arange(flows.row.size, dtype=np.int32) if only is None else only
-    segments = flows.segments.size if only is None else int((first[only + 1] - first[only]).sum())
-    # Pages that no entry reaches are never touched, so they cost no memory.
-    most = (1, segments)
-    start, end, place = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int32)
-    by_a, of_walked, counts = np.empty(most, np.uint8), np.empty(most, np.int32), np.zeros(1, np.int64)
-    walk(
-        walked, flows.segments, first, flows.row, model_rules(model)[None], model_timeouts(model)[None], counts,
-        start, end, place, by_a, of_walked,
-    )  # fmt: skip
-    entry = np.empty(counts[0], ENTRY)
-    for name, column in (("start", start), ("end", end), ("by_a", by_a)):
-        entry[name] = column[0, : entry.size]
-    entry["flow"] = walked[place[0, : entry.size]]
-    of_segment = of_walked[0]
-    if only is not None:
-        of_segment = np.full(flows.segments.size, -1, np.int32)
-        lengths = first[only + 1] - first[only]
-        within = np.arange(segments) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        of_segment[np.repeat(first[only], lengths) + within] = of_walked[0]
-    counted = counted_scopes(include_lan)[ends.scope]
-    if model.unit is Unit.MAPPING:
-        entry = _mappings(entry, of_segment, counted, flows.row, ends)
-    host, inbound = np.empty(entry.size, np.int32), np.empty(entry.size, np.bool_)
-    assign_owners(entry["flow"], entry["by_a"], counted, ends.host_a, ends.host_b, host, inbound)
-    return Entries(entry, host, inbound, of_segment)
+    return latest

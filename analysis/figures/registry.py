@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 
 from peerburst.analysis.analysis import HEADLINE, Analysis
 from peerburst.analysis.bursts.kinds import KIND_NAMES
-from peerburst.analysis.counting import step_function as concurrency
-from peerburst.analysis.counting.active import active_intervals
-from peerburst.analysis.counting.entries import Entries
+from peerburst.analysis.counting import step_function
+from peerburst.analysis.counting.host_entries import Entries, active_intervals
 from peerburst.analysis.figures import graph, matrix, raster, scatter, shares, timeline
 from peerburst.analysis.gateways import GatewayModel
 from peerburst.analysis.hosts.locality import pair_codes, to_text
@@ -21,7 +20,7 @@ NAMES = ("timeline", "graph", "raster", "scatter", "shares", "matrix")
 MOST_INSTANTS = 1500  # rows of a timeline; more than a picture has pixels for
 
 
-def _drawn_instants(steps: concurrency.Steps, first_ns: int, last_ns: int) -> npt.NDArray[np.int64]:
+def _drawn_instants(steps: step_function.Steps, first_ns: int, last_ns: int) -> npt.NDArray[np.int64]:
     """Instants at which to draw a step function: all its changes or, of very many, the highest in each span."""
     inside = (steps.at >= first_ns) & (steps.at <= last_ns)
     at, count = steps.at[inside], steps.count[inside]
@@ -45,16 +44,16 @@ def _counts_by_kind(
     columns = {}
     for code, name in enumerate(KIND_NAMES):
         chosen = mine & (kind == code)
-        total = concurrency.steps(start[chosen], end[chosen]).value(instants)
+        total = step_function.steps(start[chosen], end[chosen]).value(instants)
         talks = chosen[talker]
-        talking = concurrency.steps(talk_start[talks], talk_end[talks]).value(instants)
+        talking = step_function.steps(talk_start[talks], talk_end[talks]).value(instants)
         columns[name, "talking"] = talking
         columns[name, "lingering"] = total - talking
     index = pd.Index((instants - analysis.capture.first_ns) / 1e9, name="t_s")
     return pd.DataFrame(columns, index=index)
 
 
-def _spells_above(steps: concurrency.Steps, limit: int, last_ns: int) -> list[tuple[int, int]]:
+def _spells_above(steps: step_function.Steps, limit: int, last_ns: int) -> list[tuple[int, int]]:
     """When the count exceeds the limit, up to the capture's end."""
     over = np.diff(np.concatenate([[0], steps.count > limit, [0]]).astype(np.int8))
     begins, ends = np.flatnonzero(over == 1), np.flatnonzero(over == -1)
@@ -67,8 +66,8 @@ def timeline_view(analysis: Analysis, host: str, model: GatewayModel, limit: int
     number, capture = analysis.host_number(host), analysis.capture
     inbound = analysis.is_server(number)
     held = analysis.entries_of(number, model)
-    mine = (held.host == number) & (held.inbound == inbound) & (held.entry["end"] > held.entry["start"])
-    steps = concurrency.steps(held.entry["start"][mine], held.entry["end"][mine])
+    mine = held.of(number, inbound=inbound)
+    steps = step_function.steps(held.entry["start"][mine], held.entry["end"][mine])
     instants = _drawn_instants(steps, capture.first_ns, capture.last_ns)
     within = steps.at <= capture.last_ns
     best = int(steps.count[within].argmax()) if within.any() else 0

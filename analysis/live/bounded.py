@@ -8,16 +8,14 @@ eight bytes stay in memory, because a SYN on a closed 5-tuple begins a new flow 
 import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.counting import entries
-from peerburst.analysis.gateways import GatewayModel, Unit
-from peerburst.analysis.hosts.locality import Endpoints, Scope
+from peerburst.analysis.counting.entries import latest_ends_ns
+from peerburst.analysis.gateways import GatewayModel
 from peerburst.analysis.live import spill as retired
 from peerburst.analysis.live.spill import Part, tuple_keys
 from peerburst.capture.conntrack.states import IS_SYN, LINUX_TIMEOUTS_NS, NONE, PACKET_KINDS
@@ -56,19 +54,6 @@ def _tuples(packets: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
             ends[f"{end}_{field}"] = np.where(smaller, packets[first], packets[second])
     ends["proto"] = packets["proto"]
     return ends
-
-
-def latest_ends(model: GatewayModel, flows: Flows) -> npt.NDArray[np.int64]:
-    """Per flow, until when a gateway of this model holds its last entry, ns; 0 if it never held one."""
-    nowhere = np.full(flows.row.size, -1, np.int32)
-    ends = Endpoints(
-        np.full(flows.row.size, Scope.TRANSIT, np.uint8), nowhere, nowhere, np.zeros((0, 2), np.uint64), (), ()
-    )
-    # Mappings go on while any of their flows does: what matters here is each flow's own share.
-    entry = entries.apply(replace(model, unit=Unit.ENTRY), flows, ends).entry
-    latest = np.zeros(flows.row.size, np.int64)
-    np.maximum.at(latest, entry["flow"], entry["end"])
-    return latest
 
 
 class LiveTable:
@@ -212,7 +197,7 @@ class LiveTable:
         row = part.flows.row
         in_linux = (row["phase"] != NONE) & (now_ns < row["renewed"] + LINUX_TIMEOUTS_NS[row["phase"]])
         recent = row["last"] >= now_ns - self._kept_ns
-        kept = heirs_kept(row["successor"], in_linux | recent | (latest_ends(self._model, part.flows) > now_ns))
+        kept = heirs_kept(row["successor"], in_linux | recent | (latest_ends_ns(self._model, part.flows) > now_ns))
         going = int(np.count_nonzero(~kept))
         self._looked_ns = self._now_ns
         if going and going >= self._least_share * row.size and self._store(part.take(~kept)):
@@ -222,7 +207,7 @@ class LiveTable:
             self.retired_flows += going
         self._count_then = flow_count(self._table)
         if self._held.number.size:
-            self._held = self._held.take(latest_ends(self._model, self._held.flows) > now_ns)
+            self._held = self._held.take(latest_ends_ns(self._model, self._held.flows) > now_ns)
 
     def _remember_closed(self, going: npt.NDArray[np.void]) -> None:
         keys, closed = tuple_keys(self._seed, going), (going["flags"] & CLOSED) != 0
@@ -264,7 +249,7 @@ class LiveTable:
         self._held = retired.no_flows()
         if self._files and self._now_ns is not None:
             gone = retired.join([retired.read(path) for path in self._files], self._seed)
-            self._held = gone.take(latest_ends(model, gone.flows) > self._now_ns)
+            self._held = gone.take(latest_ends_ns(model, gone.flows) > self._now_ns)
 
     def all_flows(self) -> Flows:
         """The flows of the whole session, as an undisturbed table would have them; a copy."""

@@ -16,10 +16,10 @@ from peerburst.analysis.bursts import features
 from peerburst.analysis.bursts.classify import Classification, classify
 from peerburst.analysis.bursts.features import Features
 from peerburst.analysis.bursts.kinds import KIND_NAMES
-from peerburst.analysis.counting import step_function as concurrency
-from peerburst.analysis.counting.active import active_by_segment
-from peerburst.analysis.counting.entries import Entries
-from peerburst.analysis.counting.step_function import NEVER_CROSSED
+from peerburst.analysis.counting import step_function
+from peerburst.analysis.counting.host_entries import Entries, active_by_segment
+from peerburst.analysis.counting.peaks import measure_entries
+from peerburst.analysis.counting.sweep import NEVER_CROSSED
 from peerburst.analysis.gateways import GatewayModel
 from peerburst.capture.flows.table import TALKING_NS
 from peerburst.capture.units import SECOND_NS
@@ -104,12 +104,14 @@ class LiveCounts:
         """Count at `now_ns`, which must not come before any packet seen by more than a moment."""
         held = analysis.entries(self.model)
         entry = held.entry
-        counted = (held.host >= 0) & (entry["end"] > entry["start"]) & (entry["start"] <= now_ns)
-        alive = counted & (entry["end"] > now_ns)
+        begun = entry["start"] <= now_ns
+        alive = begun & (entry["end"] > now_ns)
         talking = alive & self._active(analysis, held, now_ns)
-        new = counted & (entry["start"] > now_ns - SECOND_NS)
+        new = begun & (entry["start"] > now_ns - SECOND_NS)
         names = analysis.host_names
-        latest = self._measure(analysis, held, counted & (entry["end"] > self._looked_ns), now_ns)
+        lately = begun & (entry["end"] > self._looked_ns)
+        opened, opened_to = measure_entries(held, lately, len(names), now_ns, (self.limit,))
+        latest = {False: opened, True: opened_to}
         self._looked_ns = now_ns
         for inbound, found in latest.items():
             for number in np.flatnonzero(found.peak).tolist():
@@ -157,16 +159,6 @@ class LiveCounts:
     @staticmethod
     def _per_host(held: Entries, chosen: Bools, names: list[str]) -> Ints:
         return np.bincount(held.host[chosen], minlength=len(names))
-
-    def _measure(
-        self, analysis: Analysis, held: Entries, chosen: Bools, now_ns: int
-    ) -> dict[bool, concurrency.Concurrency]:
-        """Peaks and crossings of the chosen entries, by whether they were opened from outside."""
-        some = Entries(held.entry, np.where(chosen, held.host, -1).astype(np.int32), held.inbound, held.of_segment)
-        opened, opened_to = concurrency.measure(
-            some, analysis.capture.flows, len(analysis.host_names), now_ns, (self.limit,)
-        )
-        return {False: opened, True: opened_to}
 
 
 def kinds_alive(look: Snapshot, number: int) -> tuple[tuple[str, int], ...]:
@@ -237,9 +229,8 @@ class CountHistory:
             return
         at = first_ns + seconds * SECOND_NS
         held, segments = look.held, look.analysis.capture.flows.segments
-        mine = (held.host == host.number) & (held.host >= 0) & (held.inbound == host.is_server)
-        mine &= held.entry["end"] > held.entry["start"]
-        count = concurrency.steps(held.entry["start"][mine], held.entry["end"][mine]).value(at)
+        mine = held.of(host.number, inbound=host.is_server)
+        count = step_function.steps(held.entry["start"][mine], held.entry["end"][mine]).value(at)
         of = np.flatnonzero(held.of_segment >= 0)
         of = of[mine[held.of_segment[of]] & (segments["last"][of] + TALKING_NS > at[0])]
         talks = self._active_at(look, of, at)

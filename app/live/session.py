@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.counting import entries
 from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
+from peerburst.analysis.gateways.compiled import shortest_gaps_s
 from peerburst.analysis.hosts.programs import attribute
 from peerburst.analysis.humanize import one_line
 from peerburst.analysis.live.bounded import LiveTable
@@ -223,7 +223,7 @@ class LiveSession:
         self.alerted = False  # any alert so far
         self.latest: LiveView | None = None
         every = {model.name: model for model in (*self._models, *map(load, DEFAULT_MODELS))}
-        gaps_ns = segment_gaps_ns(entries.shortest_gaps_s(list(every.values())))
+        gaps_ns = segment_gaps_ns(shortest_gaps_s(list(every.values())))
         self._table = LiveTable(self._model, gaps_ns, folder=chosen.folder)
         self._counts = LiveCounts(self._model, self._limit)
         self._history, self._history_of = CountHistory(), ""

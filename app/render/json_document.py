@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from peerburst import __version__
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.counting.step_function import NEVER_CROSSED, Concurrency
+from peerburst.analysis.counting.peaks import Concurrency
+from peerburst.analysis.counting.sweep import NEVER_CROSSED
 from peerburst.analysis.results import Burst
 from peerburst.capture.packets.status import Status
 
@@ -74,7 +75,7 @@ def _model_columns(
     counted: Concurrency, numbers: npt.NDArray[np.int64], first_ns: int, indent: int | None
 ) -> Iterator[list[Any]]:
     """What one model says of each of the hosts, in the order of `_host_text`."""
-    peak, talking = counted.peak[numbers], counted.talking_at_peak[numbers]
+    peak, talking = counted.peak[numbers], counted.active_at_peak[numbers]
     seconds = rounded_seconds(counted.peak_at[numbers] - first_ns).tolist()
     crossed_at, above_ns = counted.crossed_at[numbers], counted.above_ns[numbers]
     # Most hosts stay below every limit, and for them the same is said.

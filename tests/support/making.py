@@ -10,8 +10,8 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.counting.entries import shortest_gaps_s
 from peerburst.analysis.gateways import GatewayModel, load
+from peerburst.analysis.gateways.compiled import shortest_gaps_s
 from peerburst.analysis.hosts.locality import to_words
 from peerburst.analysis.settings import Settings
 from peerburst.capture.conntrack.states import PHASES

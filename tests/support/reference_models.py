@@ -1,4 +1,4 @@
-"""A slow, obvious twin of `analysis.entries` and `analysis.concurrency`: plain dictionaries, lists and Fractions.
+"""A slow, obvious twin of `analysis.counting`: plain dictionaries, lists and Fractions.
 
 Segments and flows come as dictionaries (`as_dicts`); `entries` holds them against a gateway model one by one, and the
 other functions count what is alive by looking at every entry at every instant that matters.

@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 
-from peerburst.analysis.gateways import load, shipped
+from peerburst.analysis.counting.entries import latest_ends_ns
+from peerburst.analysis.gateways import Unit, load, shipped
 from peerburst.capture.packets.decode import PACKET
 from tests.support import reference_models
 from tests.support.kernels import COMPILED
@@ -42,6 +43,11 @@ def test_entries_are_the_twins(rows: npt.NDArray[np.void]) -> None:
     for model in MODELS:
         held = analysis.entries(model)
         wanted = reference_models.entries(model, flows, segments, analysis.ends)
+        counting = [
+            entry
+            for entry in wanted
+            if reference_models.owner(entry, analysis.ends)[0] >= 0 and entry.end > entry.start
+        ]
         found = [
             (
                 int(entry["flow"]),
@@ -55,14 +61,26 @@ def test_entries_are_the_twins(rows: npt.NDArray[np.void]) -> None:
         ]
         expected = [
             (entry.flow, entry.opener, entry.start, entry.end, *reference_models.owner(entry, analysis.ends))
-            for entry in wanted
+            for entry in counting
         ]
         assert sorted(found) == sorted(expected), model.name
         # Which entry each segment kept alive: by what the entry is, as the order of entries may differ.
-        kept = {i: (entry.flow, entry.start) for entry in wanted for i in entry.segments}
+        kept = {i: (entry.flow, entry.start) for entry in counting for i in entry.segments}
         for i, at in enumerate(held.of_segment.tolist()):
             mine = (int(held.entry["flow"][at]), int(held.entry["start"][at])) if at >= 0 else None
             assert mine == kept.get(i), model.name
+
+
+@settings(max_examples=100 if COMPILED else 30)
+@given(rows=packet_rows())
+def test_until_when_each_flow_is_held_is_the_twins(rows: npt.NDArray[np.void]) -> None:
+    capture, models = analysis_of(rows, MODELS), [model for model in MODELS if model.unit is not Unit.MAPPING]
+    flows, segments = reference_models.as_dicts(capture.capture.flows)
+    for model in models:
+        latest = dict.fromkeys(range(len(flows)), 0)
+        for entry in reference_models.entries(model, flows, segments, capture.ends):
+            latest[entry.flow] = max(latest[entry.flow], entry.end)
+        assert latest_ends_ns(model, capture.capture.flows).tolist() == list(latest.values()), model.name
 
 
 @settings(max_examples=300 if COMPILED else 30)

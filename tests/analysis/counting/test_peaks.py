@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.counting import entries
-from peerburst.analysis.counting import peaks as hostcounts
-from peerburst.analysis.counting import step_function as concurrency
+from peerburst.analysis.counting import host_entries, peaks, sweep
+from peerburst.analysis.counting.host_entries import Entries, network_of
 from peerburst.analysis.gateways import load, shipped
 from peerburst.analysis.hosts.locality import MAPPED
 from peerburst.capture.packets.decode import PACKET
 from peerburst.capture.units import SECOND_NS
+from tests.support import array_engine
 from tests.support.kernels import COMPILED
 from tests.support.making import EPOCH_NS, analysis_of, own_models, packet_rows
 from tests.support.packets_by_hand import ACK, FIN, SYN
@@ -23,15 +23,14 @@ MODELS = [*shipped(), load("flat:10"), *own_models()]
 
 def check(analysis: Analysis, *, include_lan: bool) -> None:
     capture, ends = analysis.capture, analysis.ends
-    found = hostcounts.measure(
-        analysis.models, capture.flows, ends, analysis.index, capture.last_ns, analysis.limits, include_lan=include_lan
-    )
+    network = network_of(analysis.index, ends, include_lan=include_lan)
+    found = peaks.measure(analysis.models, capture.flows, network, capture.last_ns, analysis.limits)
     for model, both in zip(analysis.models, found, strict=True):
-        held = entries.apply(model, capture.flows, ends, include_lan=include_lan)
+        held = array_engine.apply(model, capture.flows, ends, include_lan=include_lan)
         hosts = ends.host_words.shape[0]
-        wanted = concurrency.measure(held, capture.flows, hosts, capture.last_ns, analysis.limits)
+        wanted = array_engine.measure(held, capture.flows, hosts, capture.last_ns, analysis.limits)
         for one, other in zip(both, wanted, strict=True):
-            for name in concurrency.Concurrency.__slots__:
+            for name in peaks.Concurrency.__slots__:
                 assert np.array_equal(getattr(one, name), getattr(other, name)), (model.name, name)
 
 
@@ -49,11 +48,11 @@ def test_the_entries_of_one_host_are_its_own_among_all(rows: npt.NDArray[np.void
         held = analysis.entries(model)
         for number in range(len(analysis.host_names)):
             some = analysis.entries_of(number, model)
-            for one, other in zip(spells_of(some, number), spells_of(held, number), strict=True):
+            for one, other in zip(entries_of_host(some, number), entries_of_host(held, number), strict=True):
                 assert one == other, model.name
 
 
-def spells_of(held: entries.Entries, number: int) -> tuple[list[object], list[object]]:
+def entries_of_host(held: Entries, number: int) -> tuple[list[object], list[object]]:
     """The host's entries, and by segment the entry that it kept alive."""
     mine = held.host == number
     kept = {i: held.entry[at].tolist() for i, at in enumerate(held.of_segment.tolist()) if at >= 0 and mine[at]}
@@ -81,28 +80,27 @@ def crowd(packets: int, hosts: int, seed: int) -> npt.NDArray[np.void]:
 def test_hosts_larger_than_what_is_walked_at_once(hosts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     packets = 30_000 if COMPILED else 1500
     if not COMPILED:
-        monkeypatch.setattr(hostcounts, "AT_ONCE", 64)
-    monkeypatch.setattr(hostcounts, "PART_SEGMENTS", packets // 4)
+        monkeypatch.setattr(peaks, "AT_ONCE", 64)
+        monkeypatch.setattr(host_entries, "AT_ONCE", 64)
+    monkeypatch.setattr(peaks, "PART_SEGMENTS", packets // 4)
     analysis = analysis_of(crowd(packets, hosts, seed=hosts), MODELS, limits=(5, 100, 1000))
-    assert analysis.capture.flows.segments.size > (hostcounts.AT_ONCE if hosts == 1 else 0)
+    assert analysis.capture.flows.segments.size > (peaks.AT_ONCE if hosts == 1 else 0)
     check(analysis, include_lan=False)
 
 
-SPELLS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40)), min_size=1, max_size=40)
+SPANS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40)), min_size=1, max_size=40)
 
 
-@given(spells=SPELLS, stretch=st.sampled_from([1, 7, 1 << 40]), until=st.integers(0, 90))
-def test_the_peak_of_spells_is_that_of_counting_at_every_start(
-    spells: list[tuple[int, int]], stretch: int, until: int
-) -> None:
+@given(spans=SPANS, stretch=st.sampled_from([1, 7, 1 << 40]), until=st.integers(0, 90))
+def test_the_peak_is_that_of_counting_at_every_start(spans: list[tuple[int, int]], stretch: int, until: int) -> None:
     # A last start far off leaves all the others in one cell.
-    starts = np.array(sorted(start for start, _length in spells), np.int64)
+    starts = np.array(sorted(start for start, _length in spans), np.int64)
     starts[-1] *= stretch
-    lengths = np.array([length for _start, length in sorted(spells)], np.int64)
+    lengths = np.array([length for _start, length in sorted(spans)], np.int64)
     ends, n = starts + lengths, starts.size
     cells, change = np.zeros(n + 1, np.int32), np.zeros(n, np.int32)
-    shift = hostcounts._divide(starts, n, cells)
-    found = hostcounts.rise_and_fall(starts, ends, n, until, cells, shift, change)
+    shift = sweep.divide(starts, n, cells)
+    found = sweep.rise_and_fall(starts, ends, n, until, cells, shift, change)
     held = [
         sum(start <= at and not end <= min(at, until) for start, end in zip(starts, ends, strict=True)) for at in starts
     ]

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.counting import step_function as concurrency
-from peerburst.analysis.counting.step_function import NEVER_CROSSED
+from peerburst.analysis.counting import step_function
+from peerburst.analysis.counting.sweep import NEVER_CROSSED
 from peerburst.analysis.gateways import load, shipped
 from peerburst.capture.errors import SettingsError
 from tests.support import reference_models
@@ -56,7 +56,7 @@ def test_counts_are_the_twins(rows: npt.NDArray[np.void], steps: int, drawn: int
                     NEVER_CROSSED if at is None else at,
                 )
                 talking = 0 if at is None else reference_models.talking(mine, segments, at)
-                assert int(counted.talking_at_peak[host]) == talking, model.name
+                assert int(counted.active_at_peak[host]) == talking, model.name
                 for k, limit in enumerate(LIMITS):
                     first = reference_models.crossed(mine, limit)
                     assert int(counted.crossed_at[host, k]) == (NEVER_CROSSED if first is None else first)
@@ -94,7 +94,7 @@ SPELLS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=25
 def test_steps_count_what_is_alive(spells: list[tuple[int, int]], edges: list[int]) -> None:
     whole = [(start, start + length) for start, length in spells]
     starts, ends = (np.array([spell[i] for spell in whole], np.int64) for i in (0, 1))
-    steps, at = concurrency.steps(starts, ends), np.array(edges, np.int64)
+    steps, at = step_function.steps(starts, ends), np.array(edges, np.int64)
 
     def count(instant: int) -> int:
         return sum(start <= instant < end for start, end in whole)

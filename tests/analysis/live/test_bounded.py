@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pytest
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.counting import entries
 from peerburst.analysis.gateways import DEFAULT_MODELS, load
+from peerburst.analysis.gateways.compiled import shortest_gaps_s
 from peerburst.analysis.live import spill as retired
 from peerburst.analysis.live.bounded import LiveTable
 from peerburst.analysis.settings import Settings
@@ -24,7 +24,7 @@ from tests.support.packets_by_hand import ACK, FIN, SYN
 from tests.support.paths import CORPUS, PCAPS
 
 MODELS = [load(name) for name in DEFAULT_MODELS]
-GAPS_NS = segment_gaps_ns(entries.shortest_gaps_s(MODELS))
+GAPS_NS = segment_gaps_ns(shortest_gaps_s(MODELS))
 CAPTURES = [
     PCAPS / "chat-sync-small.pcap",
     *(PCAPS / name for name in ("bittorrent.pcap.zst", "port-scan.pcapng.gz")),

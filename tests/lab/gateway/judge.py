@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.counting.entries import Entries
+from peerburst.analysis.counting.host_entries import Entries
 from peerburst.analysis.counting.step_function import Steps, steps
 from peerburst.analysis.gateways import load
 from peerburst.analysis.hosts.locality import to_text
@@ -73,10 +73,9 @@ class Product:
         entry, row = held.entry, self.analysis.capture.flows.row[held.entry["flow"]]
         by_a = entry["by_a"] != 0
         high, low = np.where(by_a, row["a_hi"], row["b_hi"]), np.where(by_a, row["a_lo"], row["b_lo"])
-        counted = (held.host >= 0) & (entry["end"] > entry["start"])
         found = {}
-        for words in {(int(h), int(lo)) for h, lo in zip(high[counted], low[counted], strict=True)}:
-            mine = counted & (high == np.uint64(words[0])) & (low == np.uint64(words[1]))
+        for words in {(int(h), int(lo)) for h, lo in zip(high, low, strict=True)}:
+            mine = (high == np.uint64(words[0])) & (low == np.uint64(words[1]))
             found[to_text(*words)] = steps(entry["start"][mine], entry["end"][mine])
         return found
 

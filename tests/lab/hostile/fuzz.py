@@ -30,14 +30,14 @@ def fuzz(arguments: list[str]) -> None:
     import atheris  # type: ignore[import-untyped]
 
     with atheris.instrument_imports(include=["peerburst"]):
-        import peerburst.analysis.counting.entries
+        import peerburst.analysis.gateways.compiled
         import peerburst.capture.files.source
     from peerburst.analysis.gateways import shipped
     from peerburst.capture.flows.table import FlowTable, segment_gaps_ns
     from tests.lab.hostile import mutation
 
     models = shipped()
-    gaps = segment_gaps_ns(peerburst.analysis.counting.entries.shortest_gaps_s(models))
+    gaps = segment_gaps_ns(peerburst.analysis.gateways.compiled.shortest_gaps_s(models))
     peerburst.capture.files.source.WINDOW = mutation.WINDOW
     peerburst.capture.files.source.BATCH = mutation.PACKETS
 

@@ -28,8 +28,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from peerburst.analysis.counting import entries
-from peerburst.analysis.gateways import GatewayModel, shipped
+from peerburst.analysis.counting.entries import latest_ends_ns
+from peerburst.analysis.counting.host_entries import host_entries, network_of
+from peerburst.analysis.gateways import GatewayModel, Unit, shipped
+from peerburst.analysis.gateways.compiled import shortest_gaps_s
+from peerburst.analysis.hosts.index import HostIndex
 from peerburst.analysis.hosts.locality import locate
 from peerburst.capture.compiled.kernel import NUMBA_SETTINGS
 from peerburst.capture.compiled.loads import read32
@@ -251,9 +254,12 @@ def check_table(table: FlowTable) -> Flows:
 def check_models(flows: Flows, models: list[GatewayModel]) -> None:
     """What must hold of the entries of every model."""
     ends = locate(flows.row, None, ())
+    network = network_of(HostIndex(flows, ends), ends, include_lan=True)
     for model in models:
-        held = entries.apply(model, flows, ends, include_lan=True)
-        assert (held.entry["start"] <= held.entry["end"]).all(), f"{model.name}: an entry ends before it starts"
+        held, latest = host_entries(model, flows, network), latest_ends_ns(model, flows)
+        assert (held.entry["start"] < held.entry["end"]).all(), f"{model.name}: an entry ends before it starts"
+        if model.unit is not Unit.MAPPING:
+            assert (held.entry["end"] <= latest[held.entry["flow"]]).all(), f"{model.name}: an entry outlives its flow"
         assert (held.entry["flow"] < flows.row.size).all(), f"{model.name}: an entry of no flow"
         assert (held.of_segment < held.entry.size).all(), f"{model.name}: a segment of no entry"
 
@@ -289,7 +295,7 @@ class Fuzzer:
         self._way = way
         self._crashes = crashes
         self._models = shipped()
-        self._gaps = segment_gaps_ns(entries.shortest_gaps_s(self._models))
+        self._gaps = segment_gaps_ns(shortest_gaps_s(self._models))
         self._rows = np.zeros(IMAGES * MOST_ROWS, PACKET)
         self._frames = np.zeros(MOST_ROWS, FRAME)
         self._spare = np.zeros(1, PACKET)
