@@ -29,7 +29,7 @@ from peerburst.analysis.gateways.compiled import (
 )
 from peerburst.capture.compiled.arrays import prefetch
 from peerburst.capture.compiled.kernel import inlined_part, kernel, part
-from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, Records, UInt8s, UInt16s, UInt64s
+from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, Records, UInt8s
 from peerburst.capture.conntrack.states import CLOSE, ESTABLISHED, NONE, SYN_SENT, TIME_WAIT, UDP, UDP_STREAM
 from peerburst.capture.flows.table import (
     A_SENT,
@@ -51,30 +51,13 @@ EITHER_SYN = np.uint64(1 << LETTER_SYN | 1 << (LETTER_SYN + 6))  # in a flow's h
 AT_ONCE = 1 << 12  # segments that are walked before what they gave is taken up
 
 
-class FlowColumns(NamedTuple):
-    """The columns of a flow table that counting reads."""
+class Table(NamedTuple):
+    """A flow table as kernels that count take it. Its columns are taken by name: their strides are known then."""
 
-    # By segment (SEGMENT); those of flow f are first[f] to first[f + 1].
-    start: Int64s
-    last: Int64s
-    renewed: Int64s
-    closed: Int64s
-    state: UInt8s
-    phase: UInt8s
-    seen: UInt8s
-    first: Int64s
-    # By flow (FLOW).
-    proto: UInt8s
-    flags: UInt8s
-    successor: Int32s
-    established: Int64s
-    closing: Int64s
-    history: UInt64s
-    a_port: UInt16s
-    b_port: UInt16s
-    # What to ask memory for.
-    segments: Records
-    halves: Records  # FLOW_HALF: two per flow
+    segments: Records  # SEGMENT
+    first: Int64s  # by flow, and one more: the segments of flow f are [first[f], first[f + 1])
+    row: Records  # FLOW
+    halves: Records  # FLOW_HALF, two per flow: to ask memory for a row
 
 
 class Walk(NamedTuple):
@@ -100,29 +83,9 @@ class _Flow(NamedTuple):
     passed_on: Int  # the instant at which a successor takes the 5-tuple, or NEVER
 
 
-def columns_of(flows: Flows) -> FlowColumns:
+def table_of(flows: Flows) -> Table:
     """A flow table as kernels that count take it; views, no copies."""
-    segments, row = flows.segments, flows.row
-    return FlowColumns(
-        start=segments["start"],
-        last=segments["last"],
-        renewed=segments["renewed"],
-        closed=segments["closed"],
-        state=segments["state"],
-        phase=segments["phase"],
-        seen=segments["seen"],
-        first=flows.first_segment,
-        proto=row["proto"],
-        flags=row["flags"],
-        successor=row["successor"],
-        established=row["established"],
-        closing=row["closing"],
-        history=row["history"],
-        a_port=row["a_port"],
-        b_port=row["b_port"],
-        segments=segments,
-        halves=row.view(FLOW_HALF),
-    )
+    return Table(flows.segments, flows.first_segment, flows.row, flows.row.view(FLOW_HALF))
 
 
 def walk_room(models: int, room: int, *, names_segments: bool) -> Walk:
@@ -194,39 +157,39 @@ def _tcp_phase(engine: Int, phase: Int, state: Int, deleted: bool, several: bool
 
 
 @inlined_part
-def _walk_syn_fin(flow: _Flow, table: FlowColumns, slot: int, done: int, walk: Walk) -> None:
+def _walk_syn_fin(flow: _Flow, table: Table, slot: int, done: int, walk: Walk) -> None:
     """One entry of a TCP flow begun by a SYN, which counts until its first FIN or RST, whatever its segments are."""
-    if table.history[flow.number] & EITHER_SYN == 0:
+    if table.row["history"][flow.number] & EITHER_SYN == 0:
         return
     entry = walk.counts[slot]
     if walk.of_segment.shape[1] > 0:
         for i in range(flow.high - flow.low):
             walk.of_segment[slot, done + i] = entry
-    walk.start[slot, entry] = table.start[flow.low]
-    walk.end[slot, entry] = min(table.closing[flow.number], flow.passed_on)
+    walk.start[slot, entry] = table.segments["start"][flow.low]
+    walk.end[slot, entry] = min(table.row["closing"][flow.number], flow.passed_on)
     walk.place[slot, entry], walk.by_a[slot, entry] = flow.place, flow.opened_by_a
     walk.counts[slot] += 1
 
 
 @inlined_part
-def _walk_segments(
-    flow: _Flow, table: FlowColumns, models: CompiledModels, m: int, slot: int, done: int, walk: Walk
-) -> None:
+def _walk_segments(flow: _Flow, table: Table, models: CompiledModels, m: int, slot: int, done: int, walk: Walk) -> None:
     """The entries that a flow's segments open and keep alive, one after the other, under model m."""
-    engine, names_segments, count = models.engine[m], walk.of_segment.shape[1] > 0, walk.counts[slot]
+    engine, two_way, names_segments = models.engine[m], models.two_way[m], walk.of_segment.shape[1] > 0
+    from_established, reset_deletes = models.from_established[m], models.reset_deletes[m]
+    leaves_out_closed, count = models.leaves_out_closed[m], walk.counts[slot]
     alive, by_a, answered, several, over = False, False, 0, False, False
     expiry, at = np.int64(0), -1
     for i in range(flow.low, flow.high):
-        phase, seen = table.phase[i], table.seen[i]
+        phase, seen = table.segments["phase"][i], table.segments["seen"][i]
         if phase == NONE and engine != FLAT:
             continue
-        start, last = table.start[i], table.last[i]
+        start, last = table.segments["start"][i], table.segments["last"][i]
         if not alive or start >= expiry:
             if over and engine == STATES:
                 continue  # stray packets after the close open nothing
             begins = start
-            if models.from_established[m]:
-                begins = table.established[flow.number]
+            if from_established:
+                begins = table.row["established"][flow.number]
                 if flow.bit != TAKES_TCP or begins == NEVER or begins > last:
                     continue
                 begins = max(begins, start)
@@ -244,30 +207,30 @@ def _walk_segments(
             walk.of_segment[slot, done + i - flow.low] = at
         deleted = seen & WAS_DELETED != 0
         if flow.bit == TAKES_TCP:
-            left = _tcp_phase(engine, phase, table.state[i], deleted, several, over)
+            left = _tcp_phase(engine, phase, table.segments["state"][i], deleted, several, over)
         elif flow.bit == TAKES_UDP:
             answered = _answered(seen, by_a, answered)
-            left = _udp_phase(models.two_way[m], engine, phase, answered, several)
+            left = _udp_phase(two_way, engine, phase, answered, several)
         else:
             left = max(phase, PHASE_ICMP)
-        since = table.renewed[i] if engine == LINUX else last
+        since = table.segments["renewed"][i] if engine == LINUX else last
         expiry = max(since + models.timeout[m, left], last)
-        if deleted and models.reset_deletes[m]:
+        if deleted and reset_deletes:
             expiry = last
             alive = False
-        over = over or deleted or table.closed[i] != NEVER
+        over = over or deleted or table.segments["closed"][i] != NEVER
         # The flow's own packets come before its successor's, be it in one tick: for them the entry still lives.
         end = min(expiry, max(flow.passed_on, last))
         # An entry met when it had closed already is never counted, and ends no earlier than it starts.
-        if models.leaves_out_closed[m]:
-            end = max(min(end, table.closed[i]), walk.start[slot, at])
+        if leaves_out_closed:
+            end = max(min(end, table.segments["closed"][i]), walk.start[slot, at])
         walk.end[slot, at] = end
     walk.counts[slot] = count
 
 
 @part
 def walk_flows(
-    flow: Int32s, places: Int32s, table: FlowColumns, models: CompiledModels, which: ModelRange, done: int, walk: Walk
+    flow: Int32s, places: Int32s, table: Table, models: CompiledModels, which: ModelRange, done: int, walk: Walk
 ) -> int:
     """Walk the flows flow[place], for each of these places, under the models `which`; add their entries to `walk`.
 
@@ -277,9 +240,9 @@ def walk_flows(
     for place in places:
         f = flow[place]
         low, high = table.first[f], table.first[f + 1]
-        successor = table.successor[f]
-        passed_on = table.start[table.first[successor]] if successor >= 0 else NEVER
-        bit, opened_by_a = _protocol_bit(table.proto[f]), table.flags[f] & ORIG_IS_A != 0
+        successor = table.row["successor"][f]
+        passed_on = table.segments["start"][table.first[successor]] if successor >= 0 else NEVER
+        bit, opened_by_a = _protocol_bit(table.row["proto"][f]), table.row["flags"][f] & ORIG_IS_A != 0
         one = _Flow(f, place, low, high, bit, opened_by_a, passed_on)
         for m in range(which.low, which.high):
             if walk.of_segment.shape[1] > 0:
@@ -296,7 +259,7 @@ def walk_flows(
 
 
 @part
-def fetch(flow: Int32s, places: Int32s, table: FlowColumns) -> None:
+def fetch(flow: Int32s, places: Int32s, table: Table) -> None:
     """Ask memory for these flows: of one host they lie far apart, and come many times sooner all at once."""
     for place in places:
         f = np.int64(flow[place])
@@ -308,7 +271,7 @@ def fetch(flow: Int32s, places: Int32s, table: FlowColumns) -> None:
 
 @kernel
 def fill_latest_ends(
-    flow: Int32s, table: FlowColumns, models: CompiledModels, which: ModelRange, walk: Walk, latest: Int64s
+    flow: Int32s, table: Table, models: CompiledModels, which: ModelRange, walk: Walk, latest: Int64s
 ) -> None:
     """Fill by flow number when its last entry under the one model `which` ends, ns; 0 where there never was one."""
     for k in range(flow.size):
@@ -327,7 +290,7 @@ def latest_ends_ns(model: GatewayModel, flows: Flows) -> Int64s:
     most = int(np.diff(flows.first_segment).max(initial=1))
     latest = np.zeros(flows.row.size, np.int64)
     fill_latest_ends(
-        np.arange(flows.row.size, dtype=np.int32), columns_of(flows), compile_models([model]), ModelRange(0, 1),
+        np.arange(flows.row.size, dtype=np.int32), table_of(flows), compile_models([model]), ModelRange(0, 1),
         walk_room(1, most, names_segments=False), latest,
     )  # fmt: skip
     return latest

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from peerburst.analysis.counting.active import fill_intervals, is_active, united
 from peerburst.analysis.counting.entries import (
     AT_ONCE,
-    FlowColumns,
+    Table,
     Walk,
-    columns_of,
     fetch,
+    table_of,
     walk_flows,
     walk_room,
 )
@@ -28,7 +28,7 @@ from peerburst.analysis.gateways import GatewayModel
 from peerburst.analysis.gateways.compiled import CompiledModels, ModelRange, compile_models
 from peerburst.analysis.hosts.index import HostIndex
 from peerburst.analysis.hosts.locality import Endpoints, Scope
-from peerburst.capture.compiled.kernel import kernel, part
+from peerburst.capture.compiled.kernel import inlined_part, kernel, part
 from peerburst.capture.compiled.shapes import Bools, Int8s, Int32s, Int64s, Records, UInt8s
 from peerburst.capture.flows.table import NEVER, ORIG_IS_A, TALKING_NS, Flows
 
@@ -119,14 +119,14 @@ def slice_of(network: Network, host: int) -> HostSlice:
     return HostSlice(network.flow[low:high], network.outbound[low:high], network.scope, network.counted)
 
 
-@part
-def direction_of(host: HostSlice, place: int, by_a: int, table: FlowColumns) -> int:
+@inlined_part
+def direction_of(host: HostSlice, place: int, by_a: int, table: Table) -> int:
     """Which way an entry of the flow at this place was opened; `by_a`: end a of the flow opened it.
 
     An entry is the opener's where that is a local host, else that of the other end.
     """
     flow = host.flow[place]
-    host_is_a = host.outbound[place] == (table.flags[flow] & ORIG_IS_A != 0)
+    host_is_a = host.outbound[place] == (table.row["flags"][flow] & ORIG_IS_A != 0)
     if (by_a != 0) == host_is_a:
         return OUTBOUND
     return OF_OTHERS if host.scope[flow] == LAN else INBOUND
@@ -134,7 +134,7 @@ def direction_of(host: HostSlice, place: int, by_a: int, table: FlowColumns) -> 
 
 @part
 def choose(
-    host: HostSlice, at: int, now: int, table: FlowColumns, room: MappingRoom, is_sorted: bool, places: Int32s
+    host: HostSlice, at: int, now: int, table: Table, room: MappingRoom, is_sorted: bool, places: Int32s
 ) -> tuple[int, int]:
     """Choose the counted flows of some AT_ONCE segments, from the at-th on; (where to go on, how many).
 
@@ -146,11 +146,11 @@ def choose(
         place = place_at(room, at) if is_sorted else at
         f = host.flow[place]
         low, high = table.first[f], table.first[f + 1]
-        if now != ANY_TIME and table.start[low] > now:
+        if now != ANY_TIME and table.segments["start"][low] > now:
             return host.flow.size, chosen  # the rest begins later still
         if chosen and segments + high - low > AT_ONCE:
             break
-        if host.counted[host.scope[f]] and (now == ANY_TIME or now < table.last[high - 1] + TALKING_NS):
+        if host.counted[host.scope[f]] and (now == ANY_TIME or now < table.segments["last"][high - 1] + TALKING_NS):
             places[chosen] = place
             chosen += 1
             segments += high - low
@@ -160,7 +160,7 @@ def choose(
 
 @part
 def gather(
-    host: HostSlice, now: int, table: FlowColumns, models: CompiledModels, m: int, room: HostEntries
+    host: HostSlice, now: int, table: Table, models: CompiledModels, m: int, room: HostEntries
 ) -> tuple[int, int]:
     """Fill `room` with the host's entries under model m; (how many, how many segments were walked).
 
@@ -174,7 +174,8 @@ def gather(
     while at < host.flow.size:
         at, chosen = choose(host, at, ANY_TIME if is_mapping else now, table, room.mapping, is_sorted, room.places)
         places = room.places[:chosen]
-        fetch(host.flow, places, table)
+        if now == ANY_TIME:  # else they came a moment ago
+            fetch(host.flow, places, table)
         done = walked
         for place in places:
             f = host.flow[place]
@@ -193,7 +194,7 @@ def gather(
 
 
 @part
-def count_active(walked: int, room: HostEntries, table: FlowColumns, now: Int64s, active: Int64s) -> None:
+def count_active(walked: int, room: HostEntries, table: Table, now: Int64s, active: Int64s) -> None:
     """Add to `active`, by direction, the gathered entries that are active at the instant now[direction].
 
     An entry that was counted is empty afterwards.
@@ -204,7 +205,7 @@ def count_active(walked: int, room: HostEntries, table: FlowColumns, now: Int64s
         if e < 0 or room.direction[e] == OF_OTHERS:
             continue
         way, i = room.direction[e], room.segment[k]
-        if is_active(table.start[i], table.last[i], start[0, e], end[0, e], now[way]):
+        if is_active(table.segments["start"][i], table.segments["last"][i], start[0, e], end[0, e], now[way]):
             active[way] += 1
             end[0, e] = start[0, e]
 
@@ -220,7 +221,7 @@ class Filled(NamedTuple):
 
 @kernel
 def fill_entries(
-    hosts: HostRange, network: Network, table: FlowColumns, models: CompiledModels, room: HostEntries, filled: Filled
+    hosts: HostRange, network: Network, table: Table, models: CompiledModels, room: HostEntries, filled: Filled
 ) -> int:
     """Fill the entries of these hosts under the one model there is; answers how many."""
     start, end = filled.entry["start"], filled.entry["end"]
@@ -246,7 +247,7 @@ def fill_entries(
 
 
 @kernel
-def largest_host(hosts: HostRange, network: Network, table: FlowColumns, largest: Int64s) -> None:
+def largest_host(hosts: HostRange, network: Network, table: Table, largest: Int64s) -> None:
     """Fill the most flows and the most segments of any of these hosts, the most segments of a flow, all segments."""
     largest[:] = 0
     for h in range(hosts.low, hosts.high):
@@ -282,7 +283,7 @@ class Entries:
 def host_entries(model: GatewayModel, flows: Flows, network: Network, hosts: Sequence[int] | None = None) -> Entries:
     """The entries that a gateway of this model would have held of all hosts, or of neighbours [low, high)."""
     among = HostRange(0, network.first.size - 1) if hosts is None else HostRange(*hosts)
-    table, largest = columns_of(flows), np.zeros(4, np.int64)
+    table, largest = table_of(flows), np.zeros(4, np.int64)
     largest_host(among, network, table, largest)
     most_flows, most, _most_in_one, total = largest.tolist()
     filled = Filled(

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from peerburst.analysis.counting.entries import FlowColumns, Walk
+from peerburst.analysis.counting.entries import Table, Walk
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.shapes import Bools, Int, Int8s, Int32s, Int64s
 from peerburst.capture.compiled.sorting import sort_places, sort_run
@@ -39,15 +39,15 @@ def room_for_mappings(flows: int, segments: int) -> MappingRoom:
 
 
 @part
-def _local_key(flow: int, outbound: bool, table: FlowColumns) -> Int:
+def _local_key(flow: int, outbound: bool, table: Table) -> Int:
     """A host's port and the protocol as one number below 1 << 24: the flows of a mapping have it in common."""
-    is_a = outbound == (table.flags[flow] & ORIG_IS_A != 0)
-    port = table.a_port[flow] if is_a else table.b_port[flow]
-    return np.int64(port) << 8 | np.int64(table.proto[flow])
+    is_a = outbound == (table.row["flags"][flow] & ORIG_IS_A != 0)
+    port = table.row["a_port"][flow] if is_a else table.row["b_port"][flow]
+    return np.int64(port) << 8 | np.int64(table.row["proto"][flow])
 
 
 @part
-def order_by_local_port(flow: Int32s, outbound: Bools, table: FlowColumns, room: MappingRoom) -> bool:
+def order_by_local_port(flow: Int32s, outbound: Bools, table: Table, room: MappingRoom) -> bool:
     """Order the places of a host's flows by their key in `room`; answers False where they are in order already."""
     before: Int = np.int64(-1)
     in_order = True
@@ -72,7 +72,7 @@ def place_at(room: MappingRoom, at: int) -> Int:
 
 @part
 def unite_entries(
-    outbound: Bools, table: FlowColumns, walk: Walk, flow: Int32s, direction: Int8s, room: MappingRoom, walked: int
+    outbound: Bools, table: Table, walk: Walk, flow: Int32s, direction: Int8s, room: MappingRoom, walked: int
 ) -> None:
     """Make mappings of the entries in `walk`, where those of one key are neighbours.
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from peerburst.analysis.counting.entries import (
     AT_ONCE,
-    FlowColumns,
+    Table,
     Walk,
-    columns_of,
     fetch,
+    table_of,
     walk_flows,
     walk_room,
 )
@@ -88,7 +88,7 @@ class Concurrency:
 
 
 @part
-def _gather_spans(host: HostSlice, table: FlowColumns, models: CompiledModels, which: ModelRange, room: Room) -> None:
+def _gather_spans(host: HostSlice, table: Table, models: CompiledModels, which: ModelRange, room: Room) -> None:
     """Gather the starts and ends of the host's entries under these models, none of which counts mappings."""
     walk, places, at = room.walk, room.host.places, 0
     while at < host.flow.size:
@@ -105,7 +105,7 @@ def _gather_spans(host: HostSlice, table: FlowColumns, models: CompiledModels, w
 
 @part
 def _count_active_at_peaks(
-    host: HostSlice, table: FlowColumns, models: CompiledModels, m: int, peak_at: Int64s, room: Room
+    host: HostSlice, table: Table, models: CompiledModels, m: int, peak_at: Int64s, room: Room
 ) -> None:
     """Count in room.active, by direction, the entries that are active at the instant of that direction's peak."""
     room.active[:] = 0
@@ -121,7 +121,7 @@ def _count_active_at_peaks(
 def count_hosts(
     hosts: HostRange,
     network: Network,
-    table: FlowColumns,
+    table: Table,
     models: CompiledModels,
     which: ModelRange,
     limits: Limits,
@@ -162,7 +162,7 @@ def _add_gathered(entries: int, slot: int, room: Room) -> None:
 
 
 @kernel
-def count_segments(network: Network, table: FlowColumns, segments: Int64s) -> None:
+def count_segments(network: Network, table: Table, segments: Int64s) -> None:
     """Fill per host how many segments its flows have."""
     for h in range(segments.size):
         segments[h] = 0
@@ -189,7 +189,7 @@ def _parts(segments: npt.NDArray[np.int64], models: int) -> Iterator[tuple[HostR
         low, held = host + 1, 0
 
 
-def _room(hosts: HostRange, network: Network, table: FlowColumns, models: int) -> Room:
+def _room(hosts: HostRange, network: Network, table: Table, models: int) -> Room:
     largest = np.zeros(4, np.int64)
     largest_host(hosts, network, table, largest)
     most_flows, most, most_in_one, _total = largest.tolist()
@@ -214,7 +214,7 @@ def measure(
     """
     # Models of entries first: one walk serves them all.
     order = sorted(range(len(models)), key=lambda number: models[number].unit is Unit.MAPPING)
-    compiled, table = compile_models([models[number] for number in order]), columns_of(flows)
+    compiled, table = compile_models([models[number] for number in order]), table_of(flows)
     hosts = network.first.size - 1
     found = nothing_found(len(models), hosts, len(limits))
     judged_by = Limits(np.array(limits, np.int64), until_ns)

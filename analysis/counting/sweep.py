@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from peerburst.capture.compiled.kernel import part
+from peerburst.capture.compiled.kernel import inlined_part, part
 from peerburst.capture.compiled.shapes import Int32s, Int64s
 from peerburst.capture.compiled.sorting import sort_spread
 
@@ -79,7 +79,7 @@ def clear(spans: Spans) -> None:
     spans.divided[:] = -1
 
 
-@part
+@inlined_part
 def add_span(start: int, end: int, slot: int, direction: int, spans: Spans) -> None:
     """Add an entry, if it lasts, of the model in this slot."""
     if end > start:
