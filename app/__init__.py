@@ -14,12 +14,12 @@ capture.report("report")           # all of it, as a folder
 
 from typing import TYPE_CHECKING
 
+from peerburst._version import __version__
 from peerburst.capture.errors import CaptureError, PeerburstError, SettingsError
 
 if TYPE_CHECKING:
     from peerburst.notebook import OpenCapture, gateways, open
 
-__version__ = "0.1.0"
 __all__ = ["CaptureError", "OpenCapture", "PeerburstError", "SettingsError", "__version__", "gateways", "open"]
 
 

@@ -128,13 +128,13 @@ class OpenCapture:
         from peerburst.analysis.figures import registry as pictures
 
         chosen = self._model(model)
-        return pictures.figure(self.analysis, name, host or self.host, model=chosen, limit=self.settings.limit)
+        return pictures.figure(self.analysis, name, host or self.host, model=chosen)
 
     def report(self, folder: Path_like, host: str | None = None) -> list[Path]:
         """Write all pictures, the verdict and the numbers into a folder; answers the files."""
         from peerburst.render import report
 
-        return report.write(self.analysis, folder, host or self.host, self.settings.limit)
+        return report.write(self.analysis, folder, host or self.host)
 
     def _model(self, name: str | None) -> str:
         return name or self.analysis.models[0].name

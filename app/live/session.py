@@ -502,7 +502,7 @@ class LiveSession:
 
         analysis = self.analysis()
         folder = self._chosen.folder or Path(DEFAULT_REPORT)
-        report.write(analysis, folder, self.chosen_name(analysis), self._limit)
+        report.write(analysis, folder, self.chosen_name(analysis))
         return folder
 
     def chosen_name(self, analysis: Analysis) -> str:

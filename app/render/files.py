@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +12,7 @@ import pandas as pd
 from peerburst.analysis.analysis import Analysis
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.files.writer import written_whole
+from peerburst.render.formats import FlowFormat, TableFormat
 
 # Zeek 6's conn.log fields that we have, with their types, and the column each comes from.
 ZEEK_FIELDS = (
@@ -39,15 +39,6 @@ EXPORTED = (
     "resp_ip_bytes", "conn_state", "history", "community_id", "local_orig", "local_resp", "scope", "kind", "heavy",
     "process", "established", "closing", "closed",
 )  # fmt: skip
-
-
-class FlowFormat(Enum):
-    """How flows are written."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
-    PARQUET = "parquet"
-    ZEEK = "zeek"
 
 
 @contextmanager
@@ -138,13 +129,6 @@ def write_flows(analysis: Analysis, shape: FlowFormat, path: str | None) -> None
             for name in ("ts", "established", "closing", "closed"):
                 lines[name] = pd.to_numeric(lines[name])
             out.write(lines.to_json(orient="records", lines=True, double_precision=9).encode())
-
-
-class TableFormat(Enum):
-    """How a timeline is written."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
 
 
 def write_timeline(frame: pd.DataFrame, shape: TableFormat, path: str | None) -> None:

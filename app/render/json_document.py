@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from peerburst import __version__
+from peerburst._version import __version__
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.counting.step_function import NEVER_CROSSED, Concurrency
 from peerburst.analysis.results import Burst

@@ -1,4 +1,4 @@
-"""The verdict: what the capture says about its hosts, in plain words."""
+"""The summary in sentences: what a capture says about its hosts."""
 
 from collections.abc import Iterator
 
@@ -26,12 +26,9 @@ CLASS_WORDS = {
 }
 
 
-def headline(analysis: Analysis, host: Host, limit: int) -> Iterator[str]:
-    """The answer for one host: its peak under the headline model, and what the limit would have meant.
-
-    `limit` is one of those the analysis was made with.
-    """
-    model = analysis.models[0]
+def headline(analysis: Analysis, host: Host) -> Iterator[str]:
+    """The answer for one host: its peak under the headline model, and what the limit would have meant."""
+    model, limit = analysis.models[0], analysis.settings.limit
     peak = host.models[model.name]
     at_least = "at least " if analysis.at_least(analysis.host_number(host.name)) else ""
     if not peak.peak:

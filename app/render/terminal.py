@@ -1,4 +1,4 @@
-"""The verdict on a terminal, or in a pipe: sentences, then tables. Colour and width only where there is a terminal."""
+"""The summary on a terminal or in a pipe: sentences, then tables. Colour and width only where there is a terminal."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.gateways import GatewayModel
 from peerburst.analysis.humanize import clock, number, one_line, size
 from peerburst.analysis.results import Burst, Host
-from peerburst.render import sentences as verdict
+from peerburst.render import sentences
 
 PIPE_WIDTH = 132  # columns where nobody says how wide it is; wide enough for the matrix
 MOST_HOSTS = 10
@@ -65,26 +65,26 @@ def _print_bursts(out: Console, found: list[Burst], host: str) -> None:
     own = [burst for burst in largest if burst.host == host][:MOST_OWN_BURSTS]
     others = [burst for burst in largest if burst.host != host][:MOST_OTHER_BURSTS]
     for burst in (*sorted(own, key=lambda burst: burst.start_s), *sorted(others, key=lambda burst: burst.start_s)):
-        out.print(Text(verdict.burst_sentence(burst)))
-        out.print(Text("  " + verdict.evidence_sentence(burst), "dim"))
+        out.print(Text(sentences.burst_sentence(burst)))
+        out.print(Text("  " + sentences.evidence_sentence(burst), "dim"))
     if left := len(found) - len(own) - len(others):
         out.print(Text(f"({number(left)} smaller ones are in --format json.)", "dim"))
 
 
-def print_analysis(analysis: Analysis, host: Host | None, limit: int, out: Console) -> None:
+def print_analysis(analysis: Analysis, host: Host | None, out: Console) -> None:
     """Everything `analyze` says."""
-    out.print(Text(verdict.packets_sentence(analysis)))
-    if (left_out := verdict.left_out_sentence(analysis)) is not None:
+    out.print(Text(sentences.packets_sentence(analysis)))
+    if (left_out := sentences.left_out_sentence(analysis)) is not None:
         out.print(Text(left_out))
-    if (programs := verdict.programs_sentence(analysis)) is not None:
+    if (programs := sentences.programs_sentence(analysis)) is not None:
         out.print(Text(programs))
-    for hint in verdict.hints(analysis):
+    for hint in sentences.hints(analysis):
         out.print(Text(hint, "yellow"))
     if host is None:
         out.print(Text("No local host sent or received anything."))
         return
     out.print()
-    for sentence in verdict.headline(analysis, host, limit):
+    for sentence in sentences.headline(analysis, host):
         out.print(Text(sentence, "bold"))
     out.print()
     what = f"connections to {host.name}" if host.is_server else host.name
