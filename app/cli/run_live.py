@@ -29,7 +29,7 @@ from peerburst.cli.messages import say, warn
 from peerburst.live import lines as plain
 from peerburst.live.alerts import Messenger, Thresholds
 from peerburst.live.options import LiveOptions, Show
-from peerburst.live.session import LiveSession, LiveSettings
+from peerburst.live.session import LiveSession
 from peerburst.render import report, terminal
 from peerburst.render.json_document import document
 
@@ -48,15 +48,15 @@ def run_live(options: LiveOptions) -> ExitCode:
     source = _open_source(options, choice)
     with source:
         sockets = _open_sockets(options)
-        session = LiveSession(source, _live_settings(options, show), sockets=sockets, messenger=messenger)
-        session.host = options.host
+        tick_s = SCREEN_TICK_S if show is Show.SCREEN else LINE_TICK_S
+        session = LiveSession(source, options, sockets=sockets, messenger=messenger, tick_s=tick_s)
         try:
             with _stopped_by_signals(session, show):
                 _run(session, show)
             _finish(session, options, show, source)
         finally:
             session.close()
-    return ExitCode.ALERT if session.alerted else ExitCode.SUCCESS
+    return ExitCode.ALERT if session.has_alerted else ExitCode.SUCCESS
 
 
 def _usual_show() -> Show:
@@ -64,17 +64,6 @@ def _usual_show() -> Show:
 
     is_terminal = sys.stdin.isatty() and sys.stdout.isatty() and can_show(os.environ)
     return Show.SCREEN if is_terminal else Show.PLAIN
-
-
-def _live_settings(options: LiveOptions, show: Show) -> LiveSettings:
-    return LiveSettings(
-        settings=options.settings,
-        names=options.sources,
-        saved_to=options.write,
-        folder=Path(options.output) if options.output is not None else None,
-        thresholds=options.alerts,
-        tick_s=SCREEN_TICK_S if show is Show.SCREEN else LINE_TICK_S,
-    )
 
 
 def _open_source(options: LiveOptions, choice: Choice | None) -> LiveSource:
@@ -139,7 +128,7 @@ def _run(session: LiveSession, show: Show) -> None:
 
 
 def _finish(session: LiveSession, options: LiveOptions, show: Show, source: LiveSource) -> None:
-    """The verdict, the report, and how it ended."""
+    """The summary, the report, and how it ended."""
     analysis = session.analysis()
     if show is Show.JSONL:
         plain.JsonLines(sys.stdout).write(

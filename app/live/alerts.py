@@ -9,15 +9,19 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from peerburst.analysis.humanize import clock, counted
+from peerburst.analysis.live.snapshot import HostCount, Snapshot, latest_burst
 from peerburst.capture.errors import SettingsError
+from peerburst.live.view import AlertLine
 
 CLOSE_TO_LIMIT = 0.8  # of the limit: the first of the usual thresholds
 REARM_SHARE = 0.9  # of the threshold: below that for REARM_S, and the next rise is told again
 REARM_S = 5.0
+MOST_ALERTS = 100  # kept to be shown
 TITLE = "peerburst"
 
 
@@ -66,26 +70,26 @@ class Thresholds:
         if any(threshold < 1 for threshold in thresholds):
             raise SettingsError("an alert must be at 1 connection or more")
         self.levels = tuple(sorted(set(thresholds)))
-        self._told: dict[tuple[str, int], float | None] = {}  # since when the count has been low again
+        self._risen: dict[tuple[str, int], float | None] = {}  # since when the count has been low again
 
-    def look(self, now_s: float, most: Mapping[str, int]) -> list[tuple[str, int]]:
-        """(host, threshold) of each rise; `most` is each host's highest count since the last look, absent ones 0."""
-        rises = []
-        for key in list(self._told):
+    def rises(self, now_s: float, most: Mapping[str, int]) -> list[tuple[str, int]]:
+        """(host, threshold) of each rise; `most` is each host's highest count since the last call, 0 where absent."""
+        risen = []
+        for key in list(self._risen):
             host, threshold = key
             if most.get(host, 0) >= REARM_SHARE * threshold:
-                self._told[key] = None
+                self._risen[key] = None
             else:
-                low_since = self._told[key]
-                self._told[key] = low_since = now_s if low_since is None else low_since
+                low_since = self._risen[key]
+                self._risen[key] = low_since = now_s if low_since is None else low_since
                 if now_s - low_since >= REARM_S:
-                    del self._told[key]
+                    del self._risen[key]
         for host, count in most.items():
             for threshold in self.levels:
-                if count >= threshold and (host, threshold) not in self._told:
-                    self._told[host, threshold] = None
-                    rises.append((host, threshold))
-        return rises
+                if count >= threshold and (host, threshold) not in self._risen:
+                    self._risen[host, threshold] = None
+                    risen.append((host, threshold))
+        return risen
 
 
 class Messenger:
@@ -102,7 +106,7 @@ class Messenger:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.left_out = 0  # alerts whose command was not started because the one before still ran
 
-    def tell(self, alert: Alert) -> None:
+    def notify(self, alert: Alert) -> None:
         if self._command and not self._start("command", self._command, alert):
             self.left_out += 1
         if self._desktop and (words := _notification(alert)):
@@ -135,3 +139,51 @@ def _notification(alert: Alert) -> list[str]:
     if has_desktop and os.environ.get("DBUS_SESSION_BUS_ADDRESS") and shutil.which("notify-send"):
         return ["notify-send", "--app-name", TITLE, "--", TITLE, alert.sentence()]
     return []
+
+
+class AlertWatch:
+    """Watches a session's counts: keeps the latest alerts, and has somebody notified of each."""
+
+    def __init__(self, levels: Sequence[int], limit: int, messenger: Messenger | None = None) -> None:
+        """`levels`: the thresholds asked for; where there are none, the usual ones of the limit at the time."""
+        self._levels, self._limit, self._messenger = tuple(levels), limit, messenger
+        self._thresholds = Thresholds(levels or usual_thresholds(limit))
+        self._latest: deque[AlertLine] = deque(maxlen=MOST_ALERTS)
+        self.has_alerted = False
+
+    @property
+    def latest(self) -> tuple[AlertLine, ...]:
+        """The latest alerts, the last one last."""
+        return tuple(self._latest)
+
+    def check(self, snapshot: Snapshot) -> None:
+        """Raise an alert for each threshold that a host has risen to since the snapshot before."""
+        self._follow_limit(snapshot.analysis.settings.limit)
+        now_s = snapshot.analysis.since_start(snapshot.now_ns)
+        hosts = {host.name: host for host in snapshot.hosts}
+        for name, threshold in self._thresholds.rises(now_s, {name: host.most for name, host in hosts.items()}):
+            self._raise(_alert(snapshot, hosts[name], threshold))
+
+    def _follow_limit(self, limit: int) -> None:
+        if limit != self._limit and not self._levels:
+            self._thresholds = Thresholds(usual_thresholds(limit))
+        self._limit = limit
+
+    def _raise(self, alert: Alert) -> None:
+        self.has_alerted = True
+        self._latest.append(AlertLine(alert.at_s, alert.host, alert.count, alert.threshold))
+        if self._messenger is not None:
+            self._messenger.notify(alert)
+
+
+def _alert(snapshot: Snapshot, host: HostCount, threshold: int) -> Alert:
+    burst = latest_burst(snapshot, host.number)
+    return Alert(
+        at_s=snapshot.analysis.since_start(snapshot.now_ns),
+        host=host.name,
+        count=host.most,
+        threshold=threshold,
+        limit=snapshot.analysis.settings.limit,
+        model=snapshot.analysis.models[0].name,
+        label=burst.classification.label.value if burst is not None and burst.provisional else "unknown",
+    )

@@ -6,7 +6,7 @@ import textwrap
 from typing import Any, TextIO
 
 from peerburst.analysis.humanize import clock, counted, number, one_line, share
-from peerburst.live.session import AlertLine, BurstLine, LiveView
+from peerburst.live.view import AlertLine, BurstLine, LiveView
 
 WIDTH = 80
 BELL = "\a"

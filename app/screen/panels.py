@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
 from peerburst.analysis.humanize import clock, counted, number, one_line, share, size, span
-from peerburst.live.session import BurstLine, HostLine, LiveView
+from peerburst.live.view import BurstLine, HostLine, LiveView
 from peerburst.screen.plot import gauge
 from peerburst.screen.terminals import Terminal
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from textual.content import Content
 
 from peerburst.analysis.humanize import clock, number
-from peerburst.live.session import History
+from peerburst.live.view import History
 from peerburst.screen.terminals import Glyphs
 
 STEPS_S = (1, 2, 5, 10, 30, 60, 300)  # how much time one column of dots may stand for

@@ -19,7 +19,7 @@ from textual.widgets import Static
 from peerburst.analysis import gateways
 from peerburst.analysis.humanize import number, one_line
 from peerburst.capture.errors import PeerburstError
-from peerburst.live.session import LiveView
+from peerburst.live.view import LiveView
 from peerburst.screen import panels
 from peerburst.screen.panels import Choice, Standing
 from peerburst.screen.plot import STEPS_S, span_of, timeline

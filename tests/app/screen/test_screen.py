@@ -14,7 +14,7 @@ pytest.importorskip("textual")
 from textual.pilot import Pilot
 
 from peerburst.capture.errors import SettingsError
-from peerburst.live.session import LiveView
+from peerburst.live.view import LiveView
 from peerburst.screen.terminals import ASCII, DOTS, Terminal
 from peerburst.screen.window import Window
 from tests.support.live import views

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("textual")
 
-from peerburst.live.session import History
+from peerburst.live.view import History
 from peerburst.screen import panels
 from peerburst.screen.panels import Choice, Order, Standing
 from peerburst.screen.plot import columns_of, gauge, scale_top, span_of, timeline

@@ -18,7 +18,9 @@ from peerburst.capture.live.savefile import Keeper
 from peerburst.capture.live.source import capture_interfaces
 from peerburst.capture.sockets.observations import side_file
 from peerburst.capture.sockets.poller import SocketPoller
-from peerburst.live.session import LiveSession, LiveSettings, LiveView
+from peerburst.live.options import LiveOptions
+from peerburst.live.session import LiveSession
+from peerburst.live.view import LiveView
 
 
 def main(interface: str, kept: str, result: Path) -> None:
@@ -30,9 +32,7 @@ def main(interface: str, kept: str, result: Path) -> None:
     with capture_interfaces(CaptureOptions((interface,)), keep=Keeper(kept)) as source:
         sockets = SocketPoller(side_file(kept))
         sockets.start()
-        session = LiveSession(
-            source, LiveSettings(Settings(), names=(interface,), saved_to=kept, tick_s=0.25), sockets=sockets
-        )
+        session = LiveSession(source, LiveOptions(Settings(), interfaces=(interface,), write=kept), sockets=sockets)
         signal.signal(signal.SIGINT, lambda *_: session.interrupt())
         print("listening", flush=True)
         session.run(note)
