@@ -11,8 +11,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from peerburst.screen.panels import cut
 from peerburst.screen.terminals import Glyphs, Terminal
+from peerburst.screen.text import cut
 
 LARGE = 76  # cells a list or the help is wide
 _FRAME = 4  # cells of border and padding
