@@ -3,9 +3,9 @@
 import peerburst
 
 capture = peerburst.open("login.pcapng")
-capture.hosts                      # one row per local host: peak under each gateway model
+capture.hosts                      # one row per local host, with its peak under each gateway model
 capture.flows                      # one row per flow, in the words of Zeek's conn.log
-capture.bursts                     # when a host opened connections far faster than usual, and what that was
+capture.bursts                     # when a host opened connections far faster than usual, and what they were
 capture.timeline("192.168.1.34")   # the count over time, as a named kind of gateway would have counted
 capture.matrix("192.168.1.34")     # models down, limits across: when each limit was crossed
 capture.plot("timeline")           # the pictures, as matplotlib figures
@@ -24,7 +24,7 @@ __all__ = ["CaptureError", "OpenCapture", "PeerburstError", "SettingsError", "__
 
 
 def __getattr__(name: str) -> object:
-    # pandas and numba cost most of a second: only who opens a capture pays for them.
+    # Importing pandas and numba takes most of a second: only opening a capture does it.
     if name in ("OpenCapture", "gateways", "open"):
         from peerburst import notebook
 

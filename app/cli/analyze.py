@@ -28,7 +28,7 @@ def analyze(
 ) -> None:
     """Say how many connections each host held, and what they were.
 
-    Tells what a limit would have done, under each gateway model.
+    Also says what a limit would have done, under each gateway model.
     """
     settings = options.settings(
         model=model, limit=limit, local_net=local_net, include_lan=include_lan, inner=inner, count=count

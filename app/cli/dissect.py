@@ -12,7 +12,7 @@ def dissect(
 ) -> None:
     """Ask Wireshark what it calls one flow.
 
-    Needs tshark and pyshark. Reads payload, which classes never do: a hint beside them.
+    Needs tshark and pyshark. Reads payload, which peerburst itself never does.
     """
     analysis = read_captures(options.paths(captures, read), options.settings(), quiet=quiet)
     from peerburst import dissect as wireshark

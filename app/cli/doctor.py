@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def doctor() -> None:
-    """Say what a live capture needs here, and what to do where something is missing."""
+    """Say what live capture needs here, and how to get what is missing."""
     from peerburst.capture.live.doctor import examine
 
     findings = examine()

@@ -16,7 +16,7 @@ def default_name() -> str:
 
 
 def interface_lines() -> Iterator[str]:
-    """What `-D` prints: the interface that is taken by itself comes first."""
+    """What `-D` prints: each interface, whether it is up, and its addresses."""
     default = default_interface()
     for one in list_interfaces():
         yield _interface_line(one, default is not None and one.name == default.name)
@@ -25,5 +25,5 @@ def interface_lines() -> Iterator[str]:
 def _interface_line(one: Interface, is_default: bool) -> str:
     facts = ["up" if one.is_up else "down"]
     facts += ["loopback"] if one.is_loopback else []
-    facts += ["taken by itself"] if is_default else []
+    facts += ["default"] if is_default else []
     return f"{one_line(one.name)}  {', '.join(facts)}{'  ' if one.addresses else ''}{' '.join(one.addresses)}"

@@ -33,7 +33,7 @@ def live(
     format: options.LiveAs = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Count connections as they happen, and say the verdict at the end.
+    """Count connections as they happen; end with the verdict.
 
     Exit codes: 0 success, 1 error, 2 usage, 3 alert.
     """

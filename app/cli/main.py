@@ -72,11 +72,11 @@ def main(arguments: list[str] | None = None) -> int:
         say("interrupted")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone (| head): nothing is wrong, and nothing is left to say.
+        # Whoever read the output has closed it, as `| head` does: that is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.SUCCESS
     except OSError as error:
-        # What is read says so by a PeerburstError: this is about where the answer goes.
+        # Reading raises PeerburstError: an OSError comes from where the answer is written.
         say(f"the answer cannot be written: {error.strerror or error}")
         return ExitCode.ERROR
     except MemoryError:
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    # Old versions of typer use click, new ones bring a copy of it under another name; this class is in both.
+    # UsageError: old versions of typer import it from click, new ones from a copy that they bring along.
     usage_error: Any = typer.BadParameter.__base__
     command: Any = typer.main.get_command(app)
     try:
@@ -96,7 +96,7 @@ def _run(arguments: list[str]) -> int:
         error.show(sys.stderr)
         return int(error.exit_code)
     except SystemExit as left:
-        # Typer and rich leave like this when the reader of our output has gone.
+        # Typer and rich exit like this when nobody reads the output any more.
         if isinstance(left.__context__, BrokenPipeError):
             raise left.__context__ from None
         raise
@@ -105,15 +105,14 @@ def _run(arguments: list[str]) -> int:
 
 
 def run() -> NoReturn:
-    """The program: run its command line and leave at once.
+    """Run the command line of this process, write out what is buffered, and exit at once.
 
-    Whatever was written is handed on first. Taking millions of objects apart one by one, for a system that takes all
-    memory back anyway, would make every command a twentieth of a second longer.
+    An orderly end would free millions of objects one by one, a twentieth of a second for nothing.
     """
-    if sys.stdout is None:  # started with it closed: nobody wants to read the answer
+    if sys.stdout is None:  # it was closed before the start, so nobody reads the answer
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     code = main()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, ValueError):  # there is none, or nobody reads it
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # it is closed, or nobody reads it
             stream.flush()
     os._exit(code)

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from peerburst.analysis.settings import DEFAULT_LIMIT, Settings
+from peerburst.capture.live.options import BUFFER_MIB, HEADERS_ONLY
 from peerburst.cli import timing
 from peerburst.render.formats import AnalysisFormat, FlowFormat, LiveFormat, TableFormat
 
 
 class When(StrEnum):
-    """Whether to show something; `auto`: where a person is watching."""
+    """When to show something; `auto`: on a terminal."""
 
     AUTO = "auto"
     ON = "on"
@@ -33,30 +34,36 @@ Count = Annotated[int | None, typer.Option("-c", "--count", metavar="N", help="S
 # How to count
 LocalNet = Annotated[
     list[str] | None,
-    typer.Option("--local-net", metavar="CIDR", help="A network of local hosts, instead of the private ranges."),
+    typer.Option("--local-net", metavar="CIDR", help="Take this network as local, not the private ranges; repeatable."),
 ]
 IncludeLan = Annotated[bool, typer.Option("--include-lan", help="Count traffic between local hosts too.")]
 Model = Annotated[
     list[str] | None,
-    typer.Option("--model", metavar="NAME|FILE", help="A gateway model, flat:SECONDS or a .toml file; repeatable."),
+    typer.Option(
+        "--model",
+        metavar="NAME|FILE",
+        help="Count as this gateway does: a model, flat:SECONDS or a .toml file; repeatable.",
+    ),
 ]
 Limit = Annotated[
     list[int] | None,
-    typer.Option("--limit", metavar="N", help=f"A limit per host ({DEFAULT_LIMIT}); repeatable, the first is drawn."),
+    typer.Option(
+        "--limit", metavar="N", help=f"Connections allowed per host ({DEFAULT_LIMIT}); repeatable, the first is drawn."
+    ),
 ]
 
-# What to say, and where
-Host = Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="The host to speak of; the busiest.")]
+# What to write, and where
+Host = Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="Report on this host, not on the busiest.")]
 Output = Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="Write here instead of stdout.")]
 ReportFolder = Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.")]
 SynthOutput = Annotated[
-    str, typer.Option("-o", "--output", metavar="FILE", help="A .pcap or .pcapng, or .gz or .zst of one.")
+    str, typer.Option("-o", "--output", metavar="FILE", help="Write here: a .pcap or .pcapng, or .gz or .zst of one.")
 ]
-AnalysisAs = Annotated[AnalysisFormat, typer.Option("--format", help="Sentences and tables, or one object.")]
+AnalysisAs = Annotated[AnalysisFormat, typer.Option("--format", help="Write sentences and tables, or one JSON object.")]
 FlowsAs = Annotated[FlowFormat, typer.Option("--format", help="How to write them.")]
 TimelineAs = Annotated[TableFormat, typer.Option("--format", help="How to write it.")]
 Step = Annotated[float, typer.Option("--step", metavar="SECONDS", help="Seconds from row to row.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No warnings and no progress on stderr.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Write no warnings and no progress to stderr.")]
 Progress = Annotated[When, typer.Option("--progress", help="Show how far reading is, on stderr.")]
 Timing = Annotated[
     bool, typer.Option("--timing", callback=timing.start, help="Say on stderr how long each stage took.")
@@ -64,29 +71,34 @@ Timing = Annotated[
 Version = Annotated[bool, typer.Option("-V", "--version", help="Print the version and exit.")]
 
 # Of one command alone
-Scenario = Annotated[str, typer.Argument(metavar="SCENARIO.toml", help="Guests and what their programs do.")]
+Scenario = Annotated[str, typer.Argument(metavar="SCENARIO.toml", help="The hosts, and what their programs do.")]
 Flow = Annotated[
     str, typer.Option("--flow", metavar="ID", help="A row of `peerburst flows`, from 1, or a Community ID.")
 ]
 Gateway = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model, flat:SECONDS or a file.")]
 
-# Of `live`; letters as tcpdump and dumpcap have them
+# Of `live`; the letters are those of tcpdump and dumpcap
 Interface = Annotated[
     list[str] | None, typer.Option("-i", "--interface", metavar="IFACE", help="Listen here; repeatable.")
 ]
 ListInterfaces = Annotated[bool, typer.Option("-D", "--list-interfaces", help="List interfaces and exit.")]
-Filter = Annotated[str, typer.Option("-f", "--filter", metavar="BPF", help="Capture only what this lets through.")]
+Filter = Annotated[str, typer.Option("-f", "--filter", metavar="BPF", help="Capture only what this filter matches.")]
 Snaplen = Annotated[
-    int | None, typer.Option("-s", "--snaplen", metavar="BYTES", help="Keep so much of a packet; 0 is all.")
+    int | None,
+    typer.Option("-s", "--snaplen", metavar="BYTES", help=f"Keep this much of each packet ({HEADERS_ONLY}); 0 is all."),
 ]
 Promiscuous = Annotated[
     bool,
-    typer.Option("--promiscuous/-p", show_default=False, help="Take packets that are not for this machine too."),
+    typer.Option(
+        "--promiscuous/-p", show_default=False, help="Capture other machines' packets too; -p: do not (the default)."
+    ),
 ]
-Buffer = Annotated[int | None, typer.Option("-B", "--buffer", metavar="MIB", help="The capture buffer.")]
+Buffer = Annotated[
+    int | None, typer.Option("-B", "--buffer", metavar="MIB", help=f"Size of the capture buffer ({BUFFER_MIB}).")
+]
 Stop = Annotated[
     list[str] | None,
-    typer.Option("-a", "--stop", metavar="WHEN", help="duration:S, packets:N or filesize:KB; repeatable."),
+    typer.Option("-a", "--stop", metavar="WHEN", help="Stop after duration:S, packets:N or filesize:KB; repeatable."),
 ]
 Follow = Annotated[
     str | None, typer.Option("-r", "--read", metavar="FILE", help="Follow a growing capture; - is stdin.")
@@ -94,19 +106,29 @@ Follow = Annotated[
 Write = Annotated[
     str | None, typer.Option("-w", "--write", metavar="FILE", help="Keep packets in a .pcapng or .pcapng.zst.")
 ]
-Ring = Annotated[list[str] | None, typer.Option("-b", "--ring", metavar="WHEN", help="With -w: filesize:KB, files:N.")]
+Ring = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-b", "--ring", metavar="WHEN", help="With -w: begin a new file at filesize:KB, keep the last files:N."
+    ),
+]
 LiveReportFolder = Annotated[
     str | None, typer.Option("-o", "--output", metavar="DIR", help="Write a report there at the end.")
 ]
 Alert = Annotated[
     list[int] | None,
-    typer.Option("--alert", metavar="N", help="Tell when a host holds N; repeatable (80 % of the limit, and above)."),
+    typer.Option(
+        "--alert", metavar="N", help="Alert when a host holds N (80 % of the limit, and one above it); repeatable."
+    ),
 ]
 OnAlert = Annotated[
-    str | None, typer.Option("--on-alert", metavar="COMMAND", help="Start this then; it finds PEERBURST_HOST, ...")
+    str | None,
+    typer.Option(
+        "--on-alert", metavar="COMMAND", help="Run this at an alert, with PEERBURST_HOST and more in its environment."
+    ),
 ]
-Plain = Annotated[bool, typer.Option("--plain", help="A line a second instead of the screen.")]
-LiveAs = Annotated[LiveFormat | None, typer.Option("--format", help="jsonl: an object a second.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Print a line a second instead of showing the screen.")]
+LiveAs = Annotated[LiveFormat | None, typer.Option("--format", help="Print a line or, as jsonl, an object a second.")]
 
 
 def paths(captures: Sequence[str] | None, read: Sequence[str] | None) -> list[str]:

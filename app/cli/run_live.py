@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from peerburst.analysis import precompile as warm
+from peerburst.analysis import precompile
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.humanize import counted, size
 from peerburst.analysis.settings import load_models
@@ -26,8 +26,8 @@ from peerburst.capture.sockets.observations import side_file
 from peerburst.capture.sockets.poller import SocketPoller
 from peerburst.cli.exit_codes import ExitCode
 from peerburst.cli.messages import say, warn
-from peerburst.live import lines as plain
 from peerburst.live.alerts import Messenger, Thresholds
+from peerburst.live.lines import SCHEMA, JsonLines, PlainLines
 from peerburst.live.options import LiveOptions, Show
 from peerburst.live.session import LiveSession
 from peerburst.render import report, terminal
@@ -38,13 +38,13 @@ SCREEN_TICK_S, LINE_TICK_S = 0.25, 1.0
 
 def run_live(options: LiveOptions) -> ExitCode:
     """Run a session to its end and print its summary."""
-    load_models(options.settings)  # what makes no sense is told before anything is opened
+    load_models(options.settings)  # refuses wrong settings before anything is opened
     Thresholds(options.alerts)
     messenger = Messenger(options.on_alert)
     show = options.show or _usual_show()
-    choice = choose(options.capture) if options.capture is not None else None  # who may not capture need not wait
+    choice = choose(options.capture) if options.capture is not None else None  # refuses who may not capture
     announce_first_compile()
-    warm.main()  # before the first packet: none should have to wait for a kernel
+    precompile.main()  # before the first packet: it must not wait for a kernel
     source = _open_source(options, choice)
     with source:
         sockets = _open_sockets(options)
@@ -77,7 +77,7 @@ def _open_source(options: LiveOptions, choice: Choice | None) -> LiveSource:
 
 
 def _open_sockets(options: LiveOptions) -> SocketPoller | None:
-    """Programs are this machine's: of a file or pipe nothing can be known."""
+    """Watch this machine's sockets; None for a file or a pipe, whose programs run elsewhere, or ran before."""
     if options.capture is None:
         return None
     try:
@@ -91,15 +91,15 @@ def _open_sockets(options: LiveOptions) -> SocketPoller | None:
 
 @contextlib.contextmanager
 def _stopped_by_signals(session: LiveSession, show: Show) -> Iterator[None]:
-    """The first Ctrl-C, or a request to terminate, ends the session in order; the second ends it at once.
+    """The first Ctrl-C, or request to terminate, ends the session in order; the second ends it at once.
 
-    A screen waits for a key at the end, but whoever terminates us or closes the terminal has none to press.
+    With a screen the first one ends it too: it would wait for a key that nobody presses.
     """
 
     def handle(number: int, frame: FrameType | None) -> None:
-        was_asked = session.interrupted
+        is_second = session.interrupted
         session.interrupt()
-        if was_asked or show is Show.SCREEN:
+        if is_second or show is Show.SCREEN:
             raise KeyboardInterrupt
 
     known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -121,9 +121,7 @@ def _run(session: LiveSession, show: Show) -> None:
             if not session.interrupted:
                 raise
         return
-    lines = (
-        plain.PlainLines(sys.stdout, bell=sys.stdout.isatty()) if show is Show.PLAIN else plain.JsonLines(sys.stdout)
-    )
+    lines = PlainLines(sys.stdout, bell=sys.stdout.isatty()) if show is Show.PLAIN else JsonLines(sys.stdout)
     session.run(lines.show)
 
 
@@ -131,8 +129,8 @@ def _finish(session: LiveSession, options: LiveOptions, show: Show, source: Live
     """The summary, the report, and how it ended."""
     analysis = session.analysis()
     if show is Show.JSONL:
-        plain.JsonLines(sys.stdout).write(
-            {"schema": plain.SCHEMA, "type": "end", "reason": source.ended, "analysis": document(analysis)}
+        JsonLines(sys.stdout).write(
+            {"schema": SCHEMA, "type": "end", "reason": source.ended, "analysis": document(analysis)}
         )
     else:
         if show is Show.PLAIN:

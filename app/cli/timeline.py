@@ -23,7 +23,8 @@ def timeline(
 ) -> None:
     """Write a host's count over time.
 
-    Columns: t_s, at that instant, max and mean until the next, talking.
+    Columns: t_s (seconds), at (the count then), max and mean (until the next
+    row), talking (those with a packet in the last five seconds).
     """
     settings = options.settings(model=model, local_net=local_net, include_lan=include_lan, inner=inner, count=count)
     analysis = read_captures(options.paths(captures, read), settings, quiet=quiet, progress=progress)

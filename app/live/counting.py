@@ -1,4 +1,4 @@
-"""What a live session counts: its flows under one model and limit, for the host at hand."""
+"""What a live session counts: its flows under one model and limit, with the history of the host that is shown."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +43,7 @@ class SessionCounts:
         self.model = next((model for model in self._models if model.name == name), None) or load(name)
 
     def choose_limit(self, limit: int) -> None:
-        """Hold the counts against this limit; raises SettingsError below 1."""
+        """Compare the counts with this limit; raises SettingsError below 1."""
         if limit < 1:
             raise SettingsError("a limit must be at least 1 connection")
         self.settings = self._options.settings.with_limit(limit)
@@ -110,6 +110,6 @@ class SessionCounts:
 
 
 def _gaps_ns(models: Sequence[GatewayModel]) -> npt.NDArray[np.int64]:
-    """The silences that end a segment, under these models and those that may be chosen meanwhile."""
+    """The silences that end a segment, under these models and those that may be chosen later."""
     every = {model.name: model for model in (*models, *map(load, DEFAULT_MODELS))}
     return segment_gaps_ns(entries.shortest_gaps_s(list(every.values())))

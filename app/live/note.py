@@ -11,7 +11,7 @@ NOTE_SCHEMA = "peerburst/session/1"
 
 
 class SessionNote:
-    """The side file that says how a session went: after a kill it still says `running`, and when it last was."""
+    """The side file of one session: after a kill it still says `running`, and when it was last written."""
 
     def __init__(self, saved_to: str) -> None:
         self._path = Path(saved_to + NOTE_SUFFIX)
@@ -20,13 +20,14 @@ class SessionNote:
         self._started = _utc_now()
 
     def is_due(self, now_s: float) -> bool:
+        """Whether to write now; then the next time is NOTE_EVERY_S later."""
         if now_s < self._due_s:
             return False
         self._due_s = now_s + NOTE_EVERY_S
         return True
 
     def write(self, facts: dict[str, object]) -> None:
-        """Replace the file by these facts, whole; a disk that is full costs a warning."""
+        """Replace the file by these facts, as a whole; where that fails there is a warning."""
         text = json.dumps(
             {"schema": NOTE_SCHEMA, "started": self._started, "last_alive": _utc_now(), **facts}, indent=1
         )

@@ -19,7 +19,7 @@ class Show(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
-    """How a live session reads, counts, keeps and tells. None or nothing: the usual, or not at all."""
+    """What a live session reads, counts, keeps and shows."""
 
     settings: Settings = USUAL
     interfaces: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a live session needs of where its packets come from, and of who watches sockets."""
+"""What a live session needs of its packet source and of its socket watcher."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ from peerburst.capture.sockets.observations import SocketObservations
 
 
 class Source(Protocol):
-    """Where packets come from; `capture.live.LiveSource` is one."""
+    """Where packets come from; `capture.live.source.LiveSource` is one."""
 
     def batches(self, timeout_s: float) -> Iterator[npt.NDArray[np.void] | None]:
         """PACKET rows as they come, None each time that nothing came for `timeout_s`."""
@@ -34,7 +34,7 @@ class Source(Protocol):
 
 
 class Sockets(Protocol):
-    """Who watches which program owns which socket; `capture.live.sockets.SocketPoller` is one."""
+    """Who watches which program owns which socket; `capture.sockets.poller.SocketPoller` is one."""
 
     def noticed(self, ports: npt.ArrayLike) -> bool: ...
 

@@ -1,4 +1,4 @@
-"""A live session: packets into the flow table, a snapshot and a view of it every tick, and the analysis at the end."""
+"""A live session: counts packets as they come, shows a view every tick, and answers for the whole at the end."""
 
 import queue
 import threading
@@ -43,11 +43,11 @@ class LiveSession:
         tick_s: float = TICK_S,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`tick_s`: from view to view."""
+        """`tick_s`: seconds from view to view."""
         self._source, self._options, self._sockets = source, options, sockets
         self._tick_s, self._clock_s = tick_s, clock_s
         self._counts = SessionCounts(source, options)
-        self._alerts = AlertWatch(options.alerts, self.limit, messenger)
+        self._alerts = AlertWatch(options, messenger)
         self._details = view_parts.Details()
         self._rate = view_parts.PacketRate()
         self._note = SessionNote(options.write) if options.write is not None else None
@@ -125,7 +125,7 @@ class LiveSession:
             self._counts.table.retire()
 
     def _tick(self, on_tick: Callable[[LiveView], None]) -> None:
-        """Count, and hand over what is to be seen: while paused, the view of before."""
+        """Count, and hand over a view: while paused, the one of before."""
         snapshot = self._take_snapshot(self._now_ns()) if self._counts.table.first_ns is not None else None
         if self._note is not None and self._note.is_due(self._clock_s()):
             self._note.write(self._facts("running"))
@@ -136,7 +136,7 @@ class LiveSession:
         on_tick(self.latest)
 
     def _now_ns(self) -> int:
-        """The instant of the latest packet, and the time since it came: as good as the packets' own clock."""
+        """The time by the packets' clock: that of the latest packet, and how long ago it came."""
         return (self._counts.table.last_ns or 0) + max(0, round((self._clock_s() - self._arrived_s) * 1e9))
 
     def _take_snapshot(self, now_ns: int) -> Snapshot:
@@ -145,11 +145,11 @@ class LiveSession:
         return snapshot
 
     def stop(self) -> None:
-        """End the capture; `run` returns when what is underway has been taken."""
+        """End the capture; `run` returns when the packets underway are counted."""
         self._source.stop()
 
     def interrupt(self) -> None:
-        """End the capture because a person or the system wants it; the side file will say so."""
+        """Stop because a person or the system asks for it; the side file says so."""
         self.interrupted = True
         self.stop()
 
@@ -218,7 +218,7 @@ class LiveSession:
         }
 
     def analysis(self) -> Analysis:
-        """All that the session saw, as `analyze` would answer of the saved file. May be asked from any thread."""
+        """The analysis of the whole session, as `analyze` makes it of the saved file. Any thread may ask."""
         request: Future[Capture] = Future()
         self._requests.put(request)
         if not self._running.is_set():
@@ -227,7 +227,7 @@ class LiveSession:
         return self._counts.whole_analysis(request.result(), observations)
 
     def _answer_requests(self) -> None:
-        """Give all flows so far to those who wait for them."""
+        """Hand all flows so far to the threads that wait for them."""
         while True:
             try:
                 request = self._requests.get_nowait()
@@ -240,7 +240,7 @@ class LiveSession:
         return self.host if self.host in analysis.host_names else analysis.busiest()
 
     def save_report(self) -> Path:
-        """Write the report of the session so far, beside the capture if no folder was named.
+        """Write the report of the session so far, into DEFAULT_REPORT if no folder was named.
 
         Raises SettingsError if there is nothing to report yet, or the folder cannot be written.
         """

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class HostLine:
-    """One local host now. Seconds since the session's first packet. `new_per_s`: connections of the last second."""
+    """One local host now. `new_per_s`: connections opened in the last second."""
 
     name: str
     count: int
@@ -19,23 +19,23 @@ class HostLine:
     peak: int
     peak_at_s: float | None
     new_per_s: int
-    is_server: bool  # it opened none itself: the counts are of connections that others opened to it
+    is_server: bool  # it opened none: the counts are of connections that others opened to it
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramLine:
     """One program of this machine: its flows in memory, and those that the gateway still holds."""
 
-    name: str  # text from outside: no control characters, but never markup either
+    name: str  # from outside: without control characters, and never to be read as markup
     flows: int
     alive: int
 
 
 @dataclass(frozen=True, slots=True)
 class BurstLine:
-    """The chosen host's latest burst. `provisional`: it still goes on, and its class may change."""
+    """The chosen host's latest burst. `provisional`: it goes on, and its class may change."""
 
-    label: str  # analysis.classify.TrafficClass, as p2p-sync
+    label: str  # its class: the value of a TrafficClass, as p2p-sync
     says: str  # the class in words
     provisional: bool
     confidence: float  # 0 to 1
@@ -67,7 +67,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class LiveView:
-    """Everything there is to show at one instant. Seconds since the session's first packet."""
+    """Everything there is to show at one instant."""
 
     now_s: float
     packets: int
@@ -88,7 +88,7 @@ class LiveView:
     hosts: tuple[HostLine, ...]  # the busiest first
     history: History
     programs: tuple[ProgramLine, ...]  # the most alive first
-    kinds: tuple[tuple[str, int], ...]  # the chosen host's entries alive, by kind of flow, in the order of Kind
+    kinds: tuple[tuple[str, int], ...]  # the chosen host's entries alive, by kind of flow, in the order of the kinds
     burst: BurstLine | None
     alerts: tuple[AlertLine, ...]  # the latest last
     live_flows: int  # in memory

@@ -62,7 +62,7 @@ def burst_line(snapshot: Snapshot, burst: LiveBurst) -> BurstLine:
 
 
 def program_lines(snapshot: Snapshot, observations: SocketObservations) -> tuple[ProgramLine, ...]:
-    """Flows in memory and entries alive by program."""
+    """The programs with the most entries alive, each with its flows in memory."""
     flows = snapshot.analysis.capture.flows
     codes, names = attribute(flows, snapshot.analysis.ends, observations)
     everywhere = np.bincount(codes, minlength=len(names))
@@ -76,7 +76,7 @@ def program_lines(snapshot: Snapshot, observations: SocketObservations) -> tuple
 
 
 class Details:
-    """What is found out once a second: kinds and latest burst of the chosen host, and this machine's programs."""
+    """What is updated once a second: kinds and latest burst of the chosen host, and this machine's programs."""
 
     def __init__(self) -> None:
         self.kinds: tuple[tuple[str, int], ...] = ()
@@ -92,7 +92,7 @@ class Details:
         now_s: float,
         observations: Callable[[], SocketObservations] | None,
     ) -> None:
-        """Find them out anew, if a second has passed. `observations`: asks for the sockets seen; None: none are."""
+        """Update, if a second has passed. `observations` gives the sockets seen; None where nobody watches them."""
         if host is not None and host.name != self._host:
             self._host, self.burst = host.name, None
         if now_s < self._due_s:
@@ -125,7 +125,7 @@ def memory_mb() -> float:
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except OSError:  # not Linux: the most it ever held
+    except OSError:  # where there is no /proc: the most it ever held
         import resource
 
         largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

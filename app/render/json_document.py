@@ -30,7 +30,7 @@ def _seconds(value: float | None) -> float | None:
 
 
 def rounded_seconds(ns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """round(ns / 1e9, 6) of each, which for all at once is a hundred times faster."""
+    """round(ns / 1e9, 6) of each; for all at once, a hundred times faster."""
     whole, rest = np.divmod(ns, 1000)
     seconds: npt.NDArray[np.float64] = (whole + (rest > 500)) / 1e6
     for i in np.flatnonzero((rest == 500) | (np.abs(ns) > EXACT_NS)).tolist():
@@ -77,7 +77,7 @@ def _model_columns(
     peak, talking = counted.peak[numbers], counted.talking_at_peak[numbers]
     seconds = rounded_seconds(counted.peak_at[numbers] - first_ns).tolist()
     crossed_at, above_ns = counted.crossed_at[numbers], counted.above_ns[numbers]
-    # Most hosts stay below every limit, and for them the same is said.
+    # Most hosts stay below every limit: their text is the same.
     limits = counted.limits
     crossed = [_by_limit([None] * len(limits), limits, indent)] * peak.size
     above = [_by_limit([0.0] * len(limits), limits, indent)] * peak.size

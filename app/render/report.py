@@ -46,7 +46,7 @@ def summary_text(analysis: Analysis, host: str) -> str:
 
 
 def write(analysis: Analysis, folder: str | os.PathLike[str], host: str) -> list[Path]:
-    """Write the report on a host; answers the files. Raises SettingsError if the folder cannot be written."""
+    """Write the report on a host; returns the paths of its files. Raises SettingsError if a file cannot be written."""
     place = Path(folder)
     text = summary_text(analysis, host)
     title = f"{host}: connections as a gateway sees them"

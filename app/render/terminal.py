@@ -60,7 +60,7 @@ def _hosts(analysis: Analysis) -> Table:
 
 
 def _print_bursts(out: Console, found: list[Burst], host: str) -> None:
-    """The largest bursts, in the order they began: those of the host at hand before those of the others."""
+    """The largest bursts, in the order they began: those of `host` before those of the others."""
     largest = sorted(found, key=lambda burst: -burst.features.flows)
     own = [burst for burst in largest if burst.host == host][:MOST_OWN_BURSTS]
     others = [burst for burst in largest if burst.host != host][:MOST_OTHER_BURSTS]
@@ -72,7 +72,7 @@ def _print_bursts(out: Console, found: list[Burst], host: str) -> None:
 
 
 def print_analysis(analysis: Analysis, host: Host | None, out: Console) -> None:
-    """Everything `analyze` says."""
+    """Everything `analyze` prints; `host`: the one to speak of, None where there is none."""
     out.print(Text(sentences.packets_sentence(analysis)))
     if (left_out := sentences.left_out_sentence(analysis)) is not None:
         out.print(Text(left_out))
@@ -104,7 +104,7 @@ def print_analysis(analysis: Analysis, host: Host | None, out: Console) -> None:
 
 
 def print_gateways(models: list[GatewayModel], out: Console) -> None:
-    """The list of gateway models."""
+    """The gateway models, one a row."""
     table = _table("model")
     table.add_column("counts", no_wrap=True)
     table.add_column("what it is")

@@ -76,7 +76,7 @@ class Panel(Static):
 
 
 class Window(App[None]):
-    """The screen of one session, which runs in a thread of its own from when the screen is there."""
+    """The screen of one session, which runs in a thread of its own once the screen is there."""
 
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = WIDTHS
@@ -130,7 +130,7 @@ class Window(App[None]):
         yield Panel("keys")
 
     def on_mount(self) -> None:
-        """Begin. A signal to end, or a line that was cut, ends the session in order too."""
+        """Begin the session. A signal to end it, or a terminal that goes away, ends it in order too."""
         if threading.current_thread() is threading.main_thread():
             for one in ENDING_SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(one, self.action_leave)
@@ -144,7 +144,7 @@ class Window(App[None]):
     def _run_session(self) -> None:
         try:
             self._session.run(self._receive)
-        except BaseException as failure:  # carried over to the caller's thread
+        except BaseException as failure:  # raised again in the caller's thread
             self.failure = failure
 
     def _receive(self, view: LiveView) -> None:
@@ -154,7 +154,7 @@ class Window(App[None]):
         return self._thread.ident is not None and not self._thread.is_alive()
 
     def close_session(self) -> None:
-        """End the session and wait until it has put its things away."""
+        """End the session, and wait until it has closed its files."""
         self._session.stop()
         if self._thread.ident is not None:
             self._thread.join()
@@ -215,7 +215,7 @@ class Window(App[None]):
         self._panel("keys").show([Content("  ").join(parts)])
 
     def show_message(self, message: str) -> None:
-        """Show a message for some seconds in the place of the news."""
+        """Show a message for some seconds, in place of the news."""
         self._messages += 1
         count, self._message = self._messages, one_line(message)
 
@@ -236,7 +236,7 @@ class Window(App[None]):
             self.call_after_refresh(lambda: question.query_one(".box").add_class("ascii"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What the session counts can be changed only while it counts."""
+        """Only while the session counts can host, model and limit be changed, or the screen paused."""
         return not (action in ("pause", "other_host", "busiest", "model", "limit") and self._has_ended())
 
     def action_leave(self) -> None:
@@ -249,12 +249,12 @@ class Window(App[None]):
         self.show_message("Ending the capture.")
 
     def action_pause(self) -> None:
-        """Hold the picture still, or go on."""
+        """Hold the screen still, or go on."""
         self._session.paused = not self._session.paused
         self.show_message("The picture stands still; capturing goes on." if self._session.paused else "Going on.")
 
     def action_other_host(self, step: int) -> None:
-        """Look at the next host in the list, or the one before."""
+        """Show the next host of the list, or the one before."""
         if self._latest is None:
             return
         names = [host.name for host in listed_hosts(self._latest, self._display_options)]
@@ -265,12 +265,12 @@ class Window(App[None]):
             self.show_message(f"Host {self._session.host}; b goes back to the busiest.")
 
     def action_busiest(self) -> None:
-        """Look at whichever host holds most."""
+        """Show the busiest host, whichever it is."""
         self._session.host = None
         self.show_message("The busiest host, whichever it is.")
 
     def action_model(self) -> None:
-        """Ask which gateway counts."""
+        """Ask for the gateway model."""
         offered = [(model.name, one_line(model.title)) for model in gateways.shipped()]
         present = self._session.model
         if present not in (name for name, _ in offered):
@@ -299,7 +299,7 @@ class Window(App[None]):
         """Ask which hosts to list."""
         self._ask(
             AskText(
-                "Only hosts whose name has (nothing: all of them):", self._display_options.name_filter, lambda _: None
+                "List only hosts whose name contains (empty: all):", self._display_options.name_filter, lambda _: None
             ),
             self._set_filter,
         )
@@ -320,7 +320,7 @@ class Window(App[None]):
 
     @work(exclusive=True, thread=True, exit_on_error=False)
     def action_report(self) -> None:
-        """Write the report of what has been seen so far, beside the capture going on."""
+        """Write the report so far, while the capture goes on."""
         self.call_from_thread(self.show_message, "Writing the report.")
         try:
             folder = self._session.save_report()
