@@ -42,22 +42,22 @@ def live(
     if list_interfaces:
         print("\n".join(interfaces.interface_lines()))
         return
-    if read is not None and (interface or filter or snaplen is not None or promiscuous or buffer is not None):
+    capture = None
+    if read is None:
+        names = tuple(interface or [interfaces.default_name()])
+        capture = CaptureOptions(
+            names,
+            bpf=filter,
+            snaplen=HEADERS_ONLY if snaplen is None else snaplen,
+            promiscuous=promiscuous,
+            buffer_mib=BUFFER_MIB if buffer is None else buffer,
+        )
+    elif interface or filter or snaplen is not None or promiscuous or buffer is not None:
         raise typer.BadParameter("-r reads a capture; -i, -f, -s, -p and -B are for interfaces")
-    names = () if read is not None else tuple(interface or [interfaces.default_name()])
     asked = LiveOptions(
         settings=options.settings(model=model, limit=limit, local_net=local_net, include_lan=include_lan, inner=inner),
-        interfaces=names,
+        capture=capture,
         read=read,
-        capture=None
-        if read is not None
-        else CaptureOptions(
-            names,
-            filter,
-            HEADERS_ONLY if snaplen is None else snaplen,
-            promiscuous,
-            BUFFER_MIB if buffer is None else buffer,
-        ),
         stops=parse_stops(stop or ()),
         rotation=parse_rotation(ring or ()),
         write=write,

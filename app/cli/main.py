@@ -25,8 +25,8 @@ from peerburst.cli.report import report
 from peerburst.cli.synth import synth
 from peerburst.cli.timeline import timeline
 
-PLAIN_COMMANDS = (analyze, report, flows, timeline, synth, live, doctor, dissect)  # in the order of the help
-COMMANDS = (*(command.__name__ for command in PLAIN_COMMANDS), "gateways")
+COMMANDS_IN_ORDER = (analyze, report, flows, timeline, synth, live, doctor, dissect)  # of the help
+COMMANDS = (*(command.__name__ for command in COMMANDS_IN_ORDER), "gateways")
 OWN_OPTIONS = ("-h", "--help", "-V", "--version", "--install-completion", "--show-completion")
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in PLAIN_COMMANDS:
+for command in COMMANDS_IN_ORDER:
     app.command()(command)
 app.add_typer(gateways.app, name="gateways")
 

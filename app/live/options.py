@@ -22,9 +22,8 @@ class LiveOptions:
     """What a live session reads, counts, keeps and shows."""
 
     settings: Settings = USUAL
-    interfaces: tuple[str, ...] = ()
+    capture: CaptureOptions | None = None  # of interfaces
     read: str | None = None  # a growing file, or `-`, instead of interfaces
-    capture: CaptureOptions | None = None  # of interfaces; None for a file
     stops: StopConditions = NEVER_STOPS
     rotation: Rotation = ONE_FILE
     write: str | None = None  # the file that keeps the packets
@@ -38,4 +37,4 @@ class LiveOptions:
     @property
     def sources(self) -> tuple[str, ...]:
         """The names of what packets come from."""
-        return self.interfaces or (self.read or "",)
+        return self.capture.interfaces if self.capture is not None else (self.read or "",)

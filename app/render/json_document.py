@@ -163,9 +163,21 @@ def pieces(analysis: Analysis, indent: int | None = None) -> Iterator[str]:
 
     Times are seconds from the first packet, `start` is its instant since the epoch.
     """
-    capture = analysis.capture
     analysis.measure_models()
-    whole = {
+    text = json.dumps(_frame(analysis), indent=indent, allow_nan=False)
+    before, hosts, rest = text.partition('"hosts": [')
+    between, bursts, after = rest.partition('"bursts": [')
+    yield before + hosts
+    yield from _hosts(analysis, indent)
+    yield between + bursts
+    yield from _bursts(analysis, indent)
+    yield after
+
+
+def _frame(analysis: Analysis) -> dict[str, Any]:
+    """The whole but for hosts and bursts, whose lists are empty."""
+    capture = analysis.capture
+    return {
         "schema": SCHEMA,
         "version": __version__,
         "capture": {
@@ -183,13 +195,6 @@ def pieces(analysis: Analysis, indent: int | None = None) -> Iterator[str]:
         "hosts": [],
         "bursts": [],
     }
-    before, hosts, rest = json.dumps(whole, indent=indent, allow_nan=False).partition('"hosts": [')
-    between, bursts, after = rest.partition('"bursts": [')
-    yield before + hosts
-    yield from _hosts(analysis, indent)
-    yield between + bursts
-    yield from _bursts(analysis, indent)
-    yield after
 
 
 def document(analysis: Analysis) -> dict[str, Any]:

@@ -73,34 +73,39 @@ def _print_bursts(out: Console, found: list[Burst], host: str) -> None:
 
 def print_analysis(analysis: Analysis, host: Host | None, out: Console) -> None:
     """Everything `analyze` prints; `host`: the one to speak of, None where there is none."""
-    out.print(Text(sentences.packets_sentence(analysis)))
-    if (left_out := sentences.left_out_sentence(analysis)) is not None:
-        out.print(Text(left_out))
-    if (programs := sentences.programs_sentence(analysis)) is not None:
-        out.print(Text(programs))
-    for hint in sentences.hints(analysis):
-        out.print(Text(hint, "yellow"))
+    _print_capture(analysis, out)
     if host is None:
         out.print(Text("No local host sent or received anything."))
         return
     out.print()
     for sentence in sentences.headline(analysis, host):
         out.print(Text(sentence, "bold"))
-    out.print()
     what = f"connections to {host.name}" if host.is_server else host.name
-    out.print(Text(f"When {what} exceeded a limit, gateway by gateway", "underline"))
-    out.print(_matrix(analysis, host))
-    out.print()
-    title = f"Hosts, as {analysis.models[0].name} counts them"
+    _print_part(f"When {what} exceeded a limit, gateway by gateway", _matrix(analysis, host), out)
     more = f", {number(MOST_HOSTS)} of {number(len(analysis.ranked))}" if len(analysis.ranked) > MOST_HOSTS else ""
-    out.print(Text(title + more, "underline"))
-    out.print(_hosts(analysis))
-    out.print()
-    out.print(Text("Bursts of new connections", "underline"))
+    _print_part(f"Hosts, as {analysis.models[0].name} counts them{more}", _hosts(analysis), out)
+    _print_part("Bursts of new connections", None, out)
     if analysis.bursts:
         _print_bursts(out, analysis.bursts, host.name)
     else:
         out.print(Text("None: no host opened connections far faster than usual."))
+
+
+def _print_capture(analysis: Analysis, out: Console) -> None:
+    """What was read, what of it is not counted, and what was assumed."""
+    out.print(Text(sentences.packets_sentence(analysis)))
+    for sentence in (sentences.left_out_sentence(analysis), sentences.programs_sentence(analysis)):
+        if sentence is not None:
+            out.print(Text(sentence))
+    for hint in sentences.hints(analysis):
+        out.print(Text(hint, "yellow"))
+
+
+def _print_part(title: str, table: Table | None, out: Console) -> None:
+    out.print()
+    out.print(Text(title, "underline"))
+    if table is not None:
+        out.print(table)
 
 
 def print_gateways(models: list[GatewayModel], out: Console) -> None:

@@ -58,7 +58,7 @@ def replayed(
     """A session on a capture at its own speed, by a clock that does not keep anybody waiting."""
     clock, told = Clock(), Told()
     source = ReplaySource(path, speed=1.0, clock_s=clock, sleep=clock.sleep)
-    asked = LiveOptions(settings or Settings(), interfaces=("replay",), **chosen)  # type: ignore[arg-type]
+    asked = LiveOptions(settings or Settings(), read="replay", **chosen)  # type: ignore[arg-type]
     return LiveSession(source, asked, messenger=told, tick_s=tick_s, clock_s=clock), source, told
 
 
