@@ -1,6 +1,6 @@
 """How to read and count: what a person can choose, and the defaults."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
 from peerburst.capture.errors import SettingsError
@@ -8,7 +8,7 @@ from peerburst.capture.errors import SettingsError
 DEFAULT_LIMIT = 200  # the article's hotel
 # Limits seen in the wild (docs/gateways.md): a home router that died, the article's hotel, carriers' port blocks,
 # small routers' whole tables.
-DEFAULT_LIMITS = (100, 128, 200, 256, 512, 1000, 1024, 2048)
+DEFAULT_LIMITS = (100, 128, DEFAULT_LIMIT, 256, 512, 1000, 1024, 2048)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,13 @@ class Settings:
 
     @property
     def limit(self) -> int:
-        """The limit that verdicts and pictures speak of."""
+        """The limit that sentences and pictures speak of."""
         return self.limits[0] if self.limits else DEFAULT_LIMIT
+
+    def with_limit(self, limit: int) -> "Settings":
+        """These settings with `limit` as the first of the limits, before those there are."""
+        others = (other for other in self.limits or DEFAULT_LIMITS if other != limit)
+        return replace(self, limits=(limit, *others))
 
 
 def load_models(settings: Settings) -> list[GatewayModel]:

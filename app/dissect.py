@@ -1,6 +1,6 @@
-"""What Wireshark calls one flow: its protocols, asked of tshark through pyshark.
+"""What Wireshark calls one flow: pyshark asks tshark for the protocols of its packets.
 
-This reads payload, which classes never do: a hint to stand beside them.
+This reads payload, which peerburst itself never does.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ import pandas as pd
 from peerburst.analysis.analysis import Analysis
 from peerburst.capture.errors import CaptureError, SettingsError
 
-MOST_PACKETS = 200  # dissected of a flow; what it is shows in its first few
-# Layers that say how a packet travels, not what it is.
+MOST_PACKETS = 200  # of a flow: its first few tell what it is
+# Layers that carry a protocol and do not name it.
 CARRIERS = ("ETH", "SLL", "IP", "IPV6", "TCP", "UDP", "DATA", "NULL", "VLAN")
 
 
@@ -38,17 +38,17 @@ class Dissection:
         return names.most_common(1)[0][0] if names else None
 
 
-def find_flow(analysis: Analysis, wanted: str) -> int:
-    """The index of a flow by its row in `peerburst flows`, counted from 1, or by its Community ID."""
+def find_flow(analysis: Analysis, name: str) -> int:
+    """The index of a flow, found by its row in `peerburst flows` (from 1) or by its Community ID."""
     rows = len(analysis.flows)
-    if wanted.isdigit():
-        if not 1 <= int(wanted) <= rows:
-            raise SettingsError(f"there is no flow {wanted}; the rows of `peerburst flows` go from 1 to {rows}")
-        return int(wanted) - 1
+    if name.isdigit():
+        if not 1 <= int(name) <= rows:
+            raise SettingsError(f"there is no flow {name}; the rows of `peerburst flows` go from 1 to {rows}")
+        return int(name) - 1
     ids = analysis.community_ids()
-    if wanted not in ids:
-        raise SettingsError(f"no flow has the Community ID {wanted!r}; `peerburst flows` lists them")
-    return ids.index(wanted)
+    if name not in ids:
+        raise SettingsError(f"no flow has the Community ID {name!r}; `peerburst flows` lists them")
+    return ids.index(name)
 
 
 def display_filter(flow: "pd.Series[str]") -> str:
@@ -71,9 +71,9 @@ def _seconds(ns: int) -> str:
     return f"{ns // 1_000_000_000}.{ns % 1_000_000_000:09d}"
 
 
-def dissect(analysis: Analysis, wanted: str) -> Dissection:
-    """What tshark sees in a flow; raises SettingsError where pyshark or tshark is missing."""
-    flow = analysis.flows.iloc[find_flow(analysis, wanted)]
+def dissect(analysis: Analysis, name: str) -> Dissection:
+    """What tshark sees in a flow, named as `find_flow` takes it; raises SettingsError where a program is missing."""
+    flow = analysis.flows.iloc[find_flow(analysis, name)]
     path = analysis.capture.paths[0]
     if len(analysis.capture.paths) > 1 or path == "-":
         raise SettingsError("dissecting reads a file again; name one capture, not several and not standard input")
@@ -83,6 +83,7 @@ def dissect(analysis: Analysis, wanted: str) -> Dissection:
 
 
 def missing_tshark() -> bool:
+    """Whether tshark is not to be found."""
     return shutil.which("tshark") is None
 
 
@@ -93,7 +94,7 @@ def _stacks(path: str, chosen: str) -> Counter[str]:
         from pyshark.tshark.tshark import TSharkNotFoundException
     except ImportError:
         raise SettingsError("dissecting needs pyshark; install it with: pip install 'peerburst[dissect]'") from None
-    # pyshark takes the thread's event loop, and there is none once something else (the live screen) has run and gone.
+    # pyshark uses the thread's event loop, of which the live screen leaves none behind.
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -116,11 +117,11 @@ def _stacks(path: str, chosen: str) -> Counter[str]:
 
 
 def lines(found: Dissection) -> list[str]:
-    """For a terminal."""
+    """What was found, as lines for a terminal."""
     if not found.packets:
         return [f"{found.flow}: tshark finds no packet of it (a tunnel, or another clock?)"]
     called = found.called
-    verdict = f"Wireshark calls it {called}" if called else "Wireshark names no protocol above its transport"
-    head = f"{found.flow} ({found.kind}): {verdict}, going by its first {found.packets} packets"
+    answer = f"Wireshark calls it {called}" if called else "Wireshark names no protocol above its transport"
+    head = f"{found.flow} ({found.kind}): {answer}, going by its first {found.packets} packets"
     note = "This reads payload; peerburst's own classes do not."
     return [head, *(f"{packets:6d}  {stack}" for stack, packets in found.stacks), note]

@@ -1,4 +1,4 @@
-"""The friendly face for notebooks and scripts: open a capture, get DataFrames and figures."""
+"""Captures in notebooks and scripts: open one, get DataFrames and figures."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def open(
 ) -> OpenCapture:
     """Read one or more captures (pcap or pcapng, compressed or not; `-` is standard input) as one stream.
 
-    `models`: gateway models by name or file, the first the headline; the usual ones by default. `limits`: connections
-    per host, the first the one that pictures draw (200 by default). `local_nets`: networks of local hosts, by default
-    the private ranges and what the capture says. `include_lan`: count traffic between local hosts too. `inner`: follow
-    tunnels. Raises CaptureError for a file that cannot be read, SettingsError for a setting that makes no sense.
+    `models`: gateway models by name or file, the headline model first; by default the usual ones. `limits`:
+    connections per host, the one to draw first; by default the usual ones. `local_nets`: networks of local hosts; by
+    default the private ranges and what the capture says. `include_lan`: count traffic between local hosts too.
+    `inner`: follow tunnels. Raises CaptureError for a file that cannot be read, SettingsError for a setting that makes
+    no sense.
     """
     settings = Settings(
         models=tuple(models),
@@ -73,7 +74,7 @@ class OpenCapture:
 
     @property
     def statuses(self) -> pd.Series[int]:
-        """How many packets ended how."""
+        """How many packets were decoded, and how many were not, by reason."""
         return pd.Series({status.name.lower(): count for status, count in self.analysis.capture.statuses.items()})
 
     @property
@@ -128,13 +129,13 @@ class OpenCapture:
         from peerburst.analysis.figures import registry as pictures
 
         chosen = self._model(model)
-        return pictures.figure(self.analysis, name, host or self.host, model=chosen, limit=self.settings.limit)
+        return pictures.figure(self.analysis, name, host or self.host, model=chosen)
 
     def report(self, folder: Path_like, host: str | None = None) -> list[Path]:
-        """Write all pictures, the verdict and the numbers into a folder; answers the files."""
+        """Write pictures, sentences and numbers into a folder; returns the paths of its files."""
         from peerburst.render import report
 
-        return report.write(self.analysis, folder, host or self.host, self.settings.limit)
+        return report.write(self.analysis, folder, host or self.host)
 
     def _model(self, name: str | None) -> str:
         return name or self.analysis.models[0].name

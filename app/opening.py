@@ -1,4 +1,4 @@
-"""From file names and settings to an analysis: what the command line and notebooks share."""
+"""Read captures and prepare their analysis, for the command line and for notebooks."""
 
 import contextlib
 import subprocess
@@ -16,7 +16,7 @@ from peerburst.capture.read import Progress, read
 
 @contextlib.contextmanager
 def _warming() -> Iterator[None]:
-    """On an installation's first run, compile the kernels of the analysis beside those of the packets."""
+    """On an installation's first run, compile the kernels of the analysis in a process beside this one."""
     if not is_cold():
         yield
         return
@@ -27,7 +27,7 @@ def _warming() -> Iterator[None]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-    except OSError:  # no second process to be had: they compile when they are needed
+    except OSError:  # without a second process, kernels compile when they are needed
         yield
         return
     try:
@@ -40,7 +40,10 @@ def _warming() -> Iterator[None]:
 
 
 def analyse(paths: Sequence[str], settings: Settings, progress: Callable[[Progress], None] | None = None) -> Analysis:
-    """Read captures as one stream and prepare the answers."""
+    """Read captures as one stream; the answers are computed when asked for.
+
+    Raises CaptureError for a file that cannot be read, SettingsError for a setting that makes no sense.
+    """
     models = load_models(settings)
     if settings.most_packets is not None and settings.most_packets < 1:
         raise SettingsError("the number of packets to read must be at least 1")

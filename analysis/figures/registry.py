@@ -179,11 +179,11 @@ def matrix_view(analysis: Analysis, host: str) -> matrix.MatrixView:
     return matrix.MatrixView(host, analysis.matrix(host), peaks, at_least=analysis.at_least(number))
 
 
-def figure(analysis: Analysis, name: str, host: str, *, model: str = HEADLINE, limit: int = 200) -> Figure:
-    """One of NAMES for a host."""
+def figure(analysis: Analysis, name: str, host: str, *, model: str = HEADLINE) -> Figure:
+    """One of NAMES for a host; the limit drawn is that of the settings."""
     match name:
         case "timeline":
-            return timeline.draw(timeline_view(analysis, host, analysis.model(model), limit))
+            return timeline.draw(timeline_view(analysis, host, analysis.model(model), analysis.settings.limit))
         case "graph":
             return graph.draw(graph_view(analysis, host))
         case "raster":

@@ -6,12 +6,12 @@ import textwrap
 from typing import Any, TextIO
 
 from peerburst.analysis.humanize import clock, counted, number, one_line, share
-from peerburst.live.session import AlertLine, BurstLine, LiveView
+from peerburst.live.view import AlertLine, BurstLine, LiveView
 
 WIDTH = 80
 BELL = "\a"
 SCHEMA = "peerburst/live/1"
-LEFT_OUT = ("history",)  # of the JSON: who reads all lines has it
+LEFT_OUT = ("history",)  # of the JSON: all lines together are the history
 
 
 def _shortened(name: str, room: int) -> str:
@@ -45,7 +45,7 @@ def alert_line(alert: AlertLine, limit: int) -> str:
 
 
 def burst_line(burst: BurstLine, now_s: float) -> str:
-    """What the burst at hand is taken for, now that it goes on or is over."""
+    """The class of the latest burst and why, while it goes on or once it is over."""
     verb = "was sent" if burst.inbound else "opened"
     reasons = "; ".join(burst.evidence)
     what = f"{verb} {counted(burst.connections, 'connection')}"
@@ -58,7 +58,7 @@ def burst_line(burst: BurstLine, now_s: float) -> str:
 
 
 class PlainLines:
-    """Writes a line for each view, and more when something happened. `bell`: ring the terminal at an alert."""
+    """Writes a line for each view, and more for warnings, alerts and bursts. `bell`: ring the terminal at an alert."""
 
     def __init__(self, out: TextIO, *, bell: bool = False) -> None:
         self._out, self._bell = out, bell
@@ -67,6 +67,7 @@ class PlainLines:
         self._warned: set[str] = set()
 
     def show(self, view: LiveView) -> None:
+        """Write what is new in a view."""
         for warning in view.warnings:
             if warning not in self._warned:
                 self._warned.add(warning)
@@ -81,12 +82,12 @@ class PlainLines:
         self._out.flush()
 
     def _new_alerts(self, view: LiveView) -> tuple[AlertLine, ...]:
-        """Those after the last one told; a view keeps only the latest."""
+        """Those after the last one written; a view keeps only the latest."""
         known = view.alerts.index(self._last_alert) + 1 if self._last_alert in view.alerts else 0
         if view.alerts:
             self._last_alert = view.alerts[-1]
         new = view.alerts[known:]
-        highest = {(alert.at_s, alert.host): alert for alert in new}  # one leap over two thresholds is told once
+        highest = {(alert.at_s, alert.host): alert for alert in new}  # a rise over two thresholds at once is one line
         return tuple(highest.values())
 
     def _print(self, text: str) -> None:
@@ -123,7 +124,9 @@ class JsonLines:
         self._out = out
 
     def show(self, view: LiveView) -> None:
+        """Write a view."""
         self.write(as_object(view))
 
     def write(self, content: dict[str, Any]) -> None:
+        """Write an object on a line of its own."""
         print(json.dumps(content, allow_nan=False), file=self._out, flush=True)

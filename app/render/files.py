@@ -3,51 +3,22 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import pandas as pd
 
 from peerburst.analysis.analysis import Analysis
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.files.writer import written_whole
+from peerburst.render.conn_log import conn_log, epoch_seconds
+from peerburst.render.formats import FlowFormat, TableFormat
 
-# Zeek 6's conn.log fields that we have, with their types, and the column each comes from.
-ZEEK_FIELDS = (
-    ("ts", "time"),
-    ("uid", "string"),
-    ("id.orig_h", "addr"),
-    ("id.orig_p", "port"),
-    ("id.resp_h", "addr"),
-    ("id.resp_p", "port"),
-    ("proto", "enum"),
-    ("duration", "interval"),
-    ("conn_state", "string"),
-    ("local_orig", "bool"),
-    ("local_resp", "bool"),
-    ("history", "string"),
-    ("orig_pkts", "count"),
-    ("orig_ip_bytes", "count"),
-    ("resp_pkts", "count"),
-    ("resp_ip_bytes", "count"),
-    ("community_id", "string"),
-)
 EXPORTED = (
     "ts", "duration", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "orig_pkts", "resp_pkts", "orig_ip_bytes",
     "resp_ip_bytes", "conn_state", "history", "community_id", "local_orig", "local_resp", "scope", "kind", "heavy",
     "process", "established", "closing", "closed",
 )  # fmt: skip
-
-
-class FlowFormat(Enum):
-    """How flows are written."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
-    PARQUET = "parquet"
-    ZEEK = "zeek"
 
 
 @contextmanager
@@ -70,55 +41,11 @@ def flows_frame(analysis: Analysis) -> pd.DataFrame:
     return frame[list(EXPORTED)]
 
 
-def _seconds(stamps: "pd.Series[pd.Timestamp]") -> "pd.Series[str]":
-    """Epoch seconds with nanoseconds, exactly; empty for NaT."""
-    ns = stamps.astype("int64")
-    text = (ns // 1_000_000_000).astype(str) + "." + (ns % 1_000_000_000).astype(str).str.zfill(9)
-    return text.where(stamps.notna(), "")
-
-
 def _epoch(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.copy(deep=False)
     for name in ("ts", "established", "closing", "closed"):
-        frame[name] = _seconds(frame[name])
+        frame[name] = epoch_seconds(frame[name])
     return frame
-
-
-def _zeek(frame: pd.DataFrame) -> str:
-    """conn.log as Zeek's ASCII writer makes it."""
-    table = pd.DataFrame(
-        {
-            "ts": _seconds(frame["ts"]).str[:-3],
-            "uid": [f"C{ns:x}{number:x}" for number, ns in enumerate(frame["ts"].astype("int64"))],
-            "id.orig_h": frame["orig_h"],
-            "id.orig_p": frame["orig_p"],
-            "id.resp_h": frame["resp_h"],
-            "id.resp_p": frame["resp_p"],
-            "proto": frame["proto"].astype(str).replace("icmp6", "icmp"),
-            "duration": frame["duration"].map("{:.6f}".format),
-            "conn_state": frame["conn_state"],
-            "local_orig": np.where(frame["local_orig"], "T", "F"),
-            "local_resp": np.where(frame["local_resp"], "T", "F"),
-            "history": frame["history"].astype(str).replace("", "-"),
-            "orig_pkts": frame["orig_pkts"],
-            "orig_ip_bytes": frame["orig_ip_bytes"],
-            "resp_pkts": frame["resp_pkts"],
-            "resp_ip_bytes": frame["resp_ip_bytes"],
-            "community_id": frame["community_id"].fillna("-"),
-        }
-    )
-    names, types = zip(*ZEEK_FIELDS, strict=True)
-    head = [
-        r"#separator \x09",
-        "#set_separator\t,",
-        "#empty_field\t(empty)",
-        "#unset_field\t-",
-        "#path\tconn",
-        "#fields\t" + "\t".join(names),
-        "#types\t" + "\t".join(types),
-    ]
-    rows = table[list(names)].to_csv(sep="\t", header=False, index=False, lineterminator="\n")
-    return "\n".join(head) + "\n" + rows
 
 
 def write_flows(analysis: Analysis, shape: FlowFormat, path: str | None) -> None:
@@ -130,7 +57,7 @@ def write_flows(analysis: Analysis, shape: FlowFormat, path: str | None) -> None
         if shape is FlowFormat.PARQUET:
             frame.to_parquet(out, index=False)
         elif shape is FlowFormat.ZEEK:
-            out.write(_zeek(frame).encode())
+            out.write(conn_log(frame).encode())
         elif shape is FlowFormat.CSV:
             out.write(_epoch(frame).to_csv(index=False, lineterminator="\n").encode())
         else:
@@ -138,13 +65,6 @@ def write_flows(analysis: Analysis, shape: FlowFormat, path: str | None) -> None
             for name in ("ts", "established", "closing", "closed"):
                 lines[name] = pd.to_numeric(lines[name])
             out.write(lines.to_json(orient="records", lines=True, double_precision=9).encode())
-
-
-class TableFormat(Enum):
-    """How a timeline is written."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
 
 
 def write_timeline(frame: pd.DataFrame, shape: TableFormat, path: str | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from peerburst import __version__
+from peerburst._version import __version__
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.counting.peaks import Concurrency
 from peerburst.analysis.counting.sweep import NEVER_CROSSED
@@ -31,7 +31,7 @@ def _seconds(value: float | None) -> float | None:
 
 
 def rounded_seconds(ns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """round(ns / 1e9, 6) of each, which for all at once is a hundred times faster."""
+    """round(ns / 1e9, 6) of each; for all at once, a hundred times faster."""
     whole, rest = np.divmod(ns, 1000)
     seconds: npt.NDArray[np.float64] = (whole + (rest > 500)) / 1e6
     for i in np.flatnonzero((rest == 500) | (np.abs(ns) > EXACT_NS)).tolist():
@@ -78,7 +78,7 @@ def _model_columns(
     peak, talking = counted.peak[numbers], counted.active_at_peak[numbers]
     seconds = rounded_seconds(counted.peak_at[numbers] - first_ns).tolist()
     crossed_at, above_ns = counted.crossed_at[numbers], counted.above_ns[numbers]
-    # Most hosts stay below every limit, and for them the same is said.
+    # Most hosts stay below every limit: their text is the same.
     limits = counted.limits
     crossed = [_by_limit([None] * len(limits), limits, indent)] * peak.size
     above = [_by_limit([0.0] * len(limits), limits, indent)] * peak.size
@@ -164,9 +164,21 @@ def pieces(analysis: Analysis, indent: int | None = None) -> Iterator[str]:
 
     Times are seconds from the first packet, `start` is its instant since the epoch.
     """
-    capture = analysis.capture
     analysis.measure_models()
-    whole = {
+    text = json.dumps(_frame(analysis), indent=indent, allow_nan=False)
+    before, hosts, rest = text.partition('"hosts": [')
+    between, bursts, after = rest.partition('"bursts": [')
+    yield before + hosts
+    yield from _hosts(analysis, indent)
+    yield between + bursts
+    yield from _bursts(analysis, indent)
+    yield after
+
+
+def _frame(analysis: Analysis) -> dict[str, Any]:
+    """The whole but for hosts and bursts, whose lists are empty."""
+    capture = analysis.capture
+    return {
         "schema": SCHEMA,
         "version": __version__,
         "capture": {
@@ -184,13 +196,6 @@ def pieces(analysis: Analysis, indent: int | None = None) -> Iterator[str]:
         "hosts": [],
         "bursts": [],
     }
-    before, hosts, rest = json.dumps(whole, indent=indent, allow_nan=False).partition('"hosts": [')
-    between, bursts, after = rest.partition('"bursts": [')
-    yield before + hosts
-    yield from _hosts(analysis, indent)
-    yield between + bursts
-    yield from _bursts(analysis, indent)
-    yield after
 
 
 def document(analysis: Analysis) -> dict[str, Any]:

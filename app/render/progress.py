@@ -1,4 +1,4 @@
-"""How far reading is, on standard error, for readings that take longer than a moment."""
+"""How far reading is, on standard error, once it takes longer than a moment."""
 
 from types import TracebackType
 from typing import TextIO
@@ -30,7 +30,7 @@ class ReadingProgress:
             self._stream.flush()
 
     def update(self, progress: Progress) -> None:
-        """Show this, if enough time has passed."""
+        """Show how far it is, at most every EVERY_S."""
         if self._stream is None or progress.seconds < self._next_s:
             return
         self._next_s = progress.seconds + EVERY_S

@@ -1,4 +1,4 @@
-"""The report folder: six pictures, the verdict in words, the numbers as JSON, and one page that shows them all."""
+"""The report folder: pictures, the summary as text, the numbers as JSON, and one page that shows them all."""
 
 import html
 import io
@@ -29,7 +29,7 @@ img {{ max-width: 100%; height: auto; margin: 1rem 0; border: 1px solid #d0d7de;
 <body>
 <h1>{title}</h1>
 {first_image}
-<pre>{verdict}</pre>
+<pre>{summary}</pre>
 {images}
 <p>The numbers behind this page: <a href="analysis.json">analysis.json</a>.</p>
 </body>
@@ -37,22 +37,22 @@ img {{ max-width: 100%; height: auto; margin: 1rem 0; border: 1px solid #d0d7de;
 """
 
 
-def verdict_text(analysis: Analysis, host: str, limit: int) -> str:
+def summary_text(analysis: Analysis, host: str) -> str:
     """What `analyze` prints, as plain text."""
     out = io.StringIO()
     shown = analysis.host(analysis.host_number(host))
-    terminal.print_analysis(analysis, shown, limit, terminal.console(out))
+    terminal.print_analysis(analysis, shown, terminal.console(out))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
-def write(analysis: Analysis, folder: str | os.PathLike[str], host: str, limit: int) -> list[Path]:
-    """Write the report on a host; answers the files. Raises SettingsError if the folder cannot be written."""
+def write(analysis: Analysis, folder: str | os.PathLike[str], host: str) -> list[Path]:
+    """Write the report on a host; returns the paths of its files. Raises SettingsError if a file cannot be written."""
     place = Path(folder)
-    text = verdict_text(analysis, host, limit)
+    text = summary_text(analysis, host)
     title = f"{host}: connections as a gateway sees them"
     first, *others = [f'<img src="{name}.png" alt="{html.escape(f"{name} of {host}")}">' for name in pictures.NAMES]
     page = PAGE.format(
-        title=html.escape(one_line(title)), first_image=first, verdict=html.escape(text), images="\n".join(others)
+        title=html.escape(one_line(title)), first_image=first, summary=html.escape(text), images="\n".join(others)
     )
     numbers = "".join(pieces(analysis, indent=1))
     files = []
@@ -65,7 +65,7 @@ def write(analysis: Analysis, folder: str | os.PathLike[str], host: str, limit: 
         raise SettingsError(f"{place} cannot be written: {error.strerror or error}") from error
     for name in pictures.NAMES:
         with stage("figures"):
-            figure = pictures.figure(analysis, name, host, model=analysis.models[0].name, limit=limit)
+            figure = pictures.figure(analysis, name, host, model=analysis.models[0].name)
             sheet.save(figure, place / f"{name}.png")
         files.append(place / f"{name}.png")
     return files

@@ -1,11 +1,11 @@
-"""The verdict: what the capture says about its hosts, in plain words."""
+"""The summary in sentences: what a capture says about its hosts."""
 
 from collections.abc import Iterator
 
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.hosts.locality import Scope
 from peerburst.analysis.humanize import clock, counted, number, one_line, share, size, span
-from peerburst.analysis.results import Burst, Host
+from peerburst.analysis.results import Burst, Host, ModelPeak
 from peerburst.capture.packets.status import LABELS, Status
 
 MOST_PROGRAMS = 8
@@ -26,12 +26,9 @@ CLASS_WORDS = {
 }
 
 
-def headline(analysis: Analysis, host: Host, limit: int) -> Iterator[str]:
-    """The answer for one host: its peak under the headline model, and what the limit would have meant.
-
-    `limit` is one of those the analysis was made with.
-    """
-    model = analysis.models[0]
+def headline(analysis: Analysis, host: Host) -> Iterator[str]:
+    """The answer for one host: its peak under the headline model, and what the limit would have meant."""
+    model, limit = analysis.models[0], analysis.settings.limit
     peak = host.models[model.name]
     at_least = "at least " if analysis.at_least(analysis.host_number(host.name)) else ""
     if not peak.peak:
@@ -43,24 +40,26 @@ def headline(analysis: Analysis, host: Host, limit: int) -> Iterator[str]:
         f" {model.name} counts them: {number(peak.talking)} talking, {number(peak.lingering)} only remembered by the"
         " gateway."
     )
-    yield _limit_sentence(peak.crossed_at_s[limit], peak.above_s[limit], peak.peak, limit)
+    yield _limit_sentence(peak, limit)
     if host.is_server:
         yield "It opened none itself; the counts are of connections that others opened to it."
     elif host.inbound_peak:
         yield f"Others held up to {counted(host.inbound_peak, 'connection')} to it."
 
 
-def _limit_sentence(crossed_at_s: float | None, above_s: float, peak: int, limit: int) -> str:
+def _limit_sentence(peak: ModelPeak, limit: int) -> str:
+    crossed_at_s = peak.crossed_at_s[limit]
     if crossed_at_s is None:
-        return f"A limit of {number(limit)} would not have been crossed: {number(limit - peak)} were left at the peak."
+        left = number(limit - peak.peak)
+        return f"A limit of {number(limit)} would not have been crossed: {left} were left at the peak."
     return (
         f"A limit of {number(limit)} would have been crossed at {clock(crossed_at_s)}, and the host stayed above it for"
-        f" {span(above_s)}."
+        f" {span(peak.above_s[limit])}."
     )
 
 
 def burst_sentence(burst: Burst) -> str:
-    """What a burst was, with its shares."""
+    """What a burst was, and its shares of connections and bytes."""
     seen, found = burst.features, burst.classification
     length = span(burst.end_s - burst.start_s) if burst.end_s > burst.start_s else "an instant"
     verb = "was sent" if burst.inbound else "opened"
@@ -127,7 +126,7 @@ def programs_sentence(analysis: Analysis) -> str | None:
 
 
 def hints(analysis: Analysis) -> Iterator[str]:
-    """What the person may want to know to trust the counts, or to change them."""
+    """What was assumed about the hosts, and which options would change it."""
     if analysis.ends.capture_host:
         own = ", ".join(analysis.ends.capture_host)
         yield f"Taken as local because nearly all packets are its own: {own} (--local-net)."

@@ -1,4 +1,4 @@
-"""The verdict on a terminal, or in a pipe: sentences, then tables. Colour and width only where there is a terminal."""
+"""The summary on a terminal or in a pipe: sentences, then tables. Colour and width only where there is a terminal."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.gateways import GatewayModel
 from peerburst.analysis.humanize import clock, number, one_line, size
 from peerburst.analysis.results import Burst, Host
-from peerburst.render import sentences as verdict
+from peerburst.render import sentences
 
 PIPE_WIDTH = 132  # columns where nobody says how wide it is; wide enough for the matrix
 MOST_HOSTS = 10
@@ -60,51 +60,56 @@ def _hosts(analysis: Analysis) -> Table:
 
 
 def _print_bursts(out: Console, found: list[Burst], host: str) -> None:
-    """The largest bursts, in the order they began: those of the host at hand before those of the others."""
+    """The largest bursts, in the order they began: those of `host` before those of the others."""
     largest = sorted(found, key=lambda burst: -burst.features.flows)
     own = [burst for burst in largest if burst.host == host][:MOST_OWN_BURSTS]
     others = [burst for burst in largest if burst.host != host][:MOST_OTHER_BURSTS]
     for burst in (*sorted(own, key=lambda burst: burst.start_s), *sorted(others, key=lambda burst: burst.start_s)):
-        out.print(Text(verdict.burst_sentence(burst)))
-        out.print(Text("  " + verdict.evidence_sentence(burst), "dim"))
+        out.print(Text(sentences.burst_sentence(burst)))
+        out.print(Text("  " + sentences.evidence_sentence(burst), "dim"))
     if left := len(found) - len(own) - len(others):
         out.print(Text(f"({number(left)} smaller ones are in --format json.)", "dim"))
 
 
-def print_analysis(analysis: Analysis, host: Host | None, limit: int, out: Console) -> None:
-    """Everything `analyze` says."""
-    out.print(Text(verdict.packets_sentence(analysis)))
-    if (left_out := verdict.left_out_sentence(analysis)) is not None:
-        out.print(Text(left_out))
-    if (programs := verdict.programs_sentence(analysis)) is not None:
-        out.print(Text(programs))
-    for hint in verdict.hints(analysis):
-        out.print(Text(hint, "yellow"))
+def print_analysis(analysis: Analysis, host: Host | None, out: Console) -> None:
+    """Everything `analyze` prints; `host`: the one to speak of, None where there is none."""
+    _print_capture(analysis, out)
     if host is None:
         out.print(Text("No local host sent or received anything."))
         return
     out.print()
-    for sentence in verdict.headline(analysis, host, limit):
+    for sentence in sentences.headline(analysis, host):
         out.print(Text(sentence, "bold"))
-    out.print()
     what = f"connections to {host.name}" if host.is_server else host.name
-    out.print(Text(f"When {what} exceeded a limit, gateway by gateway", "underline"))
-    out.print(_matrix(analysis, host))
-    out.print()
-    title = f"Hosts, as {analysis.models[0].name} counts them"
+    _print_part(f"When {what} exceeded a limit, gateway by gateway", _matrix(analysis, host), out)
     more = f", {number(MOST_HOSTS)} of {number(len(analysis.ranked))}" if len(analysis.ranked) > MOST_HOSTS else ""
-    out.print(Text(title + more, "underline"))
-    out.print(_hosts(analysis))
-    out.print()
-    out.print(Text("Bursts of new connections", "underline"))
+    _print_part(f"Hosts, as {analysis.models[0].name} counts them{more}", _hosts(analysis), out)
+    _print_part("Bursts of new connections", None, out)
     if analysis.bursts:
         _print_bursts(out, analysis.bursts, host.name)
     else:
         out.print(Text("None: no host opened connections far faster than usual."))
 
 
+def _print_capture(analysis: Analysis, out: Console) -> None:
+    """What was read, what of it is not counted, and what was assumed."""
+    out.print(Text(sentences.packets_sentence(analysis)))
+    for sentence in (sentences.left_out_sentence(analysis), sentences.programs_sentence(analysis)):
+        if sentence is not None:
+            out.print(Text(sentence))
+    for hint in sentences.hints(analysis):
+        out.print(Text(hint, "yellow"))
+
+
+def _print_part(title: str, table: Table | None, out: Console) -> None:
+    out.print()
+    out.print(Text(title, "underline"))
+    if table is not None:
+        out.print(table)
+
+
 def print_gateways(models: list[GatewayModel], out: Console) -> None:
-    """The list of gateway models."""
+    """The gateway models, one a row."""
     table = _table("model")
     table.add_column("counts", no_wrap=True)
     table.add_column("what it is")

@@ -1,7 +1,8 @@
 """The live screen: a session's count against the limit, as it goes, in a terminal.
 
-`terminals` knows what a terminal can show, `plot` draws gauge and timeline, `panels` words and tables, `questions` the
-boxes that ask; `window` puts them together. Textual is imported here alone.
+`terminals` knows what a terminal can show, `text` fits words into their place, `plot` draws gauge and timeline,
+`panels` and `host_table` the rest, `questions` the boxes that ask, `appearance` colours and layout; `window` puts them
+together. Nothing else imports Textual.
 """
 
 import os
@@ -17,22 +18,22 @@ __all__ = ["can_show", "run_screen"]
 
 
 def run_screen(session: "Session") -> None:
-    """Run `session` behind a screen until the person leaves; its failure, if any, is raised here.
+    """Run `session` behind a screen until the person leaves; raises what the session raised.
 
-    Call it from the main thread of a terminal that `can_show` it.
+    To be called in the main thread, on a terminal that `can_show` a screen.
     """
     terminal = terminal_of(os.environ)
     if not terminal.colour:
-        os.environ["NO_COLOR"] = "1"  # Textual looks there, and knows no terminal that has none
+        os.environ["NO_COLOR"] = "1"  # Textual looks there, and nowhere else
     from peerburst.screen.window import ENDING_SIGNALS, Window
 
     window = Window(session, terminal)
     handlers = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     try:
-        window.run(mouse=False)  # so that text can still be marked and copied
+        window.run(mouse=False)  # so that text can be marked and copied as usual
     finally:
         window.close_session()
-        for number, handler in handlers.items():  # the screen had its own, and left none
+        for number, handler in handlers.items():  # the screen removes its own and leaves none
             signal.signal(number, handler)
     if window.failure is not None:
         raise window.failure

@@ -13,11 +13,11 @@ import numpy.typing as npt
 from textual.content import Content
 
 from peerburst.analysis.humanize import clock, number
-from peerburst.live.session import History
+from peerburst.live.view import History
 from peerburst.screen.terminals import Glyphs
 
-STEPS_S = (1, 2, 5, 10, 30, 60, 300)  # how much time one column of dots may stand for
-WIDEST_OF_ITSELF_S = 10  # beyond that, the screen shows the latest part unless asked for more
+STEPS_S = (1, 2, 5, 10, 30, 60, 300)  # the time that one column of dots may stand for
+WIDEST_BY_DEFAULT_S = 10  # a session too long for that step shows its latest part
 _TICKS_S = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400)
 _TICK_CELLS = 12  # at least, from one time to the next
 _ROOM_ABOVE = 1.25  # how far beyond the limit the gauge goes
@@ -70,8 +70,8 @@ def gauge(count: int, talking: int, limit: int, width: int, glyphs: Glyphs) -> C
 def span_of(now_s: float, columns: int, step_s: int | None) -> Span:
     """The span that ends now; without `step_s` the finest that shows everything since the start, within reason."""
     if step_s is None:
-        fitting = [step for step in STEPS_S if now_s / step < columns and step <= WIDEST_OF_ITSELF_S]
-        step_s = fitting[0] if fitting else WIDEST_OF_ITSELF_S
+        fitting = [step for step in STEPS_S if now_s / step < columns and step <= WIDEST_BY_DEFAULT_S]
+        step_s = fitting[0] if fitting else WIDEST_BY_DEFAULT_S
     return Span(step_s, max(0, math.floor(now_s / step_s) - columns + 1), columns)
 
 

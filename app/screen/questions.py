@@ -1,4 +1,4 @@
-"""What the screen asks: a number or a word, one of several, and the page of help."""
+"""The boxes over the screen: a line to type, a list to pick from, the page of help."""
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -11,8 +11,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from peerburst.screen.panels import cut
 from peerburst.screen.terminals import Glyphs, Terminal
+from peerburst.screen.text import cut
 
 LARGE = 76  # cells a list or the help is wide
 _FRAME = 4  # cells of border and padding
@@ -20,7 +20,7 @@ Check = Callable[[str], str | None]  # what is wrong with an answer, or None
 
 
 class _Question(ModalScreen[str | None]):
-    """A box over the screen; Escape closes it without an answer."""
+    """A box; Escape closes it without an answer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "close", show=False)]
 
@@ -48,10 +48,10 @@ class AskText(_Question):
 
 
 class Pick(_Question):
-    """One of several, with the present one lit."""
+    """A list to pick from; the one in use is highlighted."""
 
     def __init__(self, question: str, offered: Sequence[tuple[str, str]], present: str, terminal: Terminal) -> None:
-        """`offered`: what is answered, and what the list says of it."""
+        """`offered`: pairs of an answer and what the list says of it."""
         super().__init__()
         self._question, self._offered, self._present, self._terminal = question, offered, present, terminal
 
@@ -68,12 +68,12 @@ class Pick(_Question):
             yield Static("Enter takes it, Escape leaves it as it is.", markup=False, id="hint")
 
     def on_mount(self) -> None:
-        """Begin at what is in use now."""
+        """Highlight the one in use."""
         names = [name for name, _ in self._offered]
         self.query_one(OptionList).highlighted = names.index(self._present) if self._present in names else 0
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Answer with it."""
+        """Close with this answer."""
         self.dismiss(self._offered[event.option_index][0])
 
 

@@ -1,4 +1,4 @@
-"""What the terminal at hand can show, and the characters the screen draws with there."""
+"""What a terminal can show, and the characters that the screen draws with there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Terminal:
 
 
 def can_show(environ: Mapping[str, str]) -> bool:
-    """Whether the terminal can place its cursor; where it cannot, there is no screen, only lines."""
+    """Whether the terminal can place its cursor, as a screen needs it to."""
     return environ.get("TERM", "") not in _NO_CURSOR
 
 

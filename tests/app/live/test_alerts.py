@@ -17,7 +17,7 @@ HOST = "192.168.1.34"
 def rises(levels: tuple[int, ...], series: list[tuple[float, int]]) -> list[tuple[float, int]]:
     """(second, threshold) of each alert in a series of (second, count)."""
     watch = Thresholds(levels)
-    return [(at_s, level) for at_s, count in series for _host, level in watch.look(at_s, {HOST: count})]
+    return [(at_s, level) for at_s, count in series for _host, level in watch.rises(at_s, {HOST: count})]
 
 
 def test_each_threshold_is_told_once_on_the_way_up() -> None:
@@ -48,10 +48,10 @@ def test_a_moment_at_ninety_per_cent_begins_the_five_seconds_anew() -> None:
 
 def test_hosts_are_apart_and_one_that_is_gone_counts_as_low() -> None:
     watch = Thresholds((10,))
-    assert watch.look(0, {"a": 10, "b": 9}) == [("a", 10)]
-    assert watch.look(1, {"b": 10}) == [("b", 10)]
-    assert watch.look(6, {"b": 10}) == []
-    assert watch.look(7, {"a": 10, "b": 11}) == [("a", 10)]
+    assert watch.rises(0, {"a": 10, "b": 9}) == [("a", 10)]
+    assert watch.rises(1, {"b": 10}) == [("b", 10)]
+    assert watch.rises(6, {"b": 10}) == []
+    assert watch.rises(7, {"a": 10, "b": 11}) == [("a", 10)]
 
 
 def test_the_usual_thresholds_are_close_to_the_limit_and_above_it() -> None:
@@ -94,7 +94,7 @@ def test_the_command_finds_the_facts_in_its_environment_and_no_shell_sees_them(t
         f"open({str(told)!r}, 'w').write(json.dumps([sys.argv[1:], facts]) + '\\n')\n"
     )
     messenger = Messenger(f"{sys.executable} {script} '$HOME; echo' \"two words\"", desktop=False)
-    messenger.tell(alert(host="; touch /nowhere"))
+    messenger.notify(alert(host="; touch /nowhere"))
     words, facts = json.loads(wait_for(told))
     assert words == ["$HOME; echo", "two words"]
     assert facts["PEERBURST_HOST"] == "; touch /nowhere"
@@ -109,12 +109,12 @@ def test_the_command_is_not_waited_for_and_never_runs_twice_at_a_time(tmp_path: 
     messenger = Messenger(f"{sys.executable} {script}", desktop=False)
     began = time.monotonic()
     for _ in range(5):
-        messenger.tell(alert())
+        messenger.notify(alert())
     assert time.monotonic() - began < 0.5
     assert wait_for(count) == "x\n"
     assert messenger.left_out == 4
     messenger._running["command"].wait()
-    messenger.tell(alert())
+    messenger.notify(alert())
     messenger._running["command"].wait()
     assert count.read_text() == "x\nx\n"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from peerburst.live.lines import WIDTH, JsonLines, PlainLines, as_object, line
-from peerburst.live.session import AlertLine, LiveView
+from peerburst.live.view import AlertLine, LiveView
 from tests.support.live import views
 
 

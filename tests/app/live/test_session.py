@@ -12,7 +12,10 @@ from peerburst.analysis.live.bounded import LiveTable
 from peerburst.analysis.settings import Settings
 from peerburst.capture.errors import SettingsError
 from peerburst.live.alerts import Alert, Messenger
-from peerburst.live.session import NOTE_SUFFIX, LiveSession, LiveSettings, LiveView, SessionNote
+from peerburst.live.note import NOTE_SUFFIX, SessionNote
+from peerburst.live.options import LiveOptions
+from peerburst.live.session import LiveSession
+from peerburst.live.view import LiveView
 from peerburst.opening import analyse
 from peerburst.render.json_document import document
 from tests.support.kernels import COMPILED
@@ -45,7 +48,7 @@ class Told(Messenger):
         super().__init__(desktop=False)
         self.alerts: list[Alert] = []
 
-    def tell(self, alert: Alert) -> None:
+    def notify(self, alert: Alert) -> None:
         self.alerts.append(alert)
 
 
@@ -55,8 +58,14 @@ def replayed(
     """A session on a capture at its own speed, by a clock that does not keep anybody waiting."""
     clock, told = Clock(), Told()
     source = ReplaySource(path, speed=1.0, clock_s=clock, sleep=clock.sleep)
-    asked = LiveSettings(settings or Settings(), names=("replay",), tick_s=tick_s, **chosen)  # type: ignore[arg-type]
-    return LiveSession(source, asked, messenger=told, clock_s=clock), source, told
+    asked = LiveOptions(settings or Settings(), read="replay", **chosen)  # type: ignore[arg-type]
+    return LiveSession(source, asked, messenger=told, tick_s=tick_s, clock_s=clock), source, told
+
+
+def forget_early(session: LiveSession) -> None:
+    """Have flows retired a second after they ended."""
+    counts = session._counts
+    counts.table = LiveTable(counts.model, counts.table._table._gaps, every_ns=10**9, kept_s=0, least_share=0)
 
 
 def views_of(session: LiveSession) -> list[LiveView]:
@@ -106,8 +115,7 @@ def test_every_look_counts_exactly() -> None:
 def test_with_early_retirement_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = views_of(replayed(SYNC)[0])
     session, _source, _told = replayed(SYNC)
-    every = session._models
-    session._table = LiveTable(every[0], session._table._table._gaps, every_ns=10**9, kept_s=0, least_share=0)
+    forget_early(session)
     forgetful = views_of(session)
     assert forgetful[-1].retired_flows > 20
     assert [(view.count, view.talking, view.peak) for view in forgetful] == [
@@ -148,7 +156,7 @@ def test_alerts_by_the_highest_count_since_the_last_look(tmp_path: Path) -> None
     last = views_of(session)[-1]
     assert [(alert.host, alert.threshold, alert.limit) for alert in told.alerts] == [(HOST, 80, 100), (HOST, 101, 100)]
     assert told.alerts[0].count == 120
-    assert session.alerted
+    assert session.has_alerted
     assert [alert.threshold for alert in last.alerts] == [80, 101]
     assert last.crossed_at_s == pytest.approx(10 + 100 / 120, abs=0.001)
 
@@ -157,7 +165,7 @@ def test_without_a_crossing_there_is_no_alert(tmp_path: Path) -> None:
     session, _source, told = replayed(login(20).write(tmp_path / "calm.pcap"))
     views_of(session)
     assert told.alerts == []
-    assert not session.alerted
+    assert not session.has_alerted
 
 
 def changing(session: LiveSession, at_s: float, **changed: object) -> list[LiveView]:
@@ -178,7 +186,7 @@ def changing(session: LiveSession, at_s: float, **changed: object) -> list[LiveV
 @pytest.mark.parametrize("model", ["cisco-asa", "nat-mapping", "naive", "flat:600"])
 def test_another_model_counts_as_if_it_had_from_the_start(model: str) -> None:
     session, _source, _told = replayed(SYNC)
-    session._table = LiveTable(session._models[0], session._table._table._gaps, every_ns=10**9, kept_s=0, least_share=0)
+    forget_early(session)
     session.host = "10.20.1.37"
     last = changing(session, 50.0, model=model)[-1]
     saved = analyse([SYNC], Settings(models=(model,)))
@@ -229,7 +237,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
 
 
 def test_a_report_can_be_had_from_another_thread_meanwhile(tmp_path: Path) -> None:
-    session, _source, _told = replayed(SYNC, folder=tmp_path / "out")
+    session, _source, _told = replayed(SYNC, output=str(tmp_path / "out"))
     made: list[int] = []
     asking = threading.Thread(target=lambda: made.append(session.analysis().capture.packets))
 
@@ -270,7 +278,7 @@ def test_a_session_without_a_packet_has_a_view_and_an_end(tmp_path: Path) -> Non
 def test_the_side_file_says_how_it_went(tmp_path: Path) -> None:
     kept = tmp_path / "kept.pcapng"
     note = tmp_path / ("kept.pcapng" + NOTE_SUFFIX)
-    session, _source, _told = replayed(SYNC, saved_to=str(kept))
+    session, _source, _told = replayed(SYNC, write=str(kept))
     states: list[tuple[str, int]] = []
 
     def on_tick(view: LiveView) -> None:
@@ -289,7 +297,7 @@ def test_the_side_file_says_how_it_went(tmp_path: Path) -> None:
 
 
 def test_interrupted_is_said_so(tmp_path: Path) -> None:
-    session, _source, _told = replayed(SYNC, saved_to=str(tmp_path / "kept.pcapng"))
+    session, _source, _told = replayed(SYNC, write=str(tmp_path / "kept.pcapng"))
     session.run(lambda view: session.interrupt() if view.now_s > 10 else None)
     told = json.loads((tmp_path / "kept.pcapng.session.json").read_text())
     assert told["state"] == "interrupted"

@@ -11,9 +11,9 @@ import pytest
 from peerburst.analysis.settings import Settings
 from peerburst.capture.live.doctor import Finding
 from peerburst.capture.sockets.observations import ALWAYS_NS, STILL_NS, SocketObservation
+from peerburst.cli import doctor
 from peerburst.cli import main as cli
 from peerburst.opening import analyse
-from peerburst.render import findings as doctor
 from tests.support.kernels import COMPILED
 from tests.support.paths import PCAPS
 

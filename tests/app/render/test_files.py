@@ -12,7 +12,8 @@ import pytest
 
 from peerburst.analysis.analysis import Analysis
 from peerburst.capture.errors import CaptureError
-from peerburst.render.files import EXPORTED, FlowFormat, TableFormat, write_flows, write_timeline
+from peerburst.render.files import EXPORTED, write_flows, write_timeline
+from peerburst.render.formats import FlowFormat, TableFormat
 from tests.support.making import EPOCH_NS, HOST, Tape, local, remote
 from tests.support.packets_by_hand import SYN
 

@@ -73,7 +73,7 @@ def png_size(path: Path) -> tuple[int, int]:
 def test_all_files_are_there_and_sound(tmp_path: Path) -> None:
     analysis = analyse([login(tmp_path)], Settings(limits=(20, 100)))
     folder = tmp_path / "new" / "report"
-    files = report.write(analysis, folder, HOST, 20)
+    files = report.write(analysis, folder, HOST)
     names = ["verdict.txt", "analysis.json", "index.html", *(f"{name}.png" for name in pictures.NAMES)]
     assert [file.name for file in files] == names
     assert sorted(path.name for path in folder.iterdir()) == sorted(names)
@@ -98,7 +98,7 @@ def test_the_page_says_hostile_names_and_obeys_none(tmp_path: Path) -> None:
     path = login(tmp_path, "<img src=x onerror=alert(2)>&.pcap")
     Path(path).write_bytes(Path(path).read_bytes()[:-3])  # so that its name stands in a warning
     analysis = analyse([path], Settings(models=(str(model),)))
-    report.write(analysis, tmp_path / "report", HOST, 200)
+    report.write(analysis, tmp_path / "report", HOST)
     text = (tmp_path / "report" / "index.html").read_text()
     page = Page(text)
     assert set(page.tags) == {"html", "head", "meta", "title", "style", "body", "h1", "pre", "img", "p", "a"}
@@ -112,21 +112,25 @@ def test_a_hostile_host_name_is_escaped(tmp_path: Path, monkeypatch: pytest.Monk
     name = "<b>\"'&\x1b[31m"
     monkeypatch.setattr(Analysis, "host_names", [name])
     analysis = analyse([login(tmp_path)], Settings())
-    report.write(analysis, tmp_path / "report", name, 200)
+    report.write(analysis, tmp_path / "report", name)
     page = Page((tmp_path / "report" / "index.html").read_text())
     assert "b" not in page.tags
     assert len(page.images) == 6
 
 
-def test_nothing_is_said_of_a_limit_that_was_not_counted(tmp_path: Path) -> None:
-    with pytest.raises(KeyError):
-        report.verdict_text(analyse([login(tmp_path)], Settings(limits=(20, 100))), HOST, 30)
+@pytest.mark.parametrize(("limits", "limit"), [((20, 100), 20), ((100, 20), 100), ((), 200)])
+def test_the_first_limit_is_spoken_of_and_drawn(tmp_path: Path, limits: tuple[int, ...], limit: int) -> None:
+    analysis = analyse([login(tmp_path)], Settings(limits=limits))
+    assert f"A limit of {limit} would " in report.summary_text(analysis, HOST)
+    drawn = pictures.figure(analysis, "timeline", HOST)
+    texts = [text.get_text().split()[-2:] for axes in drawn.axes for text in axes.texts]
+    assert ["limit", str(limit)] in texts
 
 
 def test_writing_again_gives_the_same_bytes(tmp_path: Path) -> None:
     written = []
     for _ in range(2):
-        files = report.write(analyse([login(tmp_path)], Settings()), tmp_path / "report", HOST, 200)
+        files = report.write(analyse([login(tmp_path)], Settings()), tmp_path / "report", HOST)
         written.append([file.read_bytes() for file in files])
     assert written[0] == written[1]
 
@@ -135,9 +139,9 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     analysis = analyse([login(tmp_path)], Settings())
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(SettingsError, match="cannot be written"):
-        report.write(analysis, tmp_path / "file", HOST, 200)
+        report.write(analysis, tmp_path / "file", HOST)
     with pytest.raises(SettingsError, match="no local host"):
-        report.write(analysis, tmp_path / "report", "10.9.9.9", 200)
+        report.write(analysis, tmp_path / "report", "10.9.9.9")
     assert not (tmp_path / "report").exists()
 
 

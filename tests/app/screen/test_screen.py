@@ -14,7 +14,7 @@ pytest.importorskip("textual")
 from textual.pilot import Pilot
 
 from peerburst.capture.errors import SettingsError
-from peerburst.live.session import LiveView
+from peerburst.live.view import LiveView
 from peerburst.screen.terminals import ASCII, DOTS, Terminal
 from peerburst.screen.window import Window
 from tests.support.live import views
@@ -167,7 +167,7 @@ def test_a_clock_that_ticks_while_the_screen_goes_finds_nothing_to_draw_on() -> 
         async def _close_all(self) -> None:
             nonlocal ticks
             await super()._close_all()
-            self.say("The parts have gone by now.")
+            self.show_message("The panels have gone by now.")
             ticks += 1
 
     async def run() -> None:
@@ -272,7 +272,7 @@ def test_without_colour_none_is_written(monkeypatch: pytest.MonkeyPatch) -> None
         app = Window(coloured, PLAIN)
         async with app.run_test() as pilot:
             await until(pilot, lambda: app._drawn != ())
-            segments = [segment for part in app.query("Part") for segment in part.render_line(0)]
+            segments = [segment for panel in app.query("Panel") for segment in panel.render_line(0)]
             app.close_session()
         styles = [segment.style for segment in segments if segment.style is not None]
         return {colour.name for style in styles for colour in (style.color, style.bgcolor) if colour is not None}
@@ -297,24 +297,26 @@ def test_hostile_names_are_text_and_stay_in_their_place() -> None:
     assert '[b]"' in play(StillSession(views.view()), press("slash", *"[b]", "enter"))
 
 
-def test_parts_are_drawn_again_only_when_they_change() -> None:
+def test_panels_are_drawn_again_only_when_they_change() -> None:
     session = StillSession(views.view())
     updates: list[str] = []
 
     async def deed(pilot: Pilot[None]) -> None:
         app = pilot.app
         assert isinstance(app, Window)
-        for part in app.query("Part"):
-            original = part.update
+        for panel in app.query("Panel"):
+            original = panel.update
 
-            def noted(*args: object, _of: str = str(part.id), _do: Callable[..., None] = original, **how: bool) -> None:
-                updates.append(_of)
+            def noted(
+                *args: object, _id: str = str(panel.id), _do: Callable[..., None] = original, **how: bool
+            ) -> None:
+                updates.append(_id)
                 _do(*args, **how)
 
-            part.update = noted  # type: ignore[method-assign]
-        app._take(dataclasses.replace(session.view, packets=50_000))
-        app.look()
-        app.look()
+            panel.update = noted  # type: ignore[method-assign]
+        app._receive(dataclasses.replace(session.view, packets=50_000))
+        app.show_latest()
+        app.show_latest()
 
     play(session, deed)
     assert updates == ["counters"]

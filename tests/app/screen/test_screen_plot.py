@@ -7,9 +7,10 @@ import pytest
 
 pytest.importorskip("textual")
 
-from peerburst.live.session import History
+from peerburst.live.view import History
 from peerburst.screen import panels
-from peerburst.screen.panels import Choice, Order, Standing
+from peerburst.screen.host_table import DisplayOptions, SortOrder, hosts_table, listed_hosts
+from peerburst.screen.panels import SessionState
 from peerburst.screen.plot import columns_of, gauge, scale_top, span_of, timeline
 from peerburst.screen.terminals import ASCII, DOTS, Terminal, can_show, terminal_of
 from tests.support.live import views
@@ -137,15 +138,15 @@ def test_the_sentence(changed: dict[str, object], says: str) -> None:
 def test_hosts_are_those_around_the_chosen_one_sorted_and_filtered() -> None:
     hosts = tuple(views.HostLine(f"10.0.0.{n}", 100 - n, 1, n, 1.0, n % 3, False) for n in range(1, 31))
     view = views.view(hosts=hosts, host="10.0.0.20")
-    lines = [line.plain for line in panels.hosts_table(view, Choice(), 45, 6, FULL)]
+    lines = [line.plain for line in hosts_table(view, DisplayOptions(), 45, 6, FULL)]
     assert [line.split()[0 if line[0] == " " else 1] for line in lines[1:]] == [
         "10.0.0.18", "10.0.0.19", "10.0.0.20", "10.0.0.21", "10.0.0.22",
     ]  # fmt: skip
     assert lines[3].startswith("▶ 10.0.0.20")
-    by_peak = panels.chosen_hosts(view, Choice(order=Order.PEAK))
+    by_peak = listed_hosts(view, DisplayOptions(order=SortOrder.PEAK))
     assert [host.peak for host in by_peak[:2]] == [30, 29]
-    assert [host.name for host in panels.chosen_hosts(view, Choice(wanted="0.3"))] == ["10.0.0.3", "10.0.0.30"]
-    none = panels.hosts_table(view, Choice(wanted="zz"), 45, 6, FULL)
+    assert [host.name for host in listed_hosts(view, DisplayOptions(name_filter="0.3"))] == ["10.0.0.3", "10.0.0.30"]
+    none = hosts_table(view, DisplayOptions(name_filter="zz"), 45, 6, FULL)
     assert none[1].plain.strip() == "no host's name has that (/)"
 
 
@@ -182,7 +183,7 @@ def test_nothing_from_outside_leaves_its_place() -> None:
         assert line.cell_length == width
         assert line.plain.startswith("[red")
         assert not set(line.plain) & set("\x1b\n\u202e")
-    for line in (panels.title(view, Standing.RUNNING, 80, FULL), panels.news(view, 80, FULL)):
+    for line in (panels.title(view, SessionState.RUNNING, 80, FULL), panels.news(view, 80, FULL)):
         assert line.cell_length <= 80
         assert not set(line.plain) & set("\x1b\n\u202e")
     assert panels.programs_table(view, 28, 6, PLAIN)[1].plain.isascii()

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from peerburst.live.session import History, LiveView
+from peerburst.live.view import History, LiveView
 from peerburst.screen.terminals import ASCII, DOTS, Terminal
 from peerburst.screen.window import Window
 from tests.support.live import views

@@ -12,13 +12,14 @@ import sys
 from pathlib import Path
 
 from peerburst.analysis.gateways import DEFAULT_MODELS
-from peerburst.analysis.settings import Settings
 from peerburst.capture.live.options import CaptureOptions
 from peerburst.capture.live.savefile import Keeper
 from peerburst.capture.live.source import capture_interfaces
 from peerburst.capture.sockets.observations import side_file
 from peerburst.capture.sockets.poller import SocketPoller
-from peerburst.live.session import LiveSession, LiveSettings, LiveView
+from peerburst.live.options import LiveOptions
+from peerburst.live.session import LiveSession
+from peerburst.live.view import LiveView
 
 
 def main(interface: str, kept: str, result: Path) -> None:
@@ -27,12 +28,11 @@ def main(interface: str, kept: str, result: Path) -> None:
     def note(view: LiveView) -> None:
         views.append((view.now_s, view.count))
 
-    with capture_interfaces(CaptureOptions((interface,)), keep=Keeper(kept)) as source:
+    listening = CaptureOptions((interface,))
+    with capture_interfaces(listening, keep=Keeper(kept)) as source:
         sockets = SocketPoller(side_file(kept))
         sockets.start()
-        session = LiveSession(
-            source, LiveSettings(Settings(), names=(interface,), saved_to=kept, tick_s=0.25), sockets=sockets
-        )
+        session = LiveSession(source, LiveOptions(capture=listening, write=kept), sockets=sockets)
         signal.signal(signal.SIGINT, lambda *_: session.interrupt())
         print("listening", flush=True)
         session.run(note)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from peerburst.live.session import AlertLine, BurstLine, History, HostLine, LiveView, ProgramLine
+from peerburst.live.view import AlertLine, BurstLine, History, HostLine, LiveView, ProgramLine
 
 HOST = "192.168.1.34"
 
