@@ -157,7 +157,7 @@ def _tcp_phase(engine: Int, phase: Int, state: Int, deleted: bool, several: bool
 
 
 @inlined_part
-def _walk_syn_fin(flow: _Flow, table: Table, slot: int, done: int, walk: Walk) -> None:
+def _walk_syn_fin(flow: _Flow, table: Table, slot: int, done: Int, walk: Walk) -> None:
     """One entry of a TCP flow begun by a SYN, which counts until its first FIN or RST, whatever its segments are."""
     if table.row["history"][flow.number] & EITHER_SYN == 0:
         return
@@ -172,7 +172,7 @@ def _walk_syn_fin(flow: _Flow, table: Table, slot: int, done: int, walk: Walk) -
 
 
 @inlined_part
-def _walk_segments(flow: _Flow, table: Table, models: CompiledModels, m: int, slot: int, done: int, walk: Walk) -> None:
+def _walk_segments(flow: _Flow, table: Table, models: CompiledModels, m: int, slot: int, done: Int, walk: Walk) -> None:
     """The entries that a flow's segments open and keep alive, one after the other, under model m."""
     engine, two_way, names_segments = models.engine[m], models.two_way[m], walk.of_segment.shape[1] > 0
     from_established, reset_deletes = models.from_established[m], models.reset_deletes[m]
@@ -230,8 +230,8 @@ def _walk_segments(flow: _Flow, table: Table, models: CompiledModels, m: int, sl
 
 @part
 def walk_flows(
-    flow: Int32s, places: Int32s, table: Table, models: CompiledModels, which: ModelRange, done: int, walk: Walk
-) -> int:
+    flow: Int32s, places: Int32s, table: Table, models: CompiledModels, which: ModelRange, done: Int, walk: Walk
+) -> Int:
     """Walk the flows flow[place], for each of these places, under the models `which`; add their entries to `walk`.
 
     `done`: how many segments were walked before into this `walk`; answers how many are now.
@@ -276,7 +276,7 @@ def fill_latest_ends(
     """Fill by flow number when its last entry under the one model `which` ends, ns; 0 where there never was one."""
     for k in range(flow.size):
         walk.counts[0] = 0
-        walk_flows(flow, flow[k : k + 1], table, models, which, 0, walk)
+        walk_flows(flow, flow[k : k + 1], table, models, which, np.int64(0), walk)
         latest[flow[k]] = 0
         for e in range(walk.counts[0]):
             latest[flow[k]] = max(latest[flow[k]], walk.end[0, e])

@@ -29,14 +29,16 @@ from peerburst.analysis.gateways.compiled import CompiledModels, ModelRange, com
 from peerburst.analysis.hosts.index import HostIndex
 from peerburst.analysis.hosts.locality import Endpoints, Scope
 from peerburst.capture.compiled.kernel import inlined_part, kernel, part
-from peerburst.capture.compiled.shapes import Bools, Int8s, Int32s, Int64s, Records, UInt8s
+from peerburst.capture.compiled.shapes import Bool, Bools, Int, Int8s, Int32s, Int64s, Records, UInt8s
 from peerburst.capture.flows.table import NEVER, ORIG_IS_A, TALKING_NS, Flows
 
 # Direction of an entry, seen from the host at hand.
 OUTBOUND, INBOUND, OF_OTHERS = 0, 1, -1
 DIRECTIONS = 2
 LAN = int(Scope.LAN)
-ANY_TIME = int(NEVER)
+ANY_TIME = NEVER
+# A literal number makes numba compile what it is given to once more.
+NONE_YET: Int = np.int64(0)
 
 ENTRY = np.dtype(
     [
@@ -120,7 +122,7 @@ def slice_of(network: Network, host: int) -> HostSlice:
 
 
 @inlined_part
-def direction_of(host: HostSlice, place: int, by_a: int, table: Table) -> int:
+def direction_of(host: HostSlice, place: Int, by_a: Int, table: Table) -> int:
     """Which way an entry of the flow at this place was opened; `by_a`: end a of the flow opened it.
 
     An entry is the opener's where that is a local host, else that of the other end.
@@ -134,8 +136,8 @@ def direction_of(host: HostSlice, place: int, by_a: int, table: Table) -> int:
 
 @part
 def choose(
-    host: HostSlice, at: int, now: int, table: Table, room: MappingRoom, is_sorted: bool, places: Int32s
-) -> tuple[int, int]:
+    host: HostSlice, at: Int, now: Int, table: Table, room: MappingRoom, is_sorted: Bool, places: Int32s
+) -> tuple[Int, Int]:
     """Choose the counted flows of some AT_ONCE segments, from the at-th on; (where to go on, how many).
 
     Fills `places`. Of flows that cannot have been active at the instant `now` (unless that is ANY_TIME) none is chosen.
@@ -160,8 +162,8 @@ def choose(
 
 @part
 def gather(
-    host: HostSlice, now: int, table: Table, models: CompiledModels, m: int, room: HostEntries
-) -> tuple[int, int]:
+    host: HostSlice, now: Int, table: Table, models: CompiledModels, m: int, room: HostEntries
+) -> tuple[Int, Int]:
     """Fill `room` with the host's entries under model m; (how many, how many segments were walked).
 
     With an instant `now` only those of flows that may have been active then, unless the model counts mappings, which
@@ -170,7 +172,7 @@ def gather(
     is_mapping, which = models.is_mapping[m], ModelRange(m, m + 1)
     is_sorted = is_mapping and order_by_local_port(host.flow, host.outbound, table, room.mapping)
     room.walk.counts[0] = 0
-    at, walked = 0, 0
+    at, walked = NONE_YET, NONE_YET
     while at < host.flow.size:
         at, chosen = choose(host, at, ANY_TIME if is_mapping else now, table, room.mapping, is_sorted, room.places)
         places = room.places[:chosen]
@@ -194,7 +196,7 @@ def gather(
 
 
 @part
-def count_active(walked: int, room: HostEntries, table: Table, now: Int64s, active: Int64s) -> None:
+def count_active(walked: Int, room: HostEntries, table: Table, now: Int64s, active: Int64s) -> None:
     """Add to `active`, by direction, the gathered entries that are active at the instant now[direction].
 
     An entry that was counted is empty afterwards.

@@ -65,14 +65,14 @@ def order_by_local_port(flow: Int32s, outbound: Bools, table: Table, room: Mappi
 
 
 @part
-def place_at(room: MappingRoom, at: int) -> Int:
+def place_at(room: MappingRoom, at: Int) -> Int:
     """The at-th place in the order that `order_by_local_port` made."""
     return np.int64(room.codes[at] & ((1 << KEY_SHIFT) - 1))
 
 
 @part
 def unite_entries(
-    outbound: Bools, table: Table, walk: Walk, flow: Int32s, direction: Int8s, room: MappingRoom, walked: int
+    outbound: Bools, table: Table, walk: Walk, flow: Int32s, direction: Int8s, room: MappingRoom, walked: Int
 ) -> None:
     """Make mappings of the entries in `walk`, where those of one key are neighbours.
 

@@ -23,6 +23,7 @@ from peerburst.analysis.counting.entries import (
 from peerburst.analysis.counting.host_entries import (
     ANY_TIME,
     INBOUND,
+    NONE_YET,
     OF_OTHERS,
     OUTBOUND,
     Entries,
@@ -54,7 +55,7 @@ from peerburst.analysis.gateways import GatewayModel, Unit
 from peerburst.analysis.gateways.compiled import CompiledModels, ModelRange, compile_models
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.parallel import processors, side_by_side
-from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s
+from peerburst.capture.compiled.shapes import Bools, Int, Int32s, Int64s
 from peerburst.capture.flows.table import Flows
 
 # Hosts of so many segments are one part of the work. Two parts are counted side by side as far as what they need
@@ -90,12 +91,13 @@ class Concurrency:
 @part
 def _gather_spans(host: HostSlice, table: Table, models: CompiledModels, which: ModelRange, room: Room) -> None:
     """Gather the starts and ends of the host's entries under these models, none of which counts mappings."""
-    walk, places, at = room.walk, room.host.places, 0
+    walk, places, at = room.walk, room.host.places, NONE_YET
+    is_sorted = models.is_mapping[which.low]
     while at < host.flow.size:
-        at, chosen = choose(host, at, ANY_TIME, table, room.host.mapping, False, places)
+        at, chosen = choose(host, at, ANY_TIME, table, room.host.mapping, is_sorted, places)
         fetch(host.flow, places[:chosen], table)
         walk.counts[:] = 0
-        walk_flows(host.flow, places[:chosen], table, models, which, 0, walk)
+        walk_flows(host.flow, places[:chosen], table, models, which, NONE_YET, walk)
         for slot in range(which.high - which.low):
             for e in range(walk.counts[slot]):
                 way = direction_of(host, walk.place[slot, e], walk.by_a[slot, e], table)
@@ -138,7 +140,7 @@ def count_hosts(
         if mappings > which.low:
             _gather_spans(host, table, models, ModelRange(which.low, mappings), room)
         for m in range(which.low, which.high):
-            slot, walked = m - which.low, 0
+            slot, walked = m - which.low, NONE_YET
             if m >= mappings:
                 entries, walked = gather(host, ANY_TIME, table, models, m, room.host)
                 _add_gathered(entries, slot, room)
@@ -146,7 +148,9 @@ def count_hosts(
                 sweep(room.spans, slot, way, limits, found, m, h)
             if m >= mappings:
                 room.active[:] = 0
-                count_active(walked, room.host, table, found.peak_at[m, :, h], room.active)
+                for way in range(DIRECTIONS):
+                    room.now[way] = found.peak_at[m, way, h]
+                count_active(walked, room.host, table, room.now, room.active)
             else:
                 _count_active_at_peaks(host, table, models, m, found.peak_at[m, :, h], room)
             for way in range(DIRECTIONS):
@@ -154,11 +158,11 @@ def count_hosts(
 
 
 @part
-def _add_gathered(entries: int, slot: int, room: Room) -> None:
+def _add_gathered(entries: Int, slot: int, room: Room) -> None:
     for e in range(entries):
         if room.host.direction[e] != OF_OTHERS:
             walk = room.host.walk
-            add_span(walk.start[0, e], walk.end[0, e], slot, room.host.direction[e], room.spans)
+            add_span(walk.start[0, e], walk.end[0, e], slot, np.int64(room.host.direction[e]), room.spans)
 
 
 @kernel

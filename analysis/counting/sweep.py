@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from peerburst.capture.compiled.kernel import inlined_part, part
-from peerburst.capture.compiled.shapes import Int32s, Int64s
+from peerburst.capture.compiled.shapes import Int, Int32s, Int64s
 from peerburst.capture.compiled.sorting import sort_spread
 
 NEVER_CROSSED = -1
@@ -80,7 +80,7 @@ def clear(spans: Spans) -> None:
 
 
 @inlined_part
-def add_span(start: int, end: int, slot: int, direction: int, spans: Spans) -> None:
+def add_span(start: Int, end: Int, slot: int, direction: Int, spans: Spans) -> None:
     """Add an entry, if it lasts, of the model in this slot."""
     if end > start:
         n = spans.n[slot, direction]

@@ -19,5 +19,6 @@ Int32s: TypeAlias = npt.NDArray[np.int32]
 Int64s: TypeAlias = npt.NDArray[np.int64]
 Float64s: TypeAlias = npt.NDArray[np.float64]
 Records: TypeAlias = npt.NDArray[np.void]
+Bool: TypeAlias = bool | np.bool_
 Int: TypeAlias = int | np.integer[Any]  # one number: Python's own, or read from an array
 Record: TypeAlias = Any  # numpy knows no type for one record by its fields
