@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.bursts import features, kinds
-from peerburst.analysis.bursts.classify import Classification, TrafficClass, classify, labels, says_something
+from peerburst.analysis.bursts.classify import Classification, classify, labels, says_something
 from peerburst.analysis.bursts.find import BurstFinder
 from peerburst.analysis.counting import entries
 from peerburst.analysis.counting import peaks as hostcounts
@@ -27,6 +27,7 @@ from peerburst.capture.errors import SettingsError
 from peerburst.capture.packets.ip import PROTO_TCP
 from peerburst.capture.read import Capture
 from peerburst.capture.sockets.observations import SocketObservations
+from peerburst.capture.vocabulary import TrafficClass
 
 if TYPE_CHECKING:
     import pandas as pd

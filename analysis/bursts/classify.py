@@ -9,30 +9,13 @@ import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.bursts.features import Features
 from peerburst.analysis.humanize import counted, share, size
-
-
-class TrafficClass(Enum):
-    """Classes of bursts and hosts."""
-
-    P2P_SYNC = "p2p-sync"
-    P2P_BULK = "p2p-bulk"
-    CLIENT_SERVER = "client-server"
-    WEB = "web"
-    BULK_TRANSFER = "bulk-transfer"
-    STREAMING = "streaming"
-    CALL = "call"
-    SCAN = "scan"
-    FLOOD = "flood"
-    SPAM = "spam"
-    DISCOVERY = "discovery"
-    UNKNOWN = "unknown"
+from peerburst.capture.vocabulary import TrafficClass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.bursts.kinds import FlowKind
 from peerburst.analysis.hosts.index import (
     ANSWERED,
     HALF_OPEN,
@@ -26,6 +25,7 @@ from peerburst.capture.compiled.sorting import sort_run
 from peerburst.capture.flows.table import ORIG_IS_A, server_ports
 from peerburst.capture.packets.ip import PROTO_TCP, PROTO_UDP
 from peerburst.capture.units import SECOND_NS
+from peerburst.capture.vocabulary import FlowKind
 
 MAIL_PORTS = (25, 465, 587)
 WEB_PORTS = (80, 443, 8080, 8443)

@@ -1,27 +1,12 @@
 """What each flow is by size, answer and ports: probe, sync, heavy, media, service or ordinary. No payload is read."""
 
-from enum import IntEnum
-
 import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.hosts.index import ANSWERED, FROM_A, FactsOf, FlowFacts
 from peerburst.capture.flows.table import Flows, server_ports
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP
-
-
-class FlowKind(IntEnum):
-    """Kinds of flow, in the order figures stack them."""
-
-    PROBE = 0  # nobody answered, or one packet each way at most (Rossi et al. 2009: "probe")
-    SYNC = 1  # a small answered exchange between ports that no known service has
-    HEAVY = 2  # carries weight
-    MEDIA = 3  # a call: steady small packets both ways
-    SERVICE = 4  # names, time, addresses, discovery, ping
-    ORDINARY = 5  # the rest: web, mail, chat through a server
-
-
-KIND_NAMES = tuple(kind.name.lower() for kind in FlowKind)
+from peerburst.capture.vocabulary import FlowKind
 
 # DNS, DHCP, NTP, NetBIOS names, DHCPv6, mDNS, LLMNR, SSDP, NAT-PMP/PCP, WS-Discovery, DNS over TLS (IANA).
 SERVICE_PORTS = (53, 67, 68, 123, 137, 138, 546, 547, 853, 1900, 3702, 5351, 5353, 5355)

@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from peerburst.analysis.analysis import HEADLINE, Analysis
-from peerburst.analysis.bursts.kinds import KIND_NAMES
 from peerburst.analysis.counting import step_function as concurrency
 from peerburst.analysis.counting.active import active_intervals
 from peerburst.analysis.counting.entries import Entries
@@ -16,6 +15,7 @@ from peerburst.analysis.figures import graph, matrix, raster, scatter, shares, t
 from peerburst.analysis.gateways import GatewayModel
 from peerburst.analysis.hosts.locality import pair_codes, to_text
 from peerburst.capture.errors import SettingsError
+from peerburst.capture.vocabulary import KIND_NAMES
 
 NAMES = ("timeline", "graph", "raster", "scatter", "shares", "matrix")
 MOST_INSTANTS = 1500  # rows of a timeline; more than a picture has pixels for

@@ -15,7 +15,6 @@ from peerburst.analysis.bursts import detect as bursts
 from peerburst.analysis.bursts import features
 from peerburst.analysis.bursts.classify import Classification, classify
 from peerburst.analysis.bursts.features import Features
-from peerburst.analysis.bursts.kinds import KIND_NAMES
 from peerburst.analysis.counting import step_function as concurrency
 from peerburst.analysis.counting.active import active_by_segment
 from peerburst.analysis.counting.entries import Entries
@@ -23,6 +22,7 @@ from peerburst.analysis.counting.step_function import NEVER_CROSSED
 from peerburst.analysis.gateways import GatewayModel
 from peerburst.capture.flows.table import TALKING_NS
 from peerburst.capture.units import SECOND_NS
+from peerburst.capture.vocabulary import KIND_NAMES
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]

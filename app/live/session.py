@@ -42,7 +42,6 @@ from peerburst.capture.flows.table import Flows, segment_gaps_ns
 from peerburst.capture.read import Capture
 from peerburst.capture.sockets.observations import SocketObservations
 from peerburst.live.alerts import Alert, Messenger, Thresholds, usual_thresholds
-from peerburst.render.sentences import CLASS_WORDS
 
 DETAIL_EVERY_S = 1.0  # kinds, burst and programs; counts are of every tick
 MOST_HOSTS = 50
@@ -81,7 +80,7 @@ class ProgramLine:
 class BurstLine:
     """The chosen host's latest burst. `provisional`: it still goes on, and its class may change."""
 
-    label: str  # analysis.classify.TrafficClass, as p2p-sync
+    label: str  # of vocabulary.TrafficClass, as p2p-sync
     says: str  # the class in words
     provisional: bool
     confidence: float  # 0 to 1
@@ -134,7 +133,7 @@ class LiveView:
     hosts: tuple[HostLine, ...]  # the busiest first
     history: History
     programs: tuple[ProgramLine, ...]  # the most alive first
-    kinds: tuple[tuple[str, int], ...]  # the chosen host's entries alive, by kind of flow, in the order of Kind
+    kinds: tuple[tuple[str, int], ...]  # the chosen host's entries alive, by kind of flow, in the order of FlowKind
     burst: BurstLine | None
     alerts: tuple[AlertLine, ...]  # the latest last
     live_flows: int  # in memory
@@ -580,7 +579,7 @@ def _burst_line(look: Snapshot, burst: LiveBurst) -> BurstLine:
     found = burst.classification
     return BurstLine(
         label=found.label.value,
-        says=CLASS_WORDS[found.label.value],
+        says=found.label.says,
         provisional=burst.provisional,
         confidence=found.confidence,
         started_s=look.analysis.since_start(burst.start_ns),

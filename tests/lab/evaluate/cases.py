@@ -14,11 +14,12 @@ import numpy as np
 
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.bursts import features
-from peerburst.analysis.bursts.classify import Classification, TrafficClass, classify, says_something
+from peerburst.analysis.bursts.classify import Classification, classify, says_something
 from peerburst.analysis.bursts.features import Features
 from peerburst.analysis.results import Burst
 from peerburst.analysis.settings import Settings
 from peerburst.capture.files import zstd
+from peerburst.capture.vocabulary import TrafficClass
 from peerburst.opening import analyse
 from tests.support.paths import ROOT
 

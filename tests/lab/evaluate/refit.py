@@ -19,8 +19,9 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.bursts.classify import RULES, Bound, Rule, TrafficClass, below, least
+from peerburst.analysis.bursts.classify import RULES, Bound, Rule, below, least
 from peerburst.analysis.bursts.features import Features
+from peerburst.capture.vocabulary import TrafficClass
 
 from .cases import CLASSES, Case
 from .scores import UNKNOWN, Pair, Scores, cost
