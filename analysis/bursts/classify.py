@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.bursts.features import Features
+from peerburst.analysis.bursts.features import ALL, Features, Unit
 from peerburst.analysis.humanize import counted, share, size
 from peerburst.capture.vocabulary import TrafficClass
 
@@ -119,7 +119,8 @@ def _few_bytes(f: Features) -> str:
 
 
 def _peers(f: Features) -> str:
-    return f"{counted(f.connections, 'connection')} {'from' if f.inbound > 0.5 else 'with'} {counted(f.peers, 'peer')}"
+    whence = "from" if f.inbound_share > 0.5 else "with"
+    return f"{counted(f.connection_count, 'connection')} {whence} {counted(f.peer_count, 'peer')}"
 
 
 def _per_peer(f: Features) -> str:
@@ -127,36 +128,35 @@ def _per_peer(f: Features) -> str:
 
 
 def _answered(f: Features) -> str:
-    return f"{share(f.answered, 1)} of them were answered"
+    return f"{share(f.answered_share, 1)} of them were answered"
 
 
 def _unanswered(f: Features) -> str:
-    refused = f", {share(f.refused, 1)} refused" if f.refused else ""
-    return f"{share(1 - f.answered, 1)} got no answer{refused}"
+    refused = f", {share(f.refused_share, 1)} refused" if f.refused_share else ""
+    return f"{share(1 - f.answered_share, 1)} got no answer{refused}"
 
 
 def _mute(f: Features) -> str:
-    return f"in {share(f.mute, 1)} the other end said nothing: no answer, or a handshake without a word after it"
+    return f"in {share(f.mute_share, 1)} the other end said nothing: no answer, or a handshake without a word after it"
 
 
 def _ports(f: Features) -> str:
-    return f"{f.ports} different ports at the other end" if f.ports != 1 else f"all to port {f.busiest_port}"
+    return f"{f.port_count} different ports at the other end" if f.port_count != 1 else f"all to port {f.busiest_port}"
 
 
 def _one_local_port(f: Features) -> str:
-    return f"{share(f.one_local_port, 1)} left from one local UDP port"
+    return f"{share(f.one_local_port_share, 1)} left from one local UDP port"
 
 
 def _one_target(f: Features) -> str:
-    if f.target_share < 0.5:
-        return (
-            f"{share(f.busiest_peer_share, 1)} went to one address, {f.packet_bytes:.0f} bytes in a packet on average"
-        )
-    return f"{share(f.target_share, 1)} went to one address and port ({f.busiest_port})"
+    if f.busiest_target_share < 0.5:
+        per_packet = f"{f.bytes_per_packet:.0f} bytes in a packet on average"
+        return f"{share(f.busiest_peer_share, 1)} went to one address, {per_packet}"
+    return f"{share(f.busiest_target_share, 1)} went to one address and port ({f.busiest_port})"
 
 
 def _rate(f: Features) -> str:
-    return f"up to {f.per_second} new connections in one second"
+    return f"up to {f.most_new_per_s} new connections in one second"
 
 
 def _one_port(f: Features) -> str:
@@ -164,44 +164,44 @@ def _one_port(f: Features) -> str:
 
 
 def _weight(f: Features) -> str:
-    if f.heavy_bytes < 0.5:
+    if f.heavy_bytes_share < 0.5:
         return _full_packets(f)
-    return f"{size(f.total_bytes)} in all, {share(f.top3_bytes, 1)} of it in three connections"
+    return f"{size(f.total_bytes)} in all, {share(f.top3_bytes_share, 1)} of it in three connections"
 
 
 def _full_packets(f: Features) -> str:
-    return f"{size(f.total_bytes)} in all, {f.packet_bytes:.0f} bytes in a packet on average"
+    return f"{size(f.total_bytes)} in all, {f.bytes_per_packet:.0f} bytes in a packet on average"
 
 
 def _received(f: Features) -> str:
-    return f"{share(f.received, 1)} of {size(f.total_bytes)} was received"
+    return f"{share(f.received_bytes_share, 1)} of {size(f.total_bytes)} was received"
 
 
 def _spread(f: Features) -> str:
-    return f"spread {f.spread:.2f} over /16 networks"
+    return f"spread {f.prefixes_per_peer:.2f} over /16 networks"
 
 
 def _tiny(f: Features) -> str:
-    return f"{share(f.tiny, 1)} had two packets or fewer"
+    return f"{share(f.tiny_share, 1)} had two packets or fewer"
 
 
 def _unknown_ports(f: Features) -> str:
-    return f"{share(f.unknown_ports, 1)} went to ports that no known service has"
+    return f"{share(f.unknown_port_share, 1)} went to ports that no known service has"
 
 
 def _web_ports(f: Features) -> str:
-    return f"{share(f.web, 1)} went to web ports"
+    return f"{share(f.web_port_share, 1)} went to web ports"
 
 
 def _one_peer(f: Features) -> str:
-    return f"{share(f.top_peer_bytes, 1)} of the bytes were exchanged with one peer"
+    return f"{share(f.top_peer_bytes_share, 1)} of the bytes were exchanged with one peer"
 
 
 def _asks(f: Features) -> str:
-    if f.service >= 0.5:
-        asked = counted(f.service_peers, "server")
-        return f"{share(f.service, 1)} of {f.flows} were questions to {asked} (names, time, ping)"
-    return f"{share(f.tiny, 1)} were a question or a question and its answer, {share(f.udp, 1)} by UDP"
+    if f.service_share >= 0.5:
+        asked = counted(f.service_peer_count, "server")
+        return f"{share(f.service_share, 1)} of {f.flow_count} were questions to {asked} (names, time, ping)"
+    return f"{share(f.tiny_share, 1)} were a question or a question and its answer, {share(f.udp_share, 1)} by UDP"
 
 
 def _largest(f: Features) -> str:
@@ -209,17 +209,23 @@ def _largest(f: Features) -> str:
 
 
 def _heavy_rate(f: Features) -> str:
-    return f"{size(f.heavy_rate)} a second while they lasted"
+    return f"{size(f.heavy_bytes_per_s)} a second while they lasted"
 
 
 def _paced(f: Features) -> str:
-    if f.paced_bytes < 0.5:
-        return f"{share(f.film, 1)} went to ports of streaming servers"
-    return f"{share(f.paced_bytes, 1)} of the bytes came in connections that rest and go on, or by the clock"
+    if f.segmented_bytes_share < 0.5:
+        return f"{share(f.streaming_port_share, 1)} went to ports of streaming servers"
+    return f"{share(f.segmented_bytes_share, 1)} of the bytes came in connections that rest and go on, or by the clock"
 
 
 def _together(f: Features) -> str:
-    return f"{f.together:.0f} opened together as a rule, from {counted(f.peers, 'host')}; {size(f.total_bytes)} in all"
+    together = f"{f.simultaneous_count:.0f} opened together as a rule"
+    return f"{together}, from {counted(f.peer_count, 'host')}; {size(f.total_bytes)} in all"
+
+
+def _voice(f: Features) -> str:
+    steady = "steady UDP exchanges, with one peer, that both fill"
+    return f"{share(f.voice_bytes_share, 1)} of the bytes are {steady}"
 
 
 FEW_BYTES = 20_000  # a host of few connections and less than this has done nothing that has a name
@@ -227,23 +233,26 @@ FEW_FLOWS = 10  # as many as the smallest burst has
 LEAST_OUTCOMES = 15  # fewer outcomes accuse nobody (TRW misjudges a login after 4: docs/classes.md)
 
 # Those who come to a host may be peers, or the clients of a server.
-_MANY_PEERS = _of(_peers, least("peers", 5), below("inbound", 0.6))
+_MANY_PEERS = _of(_peers, least("peer_count", 5), below("inbound_share", 0.6))
 _FEW_PER_PEER = _of(_per_peer, below("flows_per_peer", 5))
 # Each peer has a port of its own choosing, unless the program keeps one port everywhere.
 _OWN_PORTS = _of(_ports, least("port_entropy", 0.45))
-_UNKNOWN_PORTS = _of(_unknown_ports, least("unknown_ports", 0.4))
-_SOME_ANSWER = _of(_answered, least("answered", 0.1))
-_MOST_ANSWER = _of(_answered, least("answered", 0.5))
+_UNKNOWN_PORTS = _of(_unknown_ports, least("unknown_port_share", 0.4))
+_SOME_ANSWER = _of(_answered, least("answered_share", 0.1))
+_MOST_ANSWER = _of(_answered, least("answered_share", 0.5))
 # What weighs is what the peers give: who syncs may download something from a server meanwhile.
 _FULL_PACKETS = _of(
-    _full_packets, least("packet_bytes", 400), least("largest_bytes", 64_000), least("unknown_bytes", 0.5)
+    _full_packets,
+    least("bytes_per_packet", 400),
+    least("largest_bytes", 64_000),
+    least("unknown_port_bytes_share", 0.5),
 )
 # Somebody gave something: more than the packet or two with which a node answers a question.
 _FETCHED_SOMETHING = _of(_largest, least("largest_bytes", 6000))
 _FETCHED_NOTHING = _of(_largest, below("largest_bytes", 6000))
 _SMALL = _of(_few_bytes, below("median_bytes", 64_000))
-_FETCHED = _of(_received, least("received", 0.75), least("total_bytes", 1_000_000))
-_TO_WEB_PORTS = _of(_web_ports, least("web", 0.5))
+_FETCHED = _of(_received, least("received_bytes_share", 0.75), least("total_bytes", 1_000_000))
+_TO_WEB_PORTS = _of(_web_ports, least("web_port_share", 0.5))
 
 RULES = (
     # A flood hits one address and port, fast, and no word ever comes back: the target may well answer each SYN, accept
@@ -254,56 +263,56 @@ RULES = (
         (
             _either(
                 _one_target,
-                (least("target_share", 0.8),),
-                (least("busiest_peer_share", 0.8), least("packet_bytes", 200)),
+                (least("busiest_target_share", 0.8),),
+                (least("busiest_peer_share", 0.8), least("bytes_per_packet", 200)),
             ),
-            _of(_mute, least("mute", 0.85)),
+            _of(_mute, least("mute_share", 0.85)),
             # Who asks a resolver that is down, or counts something by UDP, gets no word back either.
             _either(
                 _rate,
-                (least("per_second", 50), least("connections", 100)),
-                (least("per_second", 10), below("udp", 0.5), least("connections", 100)),
+                (least("most_new_per_s", 50), least("connection_count", 100)),
+                (least("most_new_per_s", 10), below("udp_share", 0.5), least("connection_count", 100)),
             ),
         ),
-        (_of(_tiny, least("tiny", 0.8)),),
+        (_of(_tiny, least("tiny_share", 0.8)),),
     ),
     # The same sprayed over a victim's ports from many addresses: a scan comes from few.
     Rule(
         TrafficClass.FLOOD,
         (
-            _of(_peers, least("inbound", 0.9), least("peers", 50), least("connections", 100)),
-            _of(_unanswered, below("answered", 0.05)),
-            _of(_rate, least("per_second", 200)),
+            _of(_peers, least("inbound_share", 0.9), least("peer_count", 50), least("connection_count", 100)),
+            _of(_unanswered, below("answered_share", 0.05)),
+            _of(_rate, least("most_new_per_s", 200)),
         ),
-        (_of(_tiny, least("tiny", 0.8)),),
+        (_of(_tiny, least("tiny_share", 0.8)),),
     ),
     # Zeek's scan.zeek: more than 15 ports on a host, or more than 25 hosts on a port, of failed connections.
     Rule(
         TrafficClass.SCAN,
         (
-            _of(_unanswered, below("answered", 0.5), least("connections", LEAST_OUTCOMES)),
-            _of(_mute, least("mute", 0.7)),
+            _of(_unanswered, below("answered_share", 0.5), least("connection_count", LEAST_OUTCOMES)),
+            _of(_mute, least("mute_share", 0.7)),
             _of(
-                lambda f: f"{f.ports_of_busiest_peer} ports of one host were tried",
-                least("ports_of_busiest_peer", 16),
+                lambda f: f"{f.busiest_peer_port_count} ports of one host were tried",
+                least("busiest_peer_port_count", 16),
                 least("busiest_peer_share", 0.5),
             ),
         ),
-        (_of(_tiny, least("tiny", 0.8)),),
+        (_of(_tiny, least("tiny_share", 0.8)),),
     ),
     # Many hosts in vain: on one port, or neighbours, or none of whom is there. A program that has met its peers before
     # does that too, but from one UDP socket; and of its peers some are there.
     Rule(
         TrafficClass.SCAN,
         (
-            _of(_peers, least("peers", 26), below("inbound", 0.5)),
-            _of(_mute, least("mute", 0.8), below("answered", 0.4)),
+            _of(_peers, least("peer_count", 26), below("inbound_share", 0.5)),
+            _of(_mute, least("mute_share", 0.8), below("answered_share", 0.4)),
             _either(
                 _one_port,
-                (least("busiest_port_share", 0.8), least("mute", 0.9), below("one_local_port", 0.5)),
-                (least("busiest_port_share", 0.8), below("answered", 0.05)),
-                (below("spread", 0.1), below("one_local_port", 0.5)),
-                (below("answered", 0.05), least("connections", 100), below("one_local_port", 0.5)),
+                (least("busiest_port_share", 0.8), least("mute_share", 0.9), below("one_local_port_share", 0.5)),
+                (least("busiest_port_share", 0.8), below("answered_share", 0.05)),
+                (below("prefixes_per_peer", 0.1), below("one_local_port_share", 0.5)),
+                (below("answered_share", 0.05), least("connection_count", 100), below("one_local_port_share", 0.5)),
             ),
         ),
         (_FEW_PER_PEER,),
@@ -311,8 +320,8 @@ RULES = (
     Rule(
         TrafficClass.SPAM,
         (
-            _of(lambda f: f"{share(f.mail, 1)} went to mail servers' ports", least("mail", 0.5)),
-            _of(_peers, least("peers", 10)),
+            _of(lambda f: f"{share(f.mail_port_share, 1)} went to mail servers' ports", least("mail_port_share", 0.5)),
+            _of(_peers, least("peer_count", 10)),
         ),
         (_FEW_PER_PEER,),
     ),
@@ -321,19 +330,17 @@ RULES = (
         TrafficClass.CALL,
         (
             _of(
-                lambda f: (
-                    f"{share(f.talk_bytes, 1)} of the bytes are steady UDP exchanges, with one peer, that both fill"
-                ),
-                least("talk_bytes", 0.35),
+                _voice,
+                least("voice_bytes_share", 0.35),
             ),
         ),
-        (_of(_one_peer, least("top_peer_bytes", 0.5)),),
+        (_of(_one_peer, least("top_peer_bytes_share", 0.5)),),
     ),
     # Peers that share nothing but the program: one connection each, to ports that no service has.
     Rule(
         TrafficClass.P2P_BULK,
         (_MANY_PEERS, _FEW_PER_PEER, _UNKNOWN_PORTS, _SOME_ANSWER, _FULL_PACKETS),
-        (_OWN_PORTS, _of(_spread, least("spread", 0.8))),
+        (_OWN_PORTS, _of(_spread, least("prefixes_per_peer", 0.8))),
     ),
     Rule(
         TrafficClass.P2P_SYNC,
@@ -341,15 +348,15 @@ RULES = (
         (
             _SMALL,
             _OWN_PORTS,
-            _of(_one_local_port, least("one_local_port", 0.4)),
-            _of(_full_packets, below("packet_bytes", 300)),
+            _of(_one_local_port, least("one_local_port_share", 0.4)),
+            _of(_full_packets, below("bytes_per_packet", 300)),
         ),
     ),
     # The same shape, and nothing but questions and answers: a node that looks something up among its peers.
     Rule(
         TrafficClass.DISCOVERY,
         (_MANY_PEERS, _FEW_PER_PEER, _UNKNOWN_PORTS, _SOME_ANSWER, _FETCHED_NOTHING),
-        (_OWN_PORTS, _of(_one_local_port, least("one_local_port", 0.4))),
+        (_OWN_PORTS, _of(_one_local_port, least("one_local_port_share", 0.4))),
     ),
     # A resolver that asks the world itself, where a guest asks one or two; or servers of any kind asked in turn.
     Rule(
@@ -358,8 +365,8 @@ RULES = (
             _MOST_ANSWER,
             _either(
                 _asks,
-                (least("service", 0.5), least("service_peers", 10)),
-                (least("tiny", 0.5), least("udp", 0.5), least("peers", 10)),
+                (least("service_share", 0.5), least("service_peer_count", 10)),
+                (least("tiny_share", 0.5), least("udp_share", 0.5), least("peer_count", 10)),
             ),
         ),
     ),
@@ -371,8 +378,12 @@ RULES = (
             _FETCHED,
             _either(
                 _paced,
-                (least("paced_bytes", 0.5), least("top_peer_bytes", 0.5), least("heavy_rate", 18_000)),
-                (least("film", 0.5),),
+                (
+                    least("segmented_bytes_share", 0.5),
+                    least("top_peer_bytes_share", 0.5),
+                    least("heavy_bytes_per_s", 18_000),
+                ),
+                (least("streaming_port_share", 0.5),),
             ),
         ),
         (_TO_WEB_PORTS,),
@@ -383,11 +394,11 @@ RULES = (
         (
             _FETCHED,
             _of(
-                lambda f: f"{share(f.clocked, 1)} of the heavy connections came at equal distances",
-                least("clocked", 0.6),
+                lambda f: f"{share(f.periodic_share, 1)} of the heavy connections came at equal distances",
+                least("periodic_share", 0.6),
             ),
         ),
-        (_TO_WEB_PORTS, _of(_one_peer, least("top_peer_bytes", 0.6))),
+        (_TO_WEB_PORTS, _of(_one_peer, least("top_peer_bytes_share", 0.6))),
     ),
     # Download managers fetch one file over several connections, so one peer it is all the same; a tree of small files
     # comes in full packets, though no connection carries weight. A chat that goes on for hours carries weight as well,
@@ -395,14 +406,14 @@ RULES = (
     Rule(
         TrafficClass.BULK_TRANSFER,
         (
-            _of(_one_peer, least("top_peer_bytes", 0.6), least("total_bytes", 1_000_000)),
+            _of(_one_peer, least("top_peer_bytes_share", 0.6), least("total_bytes", 1_000_000)),
             _either(
                 _weight,
-                (least("heavy_bytes", 0.7), least("heavy_rate", 18_000)),
-                (least("packet_bytes", 400), below("web", 0.5)),
+                (least("heavy_bytes_share", 0.7), least("heavy_bytes_per_s", 18_000)),
+                (least("bytes_per_packet", 400), below("web_port_share", 0.5)),
             ),
         ),
-        (_of(_heavy_rate, least("heavy_rate", 18_000)),),
+        (_of(_heavy_rate, least("heavy_bytes_per_s", 18_000)),),
     ),
     # A page opens several connections at once, and something in it has weight; or it comes from several hosts.
     Rule(
@@ -412,18 +423,23 @@ RULES = (
             _MOST_ANSWER,
             _either(
                 _together,
-                (least("together", 4), below("tiny", 0.5)),
-                (least("received", 0.75), least("peers", 3)),
+                (least("simultaneous_count", 4), below("tiny_share", 0.5)),
+                (least("received_bytes_share", 0.75), least("peer_count", 3)),
             ),
         ),
-        (_of(_received, least("received", 0.75)),),
+        (_of(_received, least("received_bytes_share", 0.75)),),
     ),
     # What remains, where most answer: a server or a few, or servers of known services.
     Rule(
         TrafficClass.CLIENT_SERVER,
         (
             _MOST_ANSWER,
-            _either(_peers, (least("busiest_peer_share", 0.4),), (below("peers", 4),), (below("unknown_ports", 0.4),)),
+            _either(
+                _peers,
+                (least("busiest_peer_share", 0.4),),
+                (below("peer_count", 4),),
+                (below("unknown_port_share", 0.4),),
+            ),
         ),
         (_of(_one_port, least("busiest_port_share", 0.5)),),
     ),
@@ -437,7 +453,7 @@ def _confidence(rule: Rule, features: Features) -> float:
     """0.6 for what is needed, up to 0.95 with all support; less for few flows."""
     held = sum(condition.holds(features) for condition in rule.supports)
     support = held / len(rule.supports) if rule.supports else 0.5
-    size = min(1.0, 0.5 + 0.5 * features.flows / SURE_FROM)
+    size = min(1.0, 0.5 + 0.5 * features.flow_count / SURE_FROM)
     return (0.6 + 0.35 * support) * size
 
 
@@ -483,8 +499,8 @@ def classify(features: Features, *, provisional: bool = False, rules: tuple[Rule
     evidence = _evidence(features, reasons)
     if provisional:
         confidence *= PROVISIONAL_SHARE
-        says = f"provisional: judged on its first {max(features.seconds, 1):.0f} s"
-        evidence += (Evidence("seconds", round(features.seconds, 4), says),)
+        says = f"provisional: judged on its first {max(features.duration_s, 1):.0f} s"
+        evidence += (Evidence("duration_s", round(features.duration_s, 4), says),)
     return Classification(found, round(confidence, 2), evidence, provisional, features)
 
 
@@ -507,58 +523,16 @@ def _evidence(features: Features, reasons: tuple[Condition, ...]) -> tuple[Evide
 # --- what would have changed it --------------------------------------------------------------------------------------
 
 NAMED = 3  # changes that are told
-_COUNTS = ("connections", "peers", "ports", "ports_of_busiest_peer", "per_second", "service_peers")
-_SIZES = ("median_bytes", "total_bytes", "largest_bytes", "heavy_rate")
-_WORDS = {
-    "connections": "connections",
-    "service_peers": "servers asked for names, time or a ping",
-    "heavy_rate": "bytes a second of heavy connections",
-    "peers": "peers",
-    "ports": "different ports at the other end",
-    "ports_of_busiest_peer": "ports tried of one host",
-    "per_second": "most new connections in a second",
-    "together": "connections opened together, as a rule",
-    "flows_per_peer": "connections per peer",
-    "seconds": "seconds from the first connection to the last",
-    "port_entropy": "entropy of the ports at the other end",
-    "spread": "/16 networks per peer",
-    "packet_bytes": "bytes in a packet on average",
-    "median_bytes": "median size of a connection",
-    "total_bytes": "bytes in all",
-    "largest_bytes": "bytes of the largest connection",
-    "unknown_ports": "share to ports that no known service has",
-    "unknown_bytes": "byte share of ports that no known service has",
-    "one_local_port": "share from one local UDP port",
-    "busiest_peer_share": "share of connections with one peer",
-    "busiest_port_share": "share to one port",
-    "target_share": "share to one address and port",
-    "udp": "share of UDP",
-    "answered": "share answered",
-    "inbound": "share opened from outside",
-    "tiny": "share of two packets or fewer",
-    "top3_bytes": "byte share of the three largest connections",
-    "received": "share of bytes received",
-    "heavy_bytes": "byte share of heavy connections",
-    "talk_bytes": "byte share of steady UDP exchanges that both sides fill",
-    "paced_bytes": "byte share of connections that rest and go on, or come by the clock",
-    "film": "share to ports of streaming servers",
-    "top_peer_bytes": "byte share of one peer",
-    "clocked": "share of heavy connections at equal distances",
-    "mail": "share to mail ports",
-    "web": "share to web ports",
-    "service": "share to names, time and address services",
-    "mute": "share in which the other end said nothing",
-}
-
-
-def _number(feature: str, value: float) -> str:
-    if feature in _SIZES:
-        return size(value)
-    return f"{value:.0f}" if feature in _COUNTS else f"{value:.3g}"
 
 
 def _just_below(bound: Bound) -> float:
-    return bound.value - 1 if bound.feature in _COUNTS else math.nextafter(bound.value, -math.inf)
+    """The nearest value below: of what comes in whole numbers one less."""
+    feature = ALL[bound.feature]
+    return (
+        bound.value - 1
+        if feature.is_whole and feature.unit is not Unit.BYTES
+        else math.nextafter(bound.value, -math.inf)
+    )
 
 
 def _distance(seen: float, wanted: float) -> float:
@@ -612,13 +586,10 @@ def _nearest_changes(features: Features) -> tuple[str, ...]:
             changed = changed | questions.bits[same] if same.admits(wanted) else changed & ~questions.bits[same]
         other = questions.label(changed)
         if other is not label:
-            side = "below" if is_above else "from"
-            text = (
-                f"{_WORDS[bound.feature]} {_number(bound.feature, seen)};"
-                f" {side} {_number(bound.feature, bound.value)} it would be {other.value}"
-            )
+            side, feature = "below" if is_above else "from", ALL[bound.feature]
+            text = f"{feature.words} {feature.text(seen)}; {side} {feature.text(bound.value)} it would be {other.value}"
             found.append((bound.feature not in decided, _distance(seen, wanted), bound.feature, text))
     told: dict[str, str] = {}
-    for _aside, _far, feature, text in sorted(found):
-        told.setdefault(feature, text)
+    for _aside, _far, name, text in sorted(found):
+        told.setdefault(name, text)
     return tuple(told.values())[:NAMED]

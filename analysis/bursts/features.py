@@ -1,14 +1,14 @@
 """What a set of one host's flows looks like, in numbers: what classes are decided on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.hosts.index import (
     ANSWERED,
-    HALF_OPEN,
     MUTE,
     REFUSED,
     FlowFacts,
@@ -19,6 +19,7 @@ from peerburst.analysis.hosts.index import (
     number_peers,
     slots_for,
 )
+from peerburst.analysis.humanize import size
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
 from peerburst.capture.compiled.parallel import processors, side_by_side
 from peerburst.capture.compiled.sorting import sort_run
@@ -50,65 +51,116 @@ AS_SOON_AS = 0.1  # of the usual gap
 CLOCKED_LEAST_NS = 1_000_000_000
 
 
+class Unit(Enum):
+    """What a feature is counted in. The value is how the names of such features end."""
+
+    COUNT = "_count"
+    SECONDS = "_s"
+    PER_SECOND = "_per_s"
+    BYTES = "_bytes"
+    BYTES_PER_SECOND = "_bytes_per_s"
+    PER_PACKET = "_per_packet"
+    PER_PEER = "_per_peer"
+    SHARE = "_share"  # from 0 to 1
+    ENTROPY = "_entropy"  # from 0, all alike, to 1, each another
+    PORT = "_port"  # the port itself
+
+
+def _in(unit: Unit, words: str) -> dict[str, object]:
+    """What is known of a feature besides its name and type; `words` is how sentences and docs name it."""
+    return {"unit": unit, "words": words}
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
     """What a set does besides asking services (names, time, ping); of one that only does that, what it asks.
 
-    `flows`, `total_bytes`, `service` and `service_peers` are of the whole set, all else of those connections. Shares
-    are of them unless named otherwise; NaN never: an empty set has zeros.
+    `flow_count`, `total_bytes`, `service_share` and `service_peer_count` are of the whole set, all else of those
+    connections. A `_bytes_share` is of bytes, any other `_share` of connections. NaN never: an empty set has zeros.
     """
 
-    flows: int
-    connections: int  # that are no questions to services; all, where there is nothing else
-    peers: int  # distinct remote addresses
-    seconds: float  # from the first flow's start to the last one's
-    per_second: int  # most new flows in any one second
-    together: float  # flows begun within half a second of one, itself included: the median
-    flows_per_peer: float
-    spread: float  # distinct /16 (IPv4) or /32 (IPv6) prefixes per peer
-    ports: int  # distinct responder ports
-    port_entropy: float  # of responder ports; 0: all one port, 1: each another
-    busiest_port: int
-    busiest_port_share: float
-    unknown_ports: float  # to responder ports that no known service has
-    unknown_bytes: float  # share of the bytes that go to or come from those
-    one_local_port: float  # UDP flows from the one local port that has most; services not counted
-    busiest_peer_share: float
-    ports_of_busiest_peer: int
-    target_share: float  # to the one responder address and port that has most
-    udp: float
-    answered: float
-    refused: float
-    inbound: float
-    tiny: float  # of two packets or fewer
-    median_bytes: float
-    total_bytes: int
-    largest_bytes: int
-    top3_bytes: float  # share of the bytes in the three largest flows
-    received: float  # share of the bytes that came in
-    heavy_bytes: float  # share of the bytes that heavy flows carry
-    media_bytes: float
-    paced_bytes: float  # share of the bytes in heavy flows that rest again and again, or in steady UDP one way
-    mail: float  # to mail transfer or submission ports
-    web: float  # to web ports
-    film: float  # to streaming servers' ports
-    service: float  # share of the flows that are questions to services
-    service_peers: int  # whom they ask
-    half_open: float  # TCP flows that their originator never carried beyond its SYN
-    mute: float  # the responder said nothing: TCP without data from it, else unanswered
-    packet_bytes: float  # IP bytes per packet, on average
-    top_peer_bytes: float  # share of the bytes that go to or from the one peer that has most
-    talk_bytes: float  # share of the bytes in steady UDP exchanges, with one peer, that both fill: voice, video
-    heavy_rate: float  # bytes a second that heavy flows carry while they last
-    clocked: float  # share of heavy flows that begin as long after the one before as heavy flows usually do
+    flow_count: int = field(metadata=_in(Unit.COUNT, "flows, questions to services among them"))
+    # Those that are no questions to services; all, where there is nothing else.
+    connection_count: int = field(metadata=_in(Unit.COUNT, "connections"))
+    peer_count: int = field(metadata=_in(Unit.COUNT, "peers"))
+    duration_s: float = field(metadata=_in(Unit.SECONDS, "seconds from the first connection to the last"))
+    most_new_per_s: int = field(metadata=_in(Unit.PER_SECOND, "most new connections in a second"))
+    # Begun within half a second of one, itself included: the median.
+    simultaneous_count: float = field(metadata=_in(Unit.COUNT, "connections opened together, as a rule"))
+    flows_per_peer: float = field(metadata=_in(Unit.PER_PEER, "connections per peer"))
+    # IPv6: /32 networks.
+    prefixes_per_peer: float = field(metadata=_in(Unit.PER_PEER, "/16 networks per peer"))
+    port_count: int = field(metadata=_in(Unit.COUNT, "different ports at the other end"))
+    port_entropy: float = field(metadata=_in(Unit.ENTROPY, "entropy of the ports at the other end"))
+    busiest_port: int = field(metadata=_in(Unit.PORT, "port at the other end that most went to"))
+    busiest_port_share: float = field(metadata=_in(Unit.SHARE, "share to one port"))
+    unknown_port_share: float = field(metadata=_in(Unit.SHARE, "share to ports that no known service has"))
+    unknown_port_bytes_share: float = field(metadata=_in(Unit.SHARE, "byte share of ports that no known service has"))
+    one_local_port_share: float = field(metadata=_in(Unit.SHARE, "share from one local UDP port"))
+    busiest_peer_share: float = field(metadata=_in(Unit.SHARE, "share of connections with one peer"))
+    busiest_peer_port_count: int = field(metadata=_in(Unit.COUNT, "ports tried of one host"))
+    busiest_target_share: float = field(metadata=_in(Unit.SHARE, "share to one address and port"))
+    udp_share: float = field(metadata=_in(Unit.SHARE, "share of UDP"))
+    answered_share: float = field(metadata=_in(Unit.SHARE, "share answered"))
+    refused_share: float = field(metadata=_in(Unit.SHARE, "share refused"))
+    inbound_share: float = field(metadata=_in(Unit.SHARE, "share opened from outside"))
+    tiny_share: float = field(metadata=_in(Unit.SHARE, "share of two packets or fewer"))
+    median_bytes: float = field(metadata=_in(Unit.BYTES, "median size of a connection"))
+    total_bytes: int = field(metadata=_in(Unit.BYTES, "bytes in all"))
+    largest_bytes: int = field(metadata=_in(Unit.BYTES, "bytes of the largest connection"))
+    top3_bytes_share: float = field(metadata=_in(Unit.SHARE, "byte share of the three largest connections"))
+    received_bytes_share: float = field(metadata=_in(Unit.SHARE, "share of bytes received"))
+    heavy_bytes_share: float = field(metadata=_in(Unit.SHARE, "byte share of heavy connections"))
+    # Heavy ones that pause again and again, or steady UDP one way.
+    segmented_bytes_share: float = field(
+        metadata=_in(Unit.SHARE, "byte share of connections that rest and go on, or come by the clock")
+    )
+    mail_port_share: float = field(metadata=_in(Unit.SHARE, "share to mail ports"))
+    web_port_share: float = field(metadata=_in(Unit.SHARE, "share to web ports"))
+    streaming_port_share: float = field(metadata=_in(Unit.SHARE, "share to ports of streaming servers"))
+    service_share: float = field(metadata=_in(Unit.SHARE, "share to names, time and address services"))
+    service_peer_count: int = field(metadata=_in(Unit.COUNT, "servers asked for names, time or a ping"))
+    # TCP without data from the responder, else unanswered.
+    mute_share: float = field(metadata=_in(Unit.SHARE, "share in which the other end said nothing"))
+    bytes_per_packet: float = field(metadata=_in(Unit.PER_PACKET, "bytes in a packet on average"))
+    top_peer_bytes_share: float = field(metadata=_in(Unit.SHARE, "byte share of one peer"))
+    # With the one peer that has most of them: voice, video.
+    voice_bytes_share: float = field(
+        metadata=_in(Unit.SHARE, "byte share of steady UDP exchanges that both sides fill")
+    )
+    heavy_bytes_per_s: float = field(metadata=_in(Unit.BYTES_PER_SECOND, "bytes a second of heavy connections"))
+    # Heavy ones that begin as long after the one before as heavy ones usually do.
+    periodic_share: float = field(metadata=_in(Unit.SHARE, "share of heavy connections at equal distances"))
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What one feature is: its name, how sentences and docs name it, and what it is counted in."""
+
+    name: str
+    words: str
+    unit: Unit
+    is_whole: bool  # counted in whole numbers
+
+    def text(self, value: float) -> str:
+        """A value as people read it."""
+        if self.unit in (Unit.BYTES, Unit.BYTES_PER_SECOND):
+            return size(value)
+        return f"{value:.0f}" if self.is_whole else f"{value:.3g}"
+
+
+ALL = {
+    column.name: Feature(column.name, column.metadata["words"], column.metadata["unit"], column.type is int)
+    for column in fields(Features)
+}
 
 
 # One row per set of flows, as the kernels below fill it, each its own features. To add one: a field above, and what
 # counts it in the kernel that has what it needs.
-FEATURES = np.dtype([(field.name, np.int64 if field.type is int else np.float64) for field in fields(Features)])
+FEATURES = np.dtype([(feature.name, np.int64 if feature.is_whole else np.float64) for feature in ALL.values()])
 PORTS = 65536
 PART_FLOWS = 1 << 14  # flows measured together: what is gathered of them lies in the processor's cache
-HEAVY, MEDIA, SERVICE = int(FlowKind.HEAVY), int(FlowKind.MEDIA), int(FlowKind.SERVICE)
+HEAVY, SERVICE = int(FlowKind.HEAVY), int(FlowKind.SERVICE)
 
 
 @part
@@ -154,10 +206,10 @@ def measure_services(table, size, seed, flow, outbound, begins, middles, stops, 
             total += size[i]
         gather_remotes(table, flow, outbound, middle, stop, high, low)
         row = out[g]
-        row["flows"] = stop - begin
+        row["flow_count"] = stop - begin
         row["total_bytes"] = total
-        row["service"] = (stop - middle) / max(stop - begin, 1)
-        row["service_peers"] = number_peers(high, low, stop - middle, seed, slots, code, chief)
+        row["service_share"] = (stop - middle) / max(stop - begin, 1)
+        row["service_peer_count"] = number_peers(high, low, stop - middle, seed, slots, code, chief)
 
 
 @allocating_kernel
@@ -181,12 +233,12 @@ def measure_times(start, begins, stops, out):  # type: ignore[no-untyped-def]
             most = max(most, second - i)
             together[i - begin] = high - low
         row = out[g]
-        row["connections"] = n
-        row["per_second"] = most
+        row["connection_count"] = n
+        row["most_new_per_s"] = most
         if n:
             sort_run(together, 0, n, spare)
-            row["together"] = _median(together, n)
-            row["seconds"] = (start[stop - 1] - start[begin]) / 1e9
+            row["simultaneous_count"] = _median(together, n)
+            row["duration_s"] = (start[stop - 1] - start[begin]) / 1e9
 
 
 @allocating_kernel
@@ -196,13 +248,12 @@ def measure_bytes(size, kind, begins, stops, out):  # type: ignore[no-untyped-de
     spare = np.empty(sizes.size, np.int64)
     for g in range(begins.size):
         n = stops[g] - begins[g]
-        total, heavy, media = 0, 0, 0
+        total, heavy = 0, 0
         for i in range(n):
             f = begins[g] + i
             sizes[i] = size[f]
             total += size[f]
             heavy += size[f] if kind[f] == HEAVY else 0
-            media += size[f] if kind[f] == MEDIA else 0
         if not n:
             continue
         sort_run(sizes, 0, n, spare)
@@ -212,9 +263,8 @@ def measure_bytes(size, kind, begins, stops, out):  # type: ignore[no-untyped-de
         row, whole = out[g], max(total, 1)
         row["median_bytes"] = _median(sizes, n)
         row["largest_bytes"] = sizes[n - 1]
-        row["top3_bytes"] = largest3 / whole
-        row["heavy_bytes"] = heavy / whole
-        row["media_bytes"] = media / whole
+        row["top3_bytes_share"] = largest3 / whole
+        row["heavy_bytes_share"] = heavy / whole
 
 
 @allocating_kernel
@@ -240,7 +290,7 @@ def measure_beat(start, last, kind, begins, stops, out):  # type: ignore[no-unty
             for i in range(n):
                 waited = idle[i] < 0 or idle[i] >= AS_SOON_AS * usual
                 alike += waited and abs(gaps[i] - usual) <= usual / 5
-        out[g]["clocked"] = alike / n
+        out[g]["periodic_share"] = alike / n
 
 
 @part
@@ -289,29 +339,27 @@ def measure_weight(table, start, last, packets, size, kind, rests, flow, begins,
                 elif _is_cast(row, packets[i]):
                     paced += size[i]
         mine = out[g]
-        mine["packet_bytes"] = total / max(count, 1)
-        mine["paced_bytes"] = paced / max(total, 1)
+        mine["bytes_per_packet"] = total / max(count, 1)
+        mine["segmented_bytes_share"] = paced / max(total, 1)
         # Over a second at least: what came in an instant has no rate.
-        mine["heavy_rate"] = heavy / max(heavy_ns / 1e9, 1.0)
+        mine["heavy_bytes_per_s"] = heavy / max(heavy_ns / 1e9, 1.0)
 
 
 @kernel
 def measure_answers(packets, marks, begins, stops, out):  # type: ignore[no-untyped-def]
     """What became of the flows of each set."""
     for g in range(begins.size):
-        tiny, answers, refusals, half_opens, mutes = 0, 0, 0, 0, 0
+        tiny, answers, refusals, mutes = 0, 0, 0, 0
         for i in range(begins[g], stops[g]):
             tiny += packets[i] <= 2
             answers += marks[i] & ANSWERED != 0
             refusals += marks[i] & REFUSED != 0
-            half_opens += marks[i] & HALF_OPEN != 0
             mutes += marks[i] & MUTE != 0
         row, share = out[g], 1.0 / max(stops[g] - begins[g], 1)
-        row["tiny"] = tiny * share
-        row["answered"] = answers * share
-        row["refused"] = refusals * share
-        row["half_open"] = half_opens * share
-        row["mute"] = mutes * share
+        row["tiny_share"] = tiny * share
+        row["answered_share"] = answers * share
+        row["refused_share"] = refusals * share
+        row["mute_share"] = mutes * share
 
 
 @allocating_kernel
@@ -364,16 +412,16 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
                 busiest = count
                 out[g]["busiest_port"] = port
         row, share = out[g], 1.0 / max(n, 1)
-        row["udp"] = udp * share
-        row["inbound"] = inbound * share
-        row["unknown_ports"] = unknown * share
-        row["mail"] = mail * share
-        row["web"] = web * share
-        row["film"] = film * share
-        row["one_local_port"] = from_one_port * share
-        row["received"] = np.float64(received) / np.float64(max(total, np.uint64(1)))
-        row["unknown_bytes"] = np.float64(unknown_bytes) / np.float64(max(total, np.uint64(1)))
-        row["ports"] = ports
+        row["udp_share"] = udp * share
+        row["inbound_share"] = inbound * share
+        row["unknown_port_share"] = unknown * share
+        row["mail_port_share"] = mail * share
+        row["web_port_share"] = web * share
+        row["streaming_port_share"] = film * share
+        row["one_local_port_share"] = from_one_port * share
+        row["received_bytes_share"] = np.float64(received) / np.float64(max(total, np.uint64(1)))
+        row["unknown_port_bytes_share"] = np.float64(unknown_bytes) / np.float64(max(total, np.uint64(1)))
+        row["port_count"] = ports
         row["busiest_port_share"] = busiest * share
         # Shannon's entropy of the ports, -sum(c/n ln c/n), over that of n different ones, ln n.
         row["port_entropy"] = 1.0 - repeats / (n * np.log(n)) if n > 1 else 0.0
@@ -459,14 +507,14 @@ def measure_peers(table, size, talk, seed, flow, outbound, begins, stops, out): 
             of_busiest[targets[i] % PORTS] = False
         sort_run(targets, 0, n, spare)
         row, share = out[g], 1.0 / max(n, 1)
-        row["peers"] = peers
+        row["peer_count"] = peers
         row["flows_per_peer"] = n / max(peers, 1)
-        row["spread"] = prefixes / max(peers, 1)
+        row["prefixes_per_peer"] = prefixes / max(peers, 1)
         row["busiest_peer_share"] = busiest_flows * share
-        row["top_peer_bytes"] = top / max(total, 1)
-        row["talk_bytes"] = talked / max(total, 1)
-        row["ports_of_busiest_peer"] = ports
-        row["target_share"] = _runs(targets, n)[1] * share
+        row["top_peer_bytes_share"] = top / max(total, 1)
+        row["voice_bytes_share"] = talked / max(total, 1)
+        row["busiest_peer_port_count"] = ports
+        row["busiest_target_share"] = _runs(targets, n)[1] * share
 
 
 def _parts(begins: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> Iterator[slice]:

@@ -64,7 +64,7 @@ class BurstFinder:
                 start_s=self._since_start(starts[begin]),
                 end_s=self._since_start(starts[stop - 1]),
                 base_per_s=base_per_s,
-                share_of_connections=seen.flows / max(int(index.counts()[host]), 1),
+                share_of_connections=seen.flow_count / max(int(index.counts()[host]), 1),
                 share_of_bytes=seen.total_bytes / max(int(self.ip_bytes[host]), 1),
                 features=seen,
                 classification=classify(seen),

@@ -81,7 +81,7 @@ def timeline_view(analysis: Analysis, host: str, model: GatewayModel, limit: int
             (analysis.since_start(a), analysis.since_start(b)) for a, b in _spells_above(steps, limit, capture.last_ns)
         ],
         bursts=[
-            (burst.start_s, burst.end_s, burst.classification.label.value, burst.features.flows)
+            (burst.start_s, burst.end_s, burst.classification.label.value, burst.features.flow_count)
             for burst in analysis.bursts
             if burst.host == host and burst.inbound == inbound
         ],

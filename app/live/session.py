@@ -584,7 +584,7 @@ def _burst_line(look: Snapshot, burst: LiveBurst) -> BurstLine:
         confidence=found.confidence,
         started_s=look.analysis.since_start(burst.start_ns),
         seconds=(burst.last_ns - burst.start_ns) / 1e9,
-        connections=burst.features.flows,
+        connections=burst.features.flow_count,
         inbound=burst.inbound,
         evidence=tuple(evidence.says for evidence in found.evidence),
     )

@@ -50,7 +50,7 @@ def burst_sentence(burst: Burst) -> str:
     length = span(burst.end_s - burst.start_s) if burst.end_s > burst.start_s else "an instant"
     verb = "was sent" if burst.inbound else "opened"
     return (
-        f"{clock(burst.start_s)}: {burst.host} {verb} {counted(seen.flows, 'connection')} in {length}"
+        f"{clock(burst.start_s)}: {burst.host} {verb} {counted(seen.flow_count, 'connection')} in {length}"
         f" ({found.label.value}, {share(found.confidence, 1)} sure): {found.label.says}."
         f" They are {share(burst.share_of_connections, 1)} of its connections and"
         f" {share(burst.share_of_bytes, 1)} of its {size(_all_bytes(burst))}."

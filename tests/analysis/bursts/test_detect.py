@@ -115,7 +115,7 @@ def test_a_burst_knows_its_shares(tmp_path: Path) -> None:
     found = {burst.inbound: burst for burst in analysis.bursts}
     assert len(analysis.bursts) == 2
     out, sent = found[False], found[True]
-    assert (out.host, out.features.flows, sent.features.flows) == (HOST, 30, 12)
+    assert (out.host, out.features.flow_count, sent.features.flow_count) == (HOST, 30, 12)
     assert (out.start_s, out.end_s) == pytest.approx((100, 105.8))
     assert out.share_of_connections == pytest.approx(30 / 43)
     total = int(analysis.facts.ip_bytes.sum())

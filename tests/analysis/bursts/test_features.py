@@ -27,21 +27,27 @@ def test_a_handful_of_flows(tmp_path: Path) -> None:
     tape.udp(0.9, local(6001), ("30.2.0.1", 40002), size=72)
     tape.tcp(3, local(7000), ("30.2.0.1", 443), SYN)  # 40
     found = features_of(tape, tmp_path)
-    assert (found.flows, found.peers, found.seconds, found.per_second) == (4, 3, 3.0, 3)
-    assert (found.flows_per_peer, found.spread) == (4 / 3, 2 / 3)
-    assert (found.ports, found.busiest_port, found.busiest_port_share) == (3, 40002, 0.5)
+    assert (found.flow_count, found.peer_count, found.duration_s, found.most_new_per_s) == (4, 3, 3.0, 3)
+    assert (found.flows_per_peer, found.prefixes_per_peer) == (4 / 3, 2 / 3)
+    assert (found.port_count, found.busiest_port, found.busiest_port_share) == (3, 40002, 0.5)
     # Three ports, seen 1, 2 and 1 times: -(2 * 1/4 ln 1/4 + 1/2 ln 1/2) / ln 4
     assert found.port_entropy == pytest.approx((0.5 * math.log(4) + 0.5 * math.log(2)) / math.log(4))
-    assert (found.unknown_ports, found.unknown_bytes) == (0.75, 500 / 540)
-    assert found.one_local_port == 0.5
-    assert (found.busiest_peer_share, found.ports_of_busiest_peer) == (0.5, 2)
-    assert found.target_share == 0.25
-    assert (found.udp, found.answered, found.refused, found.inbound, found.tiny) == (0.75, 0.25, 0, 0, 1)
+    assert (found.unknown_port_share, found.unknown_port_bytes_share) == (0.75, 500 / 540)
+    assert found.one_local_port_share == 0.5
+    assert (found.busiest_peer_share, found.busiest_peer_port_count) == (0.5, 2)
+    assert found.busiest_target_share == 0.25
+    assert (found.udp_share, found.answered_share, found.refused_share, found.inbound_share, found.tiny_share) == (
+        0.75,
+        0.25,
+        0,
+        0,
+        1,
+    )
     assert (found.median_bytes, found.total_bytes, found.largest_bytes) == (100, 540, 300)
-    assert found.top3_bytes == 500 / 540
-    assert found.received == 200 / 540
-    assert (found.heavy_bytes, found.media_bytes, found.mail, found.service) == (0, 0, 0, 0)
-    assert (found.web, found.half_open) == (0.25, 0.25)
+    assert found.top3_bytes_share == 500 / 540
+    assert found.received_bytes_share == 200 / 540
+    assert (found.heavy_bytes_share, found.mail_port_share, found.service_share) == (0, 0, 0)
+    assert found.web_port_share == 0.25
 
 
 def test_what_others_open_goes_by_the_port_here(tmp_path: Path) -> None:
@@ -49,8 +55,8 @@ def test_what_others_open_goes_by_the_port_here(tmp_path: Path) -> None:
     for i in range(4):
         tape.refused(i, remote(i, 50_000 + i), local(80))
     found = features_of(tape, tmp_path)
-    assert (found.inbound, found.ports, found.busiest_port, found.target_share) == (1, 1, 80, 1)
-    assert (found.refused, found.answered, found.half_open, found.peers) == (1, 0, 1, 4)
+    assert (found.inbound_share, found.port_count, found.busiest_port, found.busiest_target_share) == (1, 1, 80, 1)
+    assert (found.refused_share, found.answered_share, found.peer_count) == (1, 0, 4)
 
 
 def test_shares_of_mail_heavy_and_services(tmp_path: Path) -> None:
@@ -60,12 +66,12 @@ def test_shares_of_mail_heavy_and_services(tmp_path: Path) -> None:
     tape.exchange(5, local(5002), remote(2, 53))
     tape.exchange(5, local(5003), remote(3, 53))
     found = features_of(tape, tmp_path)
-    assert (found.service, found.service_peers) == (0.5, 2)
+    assert (found.service_share, found.service_peer_count) == (0.5, 2)
     # Of the rest:
-    assert (found.flows, found.connections, found.mail, found.web) == (4, 2, 0.5, 0.5)
-    assert found.heavy_bytes > 0.99
-    assert found.received > 0.9
-    assert found.one_local_port == 0
+    assert (found.flow_count, found.connection_count, found.mail_port_share, found.web_port_share) == (4, 2, 0.5, 0.5)
+    assert found.heavy_bytes_share > 0.99
+    assert found.received_bytes_share > 0.9
+    assert found.one_local_port_share == 0
     assert found.total_bytes == 2 * found.median_bytes + 2 * 96  # the two connections and the questions
 
 
@@ -74,8 +80,14 @@ def test_a_set_of_questions_alone_is_measured_by_them(tmp_path: Path) -> None:
     for i in range(4):
         tape.exchange(i, local(5000 + i), remote(i // 2, 53))
     found = features_of(tape, tmp_path)
-    assert (found.flows, found.connections, found.peers, found.service, found.service_peers) == (4, 4, 2, 1.0, 2)
-    assert (found.busiest_port, found.answered, found.tiny) == (53, 1.0, 1.0)
+    assert (
+        found.flow_count,
+        found.connection_count,
+        found.peer_count,
+        found.service_share,
+        found.service_peer_count,
+    ) == (4, 4, 2, 1.0, 2)
+    assert (found.busiest_port, found.answered_share, found.tiny_share) == (53, 1.0, 1.0)
 
 
 def test_how_fast_heavy_flows_are(tmp_path: Path) -> None:
@@ -85,14 +97,14 @@ def test_how_fast_heavy_flows_are(tmp_path: Path) -> None:
     analysis = tape.analysis(tmp_path)
     found = features_of(tape, tmp_path)
     lasted = (analysis.facts.last_ns - analysis.facts.start_ns)[0] / 1e9
-    assert found.heavy_rate == pytest.approx(found.largest_bytes / max(lasted, 1.0))
+    assert found.heavy_bytes_per_s == pytest.approx(found.largest_bytes / max(lasted, 1.0))
 
 
 def test_a_second_is_a_sliding_one(tmp_path: Path) -> None:
     tape = Tape()
     for i, at in enumerate((0.0, 0.6, 0.9, 1.3, 1.599999, 1.6)):
         tape.udp(at, local(5000 + i), remote(i))
-    assert features_of(tape, tmp_path).per_second == 4  # 0.6 up to, not including, 1.6
+    assert features_of(tape, tmp_path).most_new_per_s == 4  # 0.6 up to, not including, 1.6
 
 
 def test_ipv6_spreads_over_32_bits(tmp_path: Path) -> None:
@@ -101,7 +113,7 @@ def test_ipv6_spreads_over_32_bits(tmp_path: Path) -> None:
         tape.udp(i, ("fd00::5", 5000), (peer, 40000))
     analysis = tape.analysis(tmp_path)
     found = features.measure(analysis.index.of(0), analysis.facts, analysis.kinds)
-    assert (found.peers, found.spread) == (4, 0.5)
+    assert (found.peer_count, found.prefixes_per_peer) == (4, 0.5)
 
 
 def test_of_nothing_everything_is_zero(tmp_path: Path) -> None:

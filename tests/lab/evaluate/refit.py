@@ -38,12 +38,12 @@ COST = np.array([[cost(truth, said) for said in SAID] for truth in CLASSES])
 # (SkypeIRC.cap) fetches less than 64 kB in any one exchange but three. The leanest film of Apple's HLS authoring
 # specification has 145 kbit/s: 18 kB a second.
 PUBLISHED = (
-    least("ports_of_busiest_peer", 16),
-    least("connections", 15),
-    least("peers", 26),
-    below("answered", 0.5),
+    least("busiest_peer_port_count", 16),
+    least("connection_count", 15),
+    least("peer_count", 26),
+    below("answered_share", 0.5),
     least("largest_bytes", 64_000),
-    least("heavy_rate", 18_000),
+    least("heavy_bytes_per_s", 18_000),
 )
 KNOWN_TO = 0.1  # shares
 KNOWN_TO_OCTAVES = 0.6  # counts and sizes, by factors of two

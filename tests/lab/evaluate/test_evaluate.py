@@ -76,7 +76,7 @@ def test_a_threshold_keeps_its_distance_from_both_sides() -> None:
     ]
     values = fit_rules(cases)
     assert judge_by_rules(values, cases) == [one.truth[0] for one in cases]
-    assert 170 < values[least("packet_bytes", 400)] < 410
+    assert 170 < values[least("bytes_per_packet", 400)] < 410
 
 
 def test_with_its_own_thresholds_it_says_what_the_rules_say() -> None:
