@@ -19,6 +19,7 @@ from peerburst.analysis.counting.step_function import Concurrency, Steps
 from peerburst.analysis.gateways import GatewayModel, load
 from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts import programs
+from peerburst.analysis.hosts.flow_facts import FlowFacts
 from peerburst.analysis.hosts.locality import Endpoints, Scope, locate
 from peerburst.analysis.results import Burst, Host, ModelPeak
 from peerburst.analysis.settings import DEFAULT_LIMITS, Settings, load_models
@@ -63,8 +64,8 @@ class Analysis:
         return locate(self.capture.flows.row, self.settings.local_nets, self.capture.interface_addresses)
 
     @cached_property
-    def facts(self) -> hostflows.FlowFacts:
-        return hostflows.flow_facts(self.capture.flows)
+    def facts(self) -> FlowFacts:
+        return FlowFacts(self.capture.flows)
 
     @cached_property
     def kinds(self) -> npt.NDArray[np.uint8]:

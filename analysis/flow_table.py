@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from peerburst.analysis.bursts.kinds import HEAVY_BYTES
-from peerburst.analysis.hosts.index import FlowFacts, sent_letter
+from peerburst.analysis.hosts.flow_facts import FlowFacts, sent_letter
 from peerburst.analysis.hosts.locality import Endpoints, Scope, pair_codes, to_text
 from peerburst.capture.flows.table import (
     FIRST_IS_A,

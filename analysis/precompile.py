@@ -13,6 +13,7 @@ from peerburst.analysis.counting import peaks as hostcounts
 from peerburst.analysis.counting import step_function as concurrency
 from peerburst.analysis.gateways import load
 from peerburst.analysis.hosts import index as hostflows
+from peerburst.analysis.hosts.flow_facts import FlowFacts
 from peerburst.analysis.hosts.locality import MAPPED, locate
 from peerburst.analysis.settings import DEFAULT_LIMITS
 from peerburst.capture.flows.table import FLOW, SEGMENT, Flows
@@ -24,7 +25,7 @@ def main() -> None:
     row["a_lo"], row["b_lo"], row["successor"] = MAPPED | 10 << 24, MAPPED | 9 << 24, -1
     flows = Flows(row, segment, np.array([0, 1], np.int64))
     ends = locate(flows.row)
-    index, facts = hostflows.HostIndex(flows, ends), hostflows.flow_facts(flows)
+    index, facts = hostflows.HostIndex(flows, ends), FlowFacts(flows)
     models = [load("linux-connlimit"), load("nat-mapping")]
     hostcounts.measure(models, flows, ends, index, 0, (1,))
     index.totals()

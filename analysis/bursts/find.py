@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from peerburst.analysis.bursts import detect, features
 from peerburst.analysis.bursts.classify import classify
-from peerburst.analysis.hosts.index import FlowFacts, HostIndex
+from peerburst.analysis.hosts.flow_facts import FlowFacts
+from peerburst.analysis.hosts.index import HostIndex
 from peerburst.analysis.results import Burst
 
 FLOWS_AT_ONCE = 1 << 18  # among which bursts are sought
