@@ -8,7 +8,8 @@ import pytest
 
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.bursts import features
-from peerburst.analysis.bursts.classify import RULES, Classification, classify, says_something
+from peerburst.analysis.bursts.classes import RULES
+from peerburst.analysis.bursts.classify import Classification, classify, says_something
 from peerburst.analysis.bursts.features import Features
 from peerburst.analysis.settings import Settings
 from peerburst.capture.synth import write_scenario

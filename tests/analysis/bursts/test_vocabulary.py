@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from peerburst.analysis.bursts.classify import RULES
+from peerburst.analysis.bursts.classes import RULES
 from peerburst.analysis.figures import style
 from peerburst.capture.vocabulary import KIND_NAMES, FlowKind, TrafficClass
 from tests.analysis.bursts.test_classify import CRAFTED
