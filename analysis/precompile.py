@@ -6,14 +6,13 @@ cores that is a quarter less to wait.
 
 import numpy as np
 
-from peerburst.analysis.bursts import detect as bursts
-from peerburst.analysis.bursts import features, kinds
+from peerburst.analysis.bursts import detect, features, kinds
 from peerburst.analysis.counting import active, entries
 from peerburst.analysis.counting import peaks as hostcounts
 from peerburst.analysis.counting import step_function as concurrency
 from peerburst.analysis.gateways import load
-from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts.flow_facts import FlowFacts
+from peerburst.analysis.hosts.index import HostIndex
 from peerburst.analysis.hosts.locality import MAPPED, locate
 from peerburst.analysis.settings import DEFAULT_LIMITS
 from peerburst.capture.flows.table import FLOW, SEGMENT, Flows
@@ -25,14 +24,14 @@ def main() -> None:
     row["a_lo"], row["b_lo"], row["successor"] = MAPPED | 10 << 24, MAPPED | 9 << 24, -1
     flows = Flows(row, segment, np.array([0, 1], np.int64))
     ends = locate(flows.row)
-    index, facts = hostflows.HostIndex(flows, ends), FlowFacts(flows)
+    index, facts = HostIndex(flows, ends), FlowFacts(flows)
     models = [load("linux-connlimit"), load("nat-mapping")]
     hostcounts.measure(models, flows, ends, index, 0, (1,))
     index.totals()
     facts.have_opened(index.flow)
     begins, stops = index.first[:-1], index.first[1:]
     features.measure_sets(index.flow, index.outbound, begins, stops, facts, kinds.flow_kinds(flows, facts))
-    bursts.two_states(np.ones(1), 0.1, 1.0, 1.0, np.zeros(1, np.uint8))
+    detect.two_states(np.ones(1), 0.1, 1.0, 1.0, np.zeros(1, np.uint8))
     # What pictures and live sessions ask for.
     for model in models:
         held = entries.apply(model, flows, ends)

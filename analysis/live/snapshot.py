@@ -193,7 +193,7 @@ def latest_burst(look: Snapshot, number: int) -> LiveBurst | None:
                 opened.take(np.arange(spells[-1].first, spells[-1].stop)), analysis.facts, analysis.kinds
             )
             last = int(starts[spells[-1].stop - 1])
-            provisional = look.now_ns - last < bursts.SAME_SPELL_NS  # more of it may come
+            provisional = look.now_ns - last < bursts.SAME_BURST_NS  # more of it may come
             found = LiveBurst(
                 start_ns=int(starts[spells[-1].first]),
                 last_ns=last,
