@@ -1,16 +1,22 @@
 """Features of a set of flows, worked out by hand."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from peerburst.analysis.bursts import features
-from peerburst.analysis.bursts.features import Features
+from peerburst.analysis.bursts import features, page
+from peerburst.analysis.bursts.classes import RULES
+from peerburst.analysis.bursts.features import ALL, FEATURES, Features
 from tests.support.making import HOST, Tape, local, remote
 from tests.support.packets_by_hand import SYN
+from tests.support.paths import ROOT
+
+BURSTS = ROOT / "analysis/bursts"
+CLASSES_PAGE = ROOT / "docs/classes.md"
 
 
 def features_of(tape: Tape, folder: Path) -> Features:
@@ -122,3 +128,45 @@ def test_of_nothing_everything_is_zero(tmp_path: Path) -> None:
     analysis = tape.analysis(tmp_path)
     nothing = analysis.index.of(0).take(np.zeros(1, np.bool_))
     assert set(asdict(features.measure(nothing, analysis.facts, analysis.kinds)).values()) == {0}
+
+
+# --- the registry ----------------------------------------------------------------------------------------------------
+
+
+def lacking() -> Iterator[str]:
+    """What each feature of the registry lacks, and where it goes."""
+    kernels = "".join(path.read_text() for path in sorted((BURSTS / "features").glob("*.py")))
+    sentences = "".join((BURSTS / name).read_text() for name in ("explain.py", "classify.py"))
+    of_rules = {bound.feature for rule in RULES for one in (*rule.required, *rule.supporting) for bound in one.bounds()}
+    for name, feature in ALL.items():
+        if not name.endswith(feature.unit.value):
+            yield f"{name} does not end in its unit, {feature.unit.value}: analysis/bursts/features/record.py, Features"
+        if not feature.words:
+            yield f"{name} has no words: analysis/bursts/features/record.py, Features"
+        if f'["{name}"] = ' not in kernels:
+            yield f"nothing measures {name}: a kernel in analysis/bursts/features/"
+        if name not in of_rules and f".{name}" not in sentences:
+            yield f"nothing reads {name}: a rule in analysis/bursts/classes.py or a sentence in explain.py beside it"
+        if f"| `{name}` |" not in CLASSES_PAGE.read_text():
+            yield f"{name} has no row: docs/classes.md, by python -m peerburst.analysis.bursts.page docs/classes.md"
+
+
+def test_every_feature_has_all_its_parts() -> None:
+    assert list(lacking()) == []
+
+
+def test_rows_have_a_column_for_each_feature_in_order() -> None:
+    assert tuple(ALL) == Features.__slots__ == FEATURES.names
+    assert len({feature.words for feature in ALL.values()}) == len(ALL)
+
+
+def test_the_page_has_the_table_of_the_registry(tmp_path: Path) -> None:
+    assert page.main(["--check", str(CLASSES_PAGE)]) == 0
+    old = tmp_path / "classes.md"
+    old.write_text("before\n<!-- begin features -->\nold\n<!-- end features -->\nafter\n")
+    assert page.main(["--check", str(old)]) == 1
+    assert page.main([str(old)]) == 0
+    assert "| `median_bytes` | bytes | median size of a connection |" in old.read_text()
+    assert page.main(["--check", str(old)]) == 0
+    with pytest.raises(ValueError, match="0 places"):
+        page.render("no table")
