@@ -39,12 +39,14 @@ def lacking_of_classes() -> Iterator[str]:
 
 
 def test_every_kind_of_flow_has_all_its_parts() -> None:
-    assert list(lacking_of_kinds()) == []
+    missing = list(lacking_of_kinds())
+    assert not missing, "\n".join(missing)
     assert [kind.value for kind in FlowKind] == list(range(len(KIND_NAMES)))
 
 
 def test_every_class_has_all_its_parts() -> None:
-    assert list(lacking_of_classes()) == []
+    missing = list(lacking_of_classes())
+    assert not missing, "\n".join(missing)
 
 
 def test_every_rule_names_a_class_of_the_vocabulary() -> None:
