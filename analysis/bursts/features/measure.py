@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from peerburst.analysis.bursts.features.answers import measure_answers
-from peerburst.analysis.bursts.features.peers import measure_peers
+from peerburst.analysis.bursts.features.peers import Rooms, measure_peers
 from peerburst.analysis.bursts.features.ports import measure_ports
 from peerburst.analysis.bursts.features.record import FEATURES, Features, of_rows
 from peerburst.analysis.bursts.features.services import measure_services, move_services_last
-from peerburst.analysis.bursts.features.sets import Measured, Sets
+from peerburst.analysis.bursts.features.sets import Measured, Sets, port_scratch, scratch
 from peerburst.analysis.bursts.features.times import measure_period, measure_times
 from peerburst.analysis.bursts.features.weight import measure_sizes, measure_weight
 from peerburst.analysis.hosts.flow_facts import FlowFacts
@@ -51,11 +51,12 @@ def measure_sets(
         middles = np.empty_like(sets.begins)
         move_services_last(kinds[given.flow], given, sets, moved, middles)
         measured = Measured(moved, kinds[moved.flow], facts.of(moved.flow))
-        room, filled = peer_room(int((sets.stops - sets.begins).max())), features[part]
+        largest, filled = int((sets.stops - sets.begins).max()), features[part]
+        room = Rooms(scratch(largest), peer_room(largest), port_scratch())
         with np.errstate(over="ignore"):
-            measure_services(moved, measured.facts.ip_bytes, sets, middles, seed, room, filled)
+            measure_services(moved, measured.facts.ip_bytes, sets, middles, seed, room.peers, filled)
         connections = Sets(sets.begins, np.where(middles > sets.begins, middles, sets.stops))
-        _measure_connections(measured, connections, servers, filled)
+        _measure_connections(measured, connections, servers, room, filled)
         voice = np.empty(moved.flow.size, np.int64)
         measure_weight(measured, connections, voice, filled)
         with np.errstate(over="ignore"):
@@ -65,13 +66,13 @@ def measure_sets(
     return features
 
 
-def _measure_connections(measured: Measured, sets: Sets, servers: UInt8s, features: Records) -> None:
+def _measure_connections(measured: Measured, sets: Sets, servers: UInt8s, room: Rooms, features: Records) -> None:
     facts, kind = measured.facts, measured.kind
-    measure_times(facts.start_ns, sets, features)
-    measure_sizes(facts.ip_bytes, kind, sets, features)
-    measure_period(facts.start_ns, facts.last_ns, kind, sets, features)
+    measure_times(facts.start_ns, sets, room.sets, features)
+    measure_sizes(facts.ip_bytes, kind, sets, room.sets, features)
+    measure_period(facts.start_ns, facts.last_ns, kind, sets, room.sets, features)
     measure_answers(facts.packets, facts.outcome, sets, features)
-    measure_ports(measured, servers, sets, features)
+    measure_ports(measured, servers, sets, room.ports, features)
 
 
 def measure(flows: HostFlows, facts: FlowFacts, kinds: UInt8s) -> Features:

@@ -1,14 +1,23 @@
 """With whom the flows of each set were."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from peerburst.analysis.bursts.features.ports import PORTS
-from peerburst.analysis.bursts.features.sets import Measured, Sets, count_runs, largest_set
+from peerburst.analysis.bursts.features.sets import PORTS, Measured, PortScratch, Scratch, Sets, count_runs
 from peerburst.analysis.hosts.peers import PeerRoom, gather_remotes, number_peers
-from peerburst.capture.compiled.kernel import allocating_kernel, part
+from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.shapes import Int64s, Records
 from peerburst.capture.compiled.sorting import sort_run
 from peerburst.capture.flows.table import ORIG_IS_A
+
+
+class Rooms(NamedTuple):
+    """Room to work on one set at a time."""
+
+    sets: Scratch
+    peers: PeerRoom
+    ports: PortScratch
 
 
 @part
@@ -52,33 +61,32 @@ def _most_of_one(values: Int64s, begin: int, n: int, room: PeerRoom, peers: int,
     return total, most
 
 
-@allocating_kernel
+@kernel
 def measure_peers(
-    measured: Measured, voice: Int64s, sets: Sets, seed: np.uint64, room: PeerRoom, features: Records
+    measured: Measured, voice: Int64s, sets: Sets, seed: np.uint64, room: Rooms, features: Records
 ) -> None:
     """How flows, bytes, `voice` (bytes beside the flows) and ports spread over peers and networks."""
     table, flow, outbound = measured.flows
     a_port, b_port, flags = table["a_port"], table["b_port"], table["flags"]
-    most = largest_set(sets)
-    values, spare, targets = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
-    of_busiest = np.zeros(PORTS, np.bool_)
+    values, targets, spare, of_busiest = room.sets.values, room.sets.more, room.sets.spare, room.ports.seen
+    found = room.peers
     for g in range(sets.begins.size):
         begin, n = sets.begins[g], sets.stops[g] - sets.begins[g]
-        gather_remotes(measured.flows, begin, sets.stops[g], room)
-        peers = number_peers(n, seed, room)
-        busiest, busiest_flows = _busiest_peer(room, n, peers, values)
-        total, top = _most_of_one(measured.facts.ip_bytes, begin, n, room, peers, values)
-        top_voice = _most_of_one(voice, begin, n, room, peers, values)[1]
+        gather_remotes(measured.flows, begin, sets.stops[g], found)
+        peers = number_peers(n, seed, found)
+        busiest, busiest_flows = _busiest_peer(found, n, peers, values)
+        total, top = _most_of_one(measured.facts.ip_bytes, begin, n, found, peers, values)
+        top_voice = _most_of_one(voice, begin, n, found, peers, values)[1]
         for k in range(peers):
-            values[k] = _prefix(room.high[room.first[k]], room.low[room.first[k]])
+            values[k] = _prefix(found.high[found.first[k]], found.low[found.first[k]])
         sort_run(values, 0, peers, spare)
         prefixes = count_runs(values, peers)[0]
         ports = 0
         for i in range(n):
             f = flow[begin + i]
             port = b_port[f] if flags[f] & ORIG_IS_A else a_port[f]  # the responder's
-            targets[i] = (np.int64(room.code[i] + 1) if outbound[begin + i] else 0) * PORTS + port
-            if room.code[i] == busiest:
+            targets[i] = (np.int64(found.code[i] + 1) if outbound[begin + i] else 0) * PORTS + port
+            if found.code[i] == busiest:
                 ports += not of_busiest[port]
                 of_busiest[port] = True
         for i in range(n):  # cleared for the next set

@@ -2,25 +2,24 @@
 
 import numpy as np
 
-from peerburst.analysis.bursts.features.sets import Measured, Sets
+from peerburst.analysis.bursts.features.sets import Measured, PortScratch, Sets
 from peerburst.analysis.hosts.ports import MAIL_PORTS, STREAMING_PORTS, WEB_PORTS
-from peerburst.capture.compiled.kernel import allocating_kernel
+from peerburst.capture.compiled.kernel import kernel
 from peerburst.capture.compiled.shapes import Records, UInt8s
 from peerburst.capture.flows.table import ORIG_IS_A
 from peerburst.capture.packets.ip import PROTO_TCP, PROTO_UDP
 from peerburst.capture.vocabulary import FlowKind
 
 SERVICE = int(FlowKind.SERVICE)
-PORTS = 65536
 
 
-@allocating_kernel
-def measure_ports(measured: Measured, servers: UInt8s, sets: Sets, features: Records) -> None:
+@kernel
+def measure_ports(measured: Measured, servers: UInt8s, sets: Sets, room: PortScratch, features: Records) -> None:
     """`servers` says by port whether a known service has it. Ports are the responder's, but for the local one."""
     table, flow, outbound = measured.flows
+    seen, seen_local = room.counts, room.local_counts
     proto, flags = table["proto"], table["flags"]
     a_port, b_port, a_bytes, b_bytes = table["a_port"], table["b_port"], table["a_bytes"], table["b_bytes"]
-    seen, seen_local = np.zeros(PORTS, np.int64), np.zeros(PORTS, np.int64)
     for g in range(sets.begins.size):
         n = sets.stops[g] - sets.begins[g]
         udp, inbound, unknown, mail, web, streaming, from_one_port = 0, 0, 0, 0, 0, 0, 0

@@ -2,10 +2,14 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from peerburst.analysis.hosts.flow_facts import SomeFacts
 from peerburst.analysis.hosts.peers import HostFlowColumns
 from peerburst.capture.compiled.kernel import part
-from peerburst.capture.compiled.shapes import Int64s, UInt8s
+from peerburst.capture.compiled.shapes import Bools, Int64s, UInt8s
+
+PORTS = 65536
 
 
 class Sets(NamedTuple):
@@ -23,13 +27,30 @@ class Measured(NamedTuple):
     facts: SomeFacts
 
 
-@part
-def largest_set(sets: Sets) -> int:
-    """How many flows the largest set has."""
-    most = 0
-    for g in range(sets.begins.size):
-        most = max(most, sets.stops[g] - sets.begins[g])
-    return most
+class Scratch(NamedTuple):
+    """Room to work on one set at a time: four columns, each for as many values as the largest set has flows."""
+
+    values: Int64s
+    more: Int64s
+    ordered: Int64s
+    spare: Int64s  # for `sort_run`
+
+
+def scratch(largest: int) -> Scratch:
+    """Room for sets of so many flows at most."""
+    return Scratch(*(np.empty(largest, np.int64) for _ in Scratch._fields))
+
+
+class PortScratch(NamedTuple):
+    """Room to count ports of one set at a time: by port, and nothing anywhere between two sets."""
+
+    counts: Int64s
+    local_counts: Int64s
+    seen: Bools
+
+
+def port_scratch() -> PortScratch:
+    return PortScratch(np.zeros(PORTS, np.int64), np.zeros(PORTS, np.int64), np.zeros(PORTS, np.bool_))
 
 
 @part

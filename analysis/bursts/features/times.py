@@ -1,9 +1,7 @@
 """When the flows of each set began: how close together, and how regularly the heavy ones."""
 
-import numpy as np
-
-from peerburst.analysis.bursts.features.sets import Sets, largest_set, median
-from peerburst.capture.compiled.kernel import allocating_kernel
+from peerburst.analysis.bursts.features.sets import Scratch, Sets, median
+from peerburst.capture.compiled.kernel import kernel
 from peerburst.capture.compiled.shapes import Int64s, Records, UInt8s
 from peerburst.capture.compiled.sorting import sort_run
 from peerburst.capture.units import SECOND_NS
@@ -17,11 +15,10 @@ AS_SOON_AS = 0.1  # of the usual gap
 SHORTEST_PERIOD_NS = 1_000_000_000
 
 
-@allocating_kernel
-def measure_times(start: Int64s, sets: Sets, features: Records) -> None:
+@kernel
+def measure_times(start: Int64s, sets: Sets, room: Scratch, features: Records) -> None:
     """How close together the flows of each set began. They are in the order they began; `start` in ns."""
-    together = np.empty(largest_set(sets), np.int64)
-    spare = np.empty(together.size, np.int64)
+    together, spare = room.values, room.spare
     for g in range(sets.begins.size):
         begin, stop = sets.begins[g], sets.stops[g]
         n, most = stop - begin, 0
@@ -46,12 +43,10 @@ def measure_times(start: Int64s, sets: Sets, features: Records) -> None:
             row["duration_s"] = (start[stop - 1] - start[begin]) / 1e9
 
 
-@allocating_kernel
-def measure_period(start: Int64s, last: Int64s, kind: UInt8s, sets: Sets, features: Records) -> None:
+@kernel
+def measure_period(start: Int64s, last: Int64s, kind: UInt8s, sets: Sets, room: Scratch, features: Records) -> None:
     """How regularly the heavy flows of each set begin; `start` and `last` in ns."""
-    most = largest_set(sets)
-    gaps, ordered = np.empty(most, np.int64), np.empty(most, np.int64)
-    spare, idle = np.empty(most, np.int64), np.empty(most, np.int64)
+    gaps, idle, ordered, spare = room
     for g in range(sets.begins.size):
         n, before = 0, -1
         for f in range(sets.begins[g], sets.stops[g]):

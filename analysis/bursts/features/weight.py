@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from peerburst.analysis.bursts.features.sets import Measured, Sets, largest_set, median
-from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
+from peerburst.analysis.bursts.features.sets import Measured, Scratch, Sets, median
+from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.shapes import Int64s, Record, Records, UInt8s
 from peerburst.capture.compiled.sorting import sort_run
 from peerburst.capture.packets.ip import PROTO_UDP
@@ -25,11 +25,10 @@ VOICE_LEAST_SHARE = 0.08  # of the bytes that the quieter side sends
 VOICE_SHORTEST_S = 5.0  # from one pause to the next, on average: who talks does not fall silent again and again
 
 
-@allocating_kernel
-def measure_sizes(ip_bytes: Int64s, kind: UInt8s, sets: Sets, features: Records) -> None:
+@kernel
+def measure_sizes(ip_bytes: Int64s, kind: UInt8s, sets: Sets, room: Scratch, features: Records) -> None:
     """How the bytes spread over the flows of each set."""
-    sizes = np.empty(largest_set(sets), np.int64)
-    spare = np.empty(sizes.size, np.int64)
+    sizes, spare = room.values, room.spare
     for g in range(sets.begins.size):
         n = sets.stops[g] - sets.begins[g]
         total, heavy = 0, 0
