@@ -111,6 +111,9 @@ def within(high: UInt64s, low: UInt64s, networks: Sequence[Network]) -> Bools:
 
 # Locality bits of a flow: end a is local, end b is, one end is a group of hosts.
 LOCAL_A, LOCAL_B, TO_GROUP = 1, 2, 4
+# The scope of flows with each of the eight combinations of these.
+SCOPES = np.full(8, Scope.GROUP, np.uint8)
+SCOPES[[0, LOCAL_A, LOCAL_B, LOCAL_A | LOCAL_B]] = Scope.TRANSIT, Scope.CROSSING, Scope.CROSSING, Scope.LAN
 
 
 @kernel
@@ -282,18 +285,8 @@ def locate(row: Records, local_nets: Sequence[str] | None = None, interfaces: Se
         networks += parse_networks(interfaces)
     locality = np.empty(row.size, np.uint8)
     fill_locality(row, _table(networks), _table(parse_networks(GROUP_NETS)), locality)
-    capture_hosts = []
-    if local_nets is None and not locality.all():
-        for version in (4, 6):
-            capture_host = _find_capture_host(row, locality, version)
-            if capture_host is not None:
-                capture_hosts.append(to_text(*capture_host))
-                for end, bit in (("a", LOCAL_A), ("b", LOCAL_B)):
-                    locality[(row[f"{end}_hi"] == capture_host[0]) & (row[f"{end}_lo"] == capture_host[1])] |= bit
-    of_locality = np.full(8, Scope.GROUP, np.uint8)
-    of_locality[[0, LOCAL_A, LOCAL_B, LOCAL_A | LOCAL_B]] = Scope.TRANSIT, Scope.CROSSING, Scope.CROSSING, Scope.LAN
-    scope = of_locality[locality]
-    host_a, host_b, words = _numbers(row, locality)
+    capture_hosts = _add_capture_hosts(row, locality) if local_nets is None else ()
+    scope, (host_a, host_b, words) = SCOPES[locality], _numbers(row, locality)
     lan = np.flatnonzero(scope == Scope.LAN)
     served = _find_gateways(row, lan)
     is_gateway = np.zeros(words.shape[0], np.bool_)
@@ -305,4 +298,18 @@ def locate(row: Records, local_nets: Sequence[str] | None = None, interfaces: Se
         renumber(host_a, ranks)
         renumber(host_b, ranks)
     gateways = tuple(to_text(int(high), int(low)) for high, low in words[is_gateway])
-    return Endpoints(scope, host_a, host_b, words[~is_gateway], tuple(capture_hosts), gateways)
+    return Endpoints(scope, host_a, host_b, words[~is_gateway], capture_hosts, gateways)
+
+
+def _add_capture_hosts(row: Records, locality: UInt8s) -> tuple[str, ...]:
+    """Make the capturing host's own addresses local, one of each IP version at most; answers them."""
+    if locality.all():
+        return ()
+    added = []
+    for version in (4, 6):
+        words = _find_capture_host(row, locality, version)
+        if words is not None:
+            added.append(to_text(*words))
+            for end, bit in (("a", LOCAL_A), ("b", LOCAL_B)):
+                locality[(row[f"{end}_hi"] == words[0]) & (row[f"{end}_lo"] == words[1])] |= bit
+    return tuple(added)
