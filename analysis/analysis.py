@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.bursts import features, kinds
-from peerburst.analysis.bursts.classify import Classification, TrafficClass, classify, labels, says_something
+from peerburst.analysis.bursts.classify import Classification, classify, labels, says_something
 from peerburst.analysis.bursts.find import BurstFinder
 from peerburst.analysis.counting import peaks, step_function
 from peerburst.analysis.counting.host_entries import (
@@ -25,6 +25,7 @@ from peerburst.analysis.counting.sweep import NEVER_CROSSED
 from peerburst.analysis.gateways import GatewayModel, load
 from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts import programs
+from peerburst.analysis.hosts.flow_facts import FlowFacts
 from peerburst.analysis.hosts.locality import Endpoints, Scope, locate
 from peerburst.analysis.results import Burst, Host, ModelPeak
 from peerburst.analysis.settings import DEFAULT_LIMITS, Settings, load_models
@@ -33,6 +34,7 @@ from peerburst.capture.errors import SettingsError
 from peerburst.capture.packets.ip import PROTO_TCP
 from peerburst.capture.read import Capture
 from peerburst.capture.sockets.observations import SocketObservations
+from peerburst.capture.vocabulary import TrafficClass
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,8 +70,8 @@ class Analysis:
         return locate(self.capture.flows.row, self.settings.local_nets, self.capture.interface_addresses)
 
     @cached_property
-    def facts(self) -> hostflows.FlowFacts:
-        return hostflows.flow_facts(self.capture.flows)
+    def facts(self) -> FlowFacts:
+        return FlowFacts(self.capture.flows)
 
     @cached_property
     def kinds(self) -> npt.NDArray[np.uint8]:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from peerburst.analysis.bursts.kinds import HEAVY_BYTES, KIND_NAMES
-from peerburst.analysis.hosts.index import FlowFacts, sent_letter
+from peerburst.analysis.bursts.kinds import HEAVY_BYTES
+from peerburst.analysis.hosts.flow_facts import FlowFacts, sent_letter
 from peerburst.analysis.hosts.locality import Endpoints, Scope, pair_codes, to_text
 from peerburst.capture.flows.table import (
     FIRST_IS_A,
@@ -34,6 +34,7 @@ from peerburst.capture.packets.ip import (
     PROTO_UDP,
     PROTO_UDPLITE,
 )
+from peerburst.capture.vocabulary import KIND_NAMES
 
 PROTOCOL_NAMES = {
     PROTO_ICMP: "icmp",

@@ -6,11 +6,11 @@ cores that is a quarter less to wait.
 
 import numpy as np
 
-from peerburst.analysis.bursts import detect as bursts
-from peerburst.analysis.bursts import features, kinds
+from peerburst.analysis.bursts import detect, features, kinds
 from peerburst.analysis.counting import entries, host_entries, peaks
 from peerburst.analysis.gateways import load
-from peerburst.analysis.hosts import index as hostflows
+from peerburst.analysis.hosts.flow_facts import FlowFacts
+from peerburst.analysis.hosts.index import HostIndex
 from peerburst.analysis.hosts.locality import MAPPED, locate
 from peerburst.analysis.settings import DEFAULT_LIMITS
 from peerburst.capture.flows.table import FLOW, SEGMENT, Flows
@@ -22,7 +22,7 @@ def main() -> None:
     row["a_lo"], row["b_lo"], row["successor"] = MAPPED | 10 << 24, MAPPED | 9 << 24, -1
     flows = Flows(row, segment, np.array([0, 1], np.int64))
     ends = locate(flows.row)
-    index, facts = hostflows.HostIndex(flows, ends), hostflows.flow_facts(flows)
+    index, facts = HostIndex(flows, ends), FlowFacts(flows)
     models = [load("linux-connlimit"), load("nat-mapping")]
     network = host_entries.network_of(index, ends, include_lan=False)
     peaks.measure(models, flows, network, 0, (1,))
@@ -30,7 +30,7 @@ def main() -> None:
     facts.have_opened(index.flow)
     begins, stops = index.first[:-1], index.first[1:]
     features.measure_sets(index.flow, index.outbound, begins, stops, facts, kinds.flow_kinds(flows, facts))
-    bursts.two_states(np.ones(1), 0.1, 1.0, 1.0, np.zeros(1, np.uint8))
+    detect.two_states(np.ones(1), 0.1, 1.0, 1.0, np.zeros(1, np.uint8))
     # What pictures and live sessions ask for.
     held = host_entries.host_entries(models[0], flows, network)
     host_entries.active_intervals(flows, held)

@@ -1,4 +1,4 @@
-"""Spells in which a host opens connections far faster than it usually does.
+"""Intervals in which a host opens connections far faster than it usually does.
 
 Kleinberg's two-state automaton (J. Kleinberg, "Bursty and hierarchical structure in streams", KDD 2002): gaps between
 new connections are exponential with a base rate or a burst rate, a rise costs gamma * ln(n), and the cheapest sequence
@@ -8,9 +8,9 @@ of states says where the bursts are. The base rate is the host's own.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from peerburst.capture.compiled.kernel import kernel
+from peerburst.capture.compiled.shapes import Float64s, Int64s, UInt8s
 from peerburst.capture.units import SECOND_NS
 
 WINDOW_NS = 10 * SECOND_NS
@@ -32,8 +32,8 @@ LEAST_FLOWS = 10
 SLOWEST_PACE_NS = round(
     np.log(SLOWEST_BURST_PER_S / SLOWEST_BASE_PER_S) / (SLOWEST_BURST_PER_S - SLOWEST_BASE_PER_S) * SECOND_NS
 )
-# Two spells closer than this are one: a client that works through a list pauses for a round trip or a timer.
-SAME_SPELL_NS = 10 * SECOND_NS
+# Two bursts closer than this are one: a client that works through a list pauses for a round trip or a timer.
+SAME_BURST_NS = 10 * SECOND_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class BurstInterval:
     base_per_s: float
 
 
-def candidates(starts_ns: npt.NDArray[np.int64], first: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+def candidates(starts_ns: Int64s, first: Int64s) -> Int64s:
     """The hosts that may have a burst: LEAST_FLOWS of their connections began close enough together.
 
     The starts of host h are starts_ns[first[h]:first[h + 1]], in order.
@@ -57,8 +57,8 @@ def candidates(starts_ns: npt.NDArray[np.int64], first: npt.NDArray[np.int64]) -
 
 
 @kernel
-def two_states(gaps_s, base, burst, rise, states):  # type: ignore[no-untyped-def]
-    """The cheapest state (0 base, 1 burst) of each gap, by Viterbi; fills `states` (uint8).
+def two_states(gaps_s: Float64s, base: float, burst: float, rise: float, states: UInt8s) -> None:
+    """Fill the cheapest state (0 base, 1 burst) of each gap, by Viterbi.
 
     `base` and `burst` are rates per second, `rise` the cost of going from base to burst.
     """
@@ -78,7 +78,7 @@ def two_states(gaps_s, base, burst, rise, states):  # type: ignore[no-untyped-de
         state = (came >> 1) & 1 if state == 1 else came & 1
 
 
-def base_rate(starts_ns: npt.NDArray[np.int64], span_ns: tuple[int, int]) -> float:
+def base_rate(starts_ns: Int64s, span_ns: tuple[int, int]) -> float:
     """The host's quiet rate of new connections per second, within the bounds above."""
     windows = max(1, int((span_ns[1] - span_ns[0]) // WINDOW_NS))
     edges = np.linspace(span_ns[0], span_ns[1], min(windows, 100_000) + 1)
@@ -89,7 +89,7 @@ def base_rate(starts_ns: npt.NDArray[np.int64], span_ns: tuple[int, int]) -> flo
     return min(max(quiet, SLOWEST_BASE_PER_S), FASTEST_BASE_PER_S)
 
 
-def find(starts_ns: npt.NDArray[np.int64], span_ns: tuple[int, int]) -> list[BurstInterval]:
+def find(starts_ns: Int64s, span_ns: tuple[int, int]) -> list[BurstInterval]:
     """The bursts among the starts of a host's new connections (ns, in order), in a capture of this span."""
     if not candidates(starts_ns, np.array([0, starts_ns.size])).size:
         return []
@@ -99,11 +99,17 @@ def find(starts_ns: npt.NDArray[np.int64], span_ns: tuple[int, int]) -> list[Bur
     states = np.zeros(gaps.size, np.uint8)
     two_states(gaps, base, burst, GAMMA * np.log(starts_ns.size), states)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], states, [0]]).astype(np.int8)))
-    spells: list[BurstInterval] = []
-    for first, last in edges.reshape(-1, 2):  # of gaps; the flows on both sides of a gap belong to it
-        stop = last + 1
-        if spells and starts_ns[first] - starts_ns[spells[-1].stop - 1] < SAME_SPELL_NS:
-            spells[-1] = BurstInterval(spells[-1].first, int(stop), base)
+    return [
+        burst for burst in _joined(starts_ns, edges.reshape(-1, 2), base) if burst.stop - burst.first >= LEAST_FLOWS
+    ]
+
+
+def _joined(starts_ns: Int64s, edges: Int64s, base: float) -> list[BurstInterval]:
+    """Runs of gaps in the burst state (n by 2) as intervals of flows; those less than SAME_BURST_NS apart are one."""
+    joined: list[BurstInterval] = []
+    for first, last in edges.tolist():  # of gaps; the flows on both sides of a gap belong to it
+        if joined and starts_ns[first] - starts_ns[joined[-1].stop - 1] < SAME_BURST_NS:
+            joined[-1] = BurstInterval(joined[-1].first, last + 1, base)
         else:
-            spells.append(BurstInterval(int(first), int(stop), base))
-    return [spell for spell in spells if spell.stop - spell.first >= LEAST_FLOWS]
+            joined.append(BurstInterval(first, last + 1, base))
+    return joined

@@ -1,30 +1,14 @@
 """What each flow is by size, answer and ports: probe, sync, heavy, media, service or ordinary. No payload is read."""
 
-from enum import IntEnum
-
 import numpy as np
-import numpy.typing as npt
 
-from peerburst.analysis.hosts.index import ANSWERED, FROM_A, FactsOf, FlowFacts
+from peerburst.analysis.hosts.flow_facts import ANSWERED, FROM_A, FlowFacts, SomeFacts
+from peerburst.analysis.hosts.ports import SERVICE_PORTS
+from peerburst.capture.compiled.shapes import Records, UInt8s
 from peerburst.capture.flows.table import Flows, server_ports
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP
+from peerburst.capture.vocabulary import FlowKind
 
-
-class FlowKind(IntEnum):
-    """Kinds of flow, in the order figures stack them."""
-
-    PROBE = 0  # nobody answered, or one packet each way at most (Rossi et al. 2009: "probe")
-    SYNC = 1  # a small answered exchange between ports that no known service has
-    HEAVY = 2  # carries weight
-    MEDIA = 3  # a call: steady small packets both ways
-    SERVICE = 4  # names, time, addresses, discovery, ping
-    ORDINARY = 5  # the rest: web, mail, chat through a server
-
-
-KIND_NAMES = tuple(kind.name.lower() for kind in FlowKind)
-
-# DNS, DHCP, NTP, NetBIOS names, DHCPv6, mDNS, LLMNR, SSDP, NAT-PMP/PCP, WS-Discovery, DNS over TLS (IANA).
-SERVICE_PORTS = (53, 67, 68, 123, 137, 138, 546, 547, 853, 1900, 3702, 5351, 5353, 5355)
 HEAVY_BYTES = 500_000  # CAIDA's split of mice and elephants lies at about 0.5 MB
 SYNC_BYTES = 64_000  # Skype's fetched messages and contact lists stay below 73 kB (SkypeIRC.cap)
 PROBE_PACKETS = 2
@@ -37,7 +21,7 @@ AT_ONCE = 1 << 16  # flows judged together: what is made of them on the way stay
 MEDIA_LEAST_SHARE = 0.2  # of the packets that the quieter side sends
 
 
-def flow_kinds(flows: Flows, facts: FlowFacts) -> npt.NDArray[np.uint8]:
+def flow_kinds(flows: Flows, facts: FlowFacts) -> UInt8s:
     """Kind per flow."""
     kinds = np.empty(flows.row.size, np.uint8)
     for low in range(0, kinds.size, AT_ONCE):
@@ -46,8 +30,8 @@ def flow_kinds(flows: Flows, facts: FlowFacts) -> npt.NDArray[np.uint8]:
     return kinds
 
 
-def _kinds(row: npt.NDArray[np.void], facts: FactsOf) -> npt.NDArray[np.uint8]:
-    answered, orig_is_a = facts.marks & ANSWERED != 0, facts.marks & FROM_A != 0
+def _kinds(row: Records, facts: SomeFacts) -> UInt8s:
+    answered, orig_is_a = facts.outcome & ANSWERED != 0, facts.outcome & FROM_A != 0
     seconds = (facts.last_ns - facts.start_ns) / 1e9
     packets = facts.packets.astype(np.float64)
     mean = facts.ip_bytes / np.maximum(packets, 1)

@@ -8,13 +8,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from peerburst.analysis.analysis import HEADLINE, Analysis
-from peerburst.analysis.bursts.kinds import KIND_NAMES
 from peerburst.analysis.counting import step_function
 from peerburst.analysis.counting.host_entries import Entries, active_intervals
 from peerburst.analysis.figures import graph, matrix, raster, scatter, shares, timeline
 from peerburst.analysis.gateways import GatewayModel
 from peerburst.analysis.hosts.locality import pair_codes, to_text
 from peerburst.capture.errors import SettingsError
+from peerburst.capture.vocabulary import KIND_NAMES
 
 NAMES = ("timeline", "graph", "raster", "scatter", "shares", "matrix")
 MOST_INSTANTS = 1500  # rows of a timeline; more than a picture has pixels for
@@ -80,7 +80,7 @@ def timeline_view(analysis: Analysis, host: str, model: GatewayModel, limit: int
             (analysis.since_start(a), analysis.since_start(b)) for a, b in _spells_above(steps, limit, capture.last_ns)
         ],
         bursts=[
-            (burst.start_s, burst.end_s, burst.classification.label.value, burst.features.flows)
+            (burst.start_s, burst.end_s, burst.classification.label.value, burst.features.flow_count)
             for burst in analysis.bursts
             if burst.host == host and burst.inbound == inbound
         ],

@@ -7,6 +7,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from matplotlib import style as mpl_style
 
+from peerburst.capture.vocabulary import KIND_NAMES
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -22,7 +24,7 @@ class KindLook:
 
 # Okabe & Ito's palette (2008, "Color Universal Design"), told apart with all common kinds of colour blindness; grey
 # is for what needs no attention. Order is stacking order, bottom to top, and the integer code of each kind.
-KIND_LOOKS = {
+_LOOKS = {
     "probe": KindLook("#E69F00", "....", "v"),
     "sync": KindLook("#0072B2", "////", "o"),
     "heavy": KindLook("#D55E00", "xxxx", "s"),
@@ -30,7 +32,9 @@ KIND_LOOKS = {
     "service": KindLook("#009E73", "----", "P"),
     "ordinary": KindLook("#8A8A8A", "||||", "^"),
 }
-KINDS = tuple(KIND_LOOKS)
+KINDS = KIND_NAMES
+# A kind without colours yet is drawn all the same; tests/analysis/bursts/test_vocabulary.py names it.
+KIND_LOOKS = {kind: _LOOKS.get(kind, KindLook("#000000", "", ".")) for kind in KINDS}
 
 INK = "#1F2328"
 QUIET = "#57606A"  # 6.4:1 against white: still easy to read

@@ -9,12 +9,12 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from peerburst.analysis.hosts.ports import GATEWAY_PORTS
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
+from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s, Records, UInt8s, UInt64s
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flows.table import ORIG_IS_A
 from peerburst.capture.packets.ip import PROTO_UDP
-
-Words = npt.NDArray[np.uint64]
 
 # What a guest network hands out and what never leaves a link: RFC 1918, RFC 6598 (carrier NAT), RFC 3927, RFC 4193,
 # RFC 4291 (link-local, loopback), RFC 1122 (this network, loopback).
@@ -35,8 +35,6 @@ GROUP_NETS = ("224.0.0.0/4", "255.255.255.255/32", "ff00::/8")
 MAPPED = 0xFFFF << 32
 # An address that is an end of this share of the packets no local range explains is the capturing host's own.
 CAPTURE_HOST_SHARE = 0.9
-# A local address that answers on these UDP ports gives what gateways give: DNS, DHCP, NAT-PMP or PCP (RFC 6886, 6887).
-GATEWAY_PORTS = (53, 67, 5351)
 
 
 class Scope(IntEnum):
@@ -78,7 +76,7 @@ def to_text(high: int, low: int) -> str:
     return str(ipaddress.IPv6Address(high << 64 | low))
 
 
-def _table(networks: Sequence[Network]) -> npt.NDArray[np.uint64]:
+def _table(networks: Sequence[Network]) -> UInt64s:
     """Networks as kernels take them: rows of mask and address, high and low words each."""
     table = np.zeros((len(networks), 4), np.uint64)
     for i, network in enumerate(networks):
@@ -89,7 +87,7 @@ def _table(networks: Sequence[Network]) -> npt.NDArray[np.uint64]:
 
 
 @part
-def _within(high, low, networks):  # type: ignore[no-untyped-def]
+def _within(high: np.uint64, low: np.uint64, networks: UInt64s) -> bool:
     """Whether an address is in any of the networks of a `_table`."""
     for k in range(networks.shape[0]):
         if high & networks[k, 0] == networks[k, 2] and low & networks[k, 1] == networks[k, 3]:
@@ -98,64 +96,74 @@ def _within(high, low, networks):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def match_networks(high, low, networks, inside):  # type: ignore[no-untyped-def]
+def match_networks(high: UInt64s, low: UInt64s, networks: UInt64s, inside: Bools) -> None:
     """Fill inside[i]: whether an address is in any of the networks of a `_table`."""
     for i in range(high.size):
         inside[i] = _within(high[i], low[i], networks)
 
 
-def within(high: Words, low: Words, networks: Sequence[Network]) -> npt.NDArray[np.bool_]:
+def within(high: UInt64s, low: UInt64s, networks: Sequence[Network]) -> Bools:
     """Which addresses are in any of the networks."""
     inside = np.empty(high.size, np.bool_)
     match_networks(np.ascontiguousarray(high), np.ascontiguousarray(low), _table(networks), inside)
     return inside
 
 
-# What `mark_ends` says of a flow.
+# Locality bits of a flow: end a is local, end b is, one end is a group of hosts.
 LOCAL_A, LOCAL_B, TO_GROUP = 1, 2, 4
+# The scope of flows with each of the eight combinations of these.
+SCOPES = np.full(8, Scope.GROUP, np.uint8)
+SCOPES[[0, LOCAL_A, LOCAL_B, LOCAL_A | LOCAL_B]] = Scope.TRANSIT, Scope.CROSSING, Scope.CROSSING, Scope.LAN
 
 
 @kernel
-def mark_ends(row, networks, groups, marks):  # type: ignore[no-untyped-def]
-    """Fill per flow (FLOW) which ends are in `networks`, and whether one is in `groups` or a broadcast address.
+def fill_locality(rows: Records, networks: UInt64s, groups: UInt64s, locality: UInt8s) -> None:
+    """Fill the locality bits of each flow (FLOW).
 
-    That is a local IPv4 address that ends in 255 and never answers: nearly always a subnet's.
+    A group is an address in `groups`, or a broadcast address: a local IPv4 address that ends in 255 and never answers,
+    which is nearly always a subnet's.
     """
     last, none = np.uint64(255), np.uint64(0)
-    a_hi, a_lo, b_hi, b_lo = row["a_hi"], row["a_lo"], row["b_hi"], row["b_lo"]
-    a_packets, b_packets = row["a_pkts"], row["b_pkts"]
-    for i in range(marks.size):
+    a_hi, a_lo, b_hi, b_lo = rows["a_hi"], rows["a_lo"], rows["b_hi"], rows["b_lo"]
+    a_packets, b_packets = rows["a_pkts"], rows["b_pkts"]
+    for i in range(locality.size):
         local_a, local_b = _within(a_hi[i], a_lo[i], networks), _within(b_hi[i], b_lo[i], networks)
         group = _within(a_hi[i], a_lo[i], groups) or _within(b_hi[i], b_lo[i], groups)
         group = group or (local_a and a_hi[i] == none and a_lo[i] & last == last and a_packets[i] == 0)
         group = group or (local_b and b_hi[i] == none and b_lo[i] & last == last and b_packets[i] == 0)
-        marks[i] = (LOCAL_A if local_a else 0) | (LOCAL_B if local_b else 0) | (TO_GROUP if group else 0)
+        locality[i] = (LOCAL_A if local_a else 0) | (LOCAL_B if local_b else 0) | (TO_GROUP if group else 0)
 
 
 @part
-def _slot(slots, words, high, low, seed):  # type: ignore[no-untyped-def]
-    """The slot that holds this address's number, or the free one (-1) where it belongs."""
+def hash_address(high: np.uint64, low: np.uint64, seed: np.uint64) -> np.int64:
+    """A hash of 32 bits. `seed` keeps anybody from writing a capture whose addresses all fall into one slot."""
     value = (low ^ seed) * np.uint64(0x9E3779B97F4A7C15)
     value = (value ^ (value >> np.uint64(29)) ^ high) * np.uint64(0x9E3779B97F4A7C15)
-    at = np.int64(value >> np.uint64(32)) & (slots.size - 1)
+    return np.int64(value >> np.uint64(32))
+
+
+@part
+def _slot(slots: Int32s, words: UInt64s, high: np.uint64, low: np.uint64, seed: np.uint64) -> np.int64:
+    """The slot that holds this address's number, or the free one (-1) where it belongs."""
+    at = hash_address(high, low, seed) & (slots.size - 1)
     while slots[at] >= 0 and (words[slots[at], 1] != low or words[slots[at], 0] != high):
         at = (at + 1) & (slots.size - 1)
     return at
 
 
 @allocating_kernel
-def number_ends(row, marks, seed, code_a, code_b):  # type: ignore[no-untyped-def]
-    """Number the addresses of the ends that `marks` says are local, in the order they appear; answers them, n by 2.
+def number_ends(rows: Records, locality: UInt8s, seed: np.uint64, code_a: Int32s, code_b: Int32s) -> UInt64s:
+    """Number the addresses of local ends in the order they appear; answers them, n by 2 (high, low).
 
-    Fills per flow the number of each end, -1 where it is not local. `seed` keeps anybody from writing a capture whose
-    addresses all fall into one slot.
+    Fills per flow (FLOW) the number of each end, -1 where its locality bit says that it is not local. `seed`: see
+    `hash_address`.
     """
-    a_hi, a_lo, b_hi, b_lo = row["a_hi"], row["a_lo"], row["b_hi"], row["b_lo"]
+    a_hi, a_lo, b_hi, b_lo = rows["a_hi"], rows["a_lo"], rows["b_hi"], rows["b_lo"]
     slots, words, count = np.full(1 << 10, -1, np.int32), np.empty((1 << 9, 2), np.uint64), 0
-    for i in range(marks.size):
+    for i in range(locality.size):
         for side in range(2):
             code = -1
-            if marks[i] & (LOCAL_B if side else LOCAL_A):
+            if locality[i] & (LOCAL_B if side else LOCAL_A):
                 high, low = (b_hi[i], b_lo[i]) if side else (a_hi[i], a_lo[i])
                 at = _slot(slots, words, high, low, seed)
                 if slots[at] < 0:
@@ -178,7 +186,7 @@ def number_ends(row, marks, seed, code_a, code_b):  # type: ignore[no-untyped-de
 
 
 @kernel
-def renumber(code, ranks):  # type: ignore[no-untyped-def]
+def renumber(code: Int32s, ranks: Int32s) -> None:
     """Put ranks[code[i]] in the place of every code that is not -1."""
     for i in range(code.size):
         if code[i] >= 0:
@@ -186,9 +194,9 @@ def renumber(code, ranks):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def weigh_ends(row, code_a, code_b, weights):  # type: ignore[no-untyped-def]
+def weigh_ends(rows: Records, code_a: Int32s, code_b: Int32s, weights: Int64s) -> np.int64:
     """Add up for each address number two for every packet, and one for every flow it opened; answers the packets."""
-    flags, a_packets, b_packets = row["flags"], row["a_pkts"], row["b_pkts"]
+    flags, a_packets, b_packets = rows["flags"], rows["a_pkts"], rows["b_pkts"]
     total = np.int64(0)
     for i in range(code_a.size):
         if code_a[i] >= 0:
@@ -199,13 +207,11 @@ def weigh_ends(row, code_a, code_b, weights):  # type: ignore[no-untyped-def]
     return total
 
 
-def _numbers(
-    row: npt.NDArray[np.void], marks: npt.NDArray[np.uint8]
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint64]]:
-    """(number of end a per flow, of end b, distinct addresses by 2 in order) of the ends marked local; -1 of others."""
-    code_a, code_b = np.empty(row.size, np.int32), np.empty(row.size, np.int32)
+def _numbers(rows: Records, locality: UInt8s) -> tuple[Int32s, Int32s, UInt64s]:
+    """(number of end a per flow, of end b, distinct addresses by 2 in order) of the local ends; -1 of others."""
+    code_a, code_b = np.empty(rows.size, np.int32), np.empty(rows.size, np.int32)
     with np.errstate(over="ignore"):
-        words = number_ends(row, marks, np.uint64(secrets.randbits(62)), code_a, code_b)
+        words = number_ends(rows, locality, np.uint64(secrets.randbits(62)), code_a, code_b)
     order = np.lexsort((words[:, 1], words[:, 0]))
     ranks = np.empty(order.size, np.int32)
     ranks[order] = np.arange(order.size)
@@ -218,10 +224,10 @@ def _numbers(
 class Endpoints:
     """The ends of every flow as numbers: which are local, which host each is, where the flow goes."""
 
-    scope: npt.NDArray[np.uint8]  # Scope per flow
-    host_a: npt.NDArray[np.int32]  # index into hosts of end a, -1 if it is not local
-    host_b: npt.NDArray[np.int32]
-    host_words: npt.NDArray[np.uint64]  # hosts by 2
+    scope: UInt8s  # Scope per flow
+    host_a: Int32s  # index into hosts of end a, -1 if it is not local
+    host_b: Int32s
+    host_words: UInt64s  # hosts by 2
     capture_host: tuple[str, ...]  # addresses outside the local ranges that were taken as local
     gateways: tuple[str, ...]  # local addresses that were taken as the gateway
 
@@ -229,7 +235,7 @@ class Endpoints:
         return [to_text(int(high), int(low)) for high, low in self.host_words]
 
 
-def pair_codes(high: Words, low: Words) -> tuple[npt.NDArray[np.int64], Words]:
+def pair_codes(high: UInt64s, low: UInt64s) -> tuple[Int64s, UInt64s]:
     """(code per address, distinct addresses by 2), sorted by address."""
     if not high.size:
         return np.zeros(0, np.int64), np.zeros((0, 2), np.uint64)
@@ -242,10 +248,10 @@ def pair_codes(high: Words, low: Words) -> tuple[npt.NDArray[np.int64], Words]:
     return codes, np.stack([sorted_high[is_new], sorted_low[is_new]], axis=1)
 
 
-def _find_capture_host(row: npt.NDArray[np.void], marks: npt.NDArray[np.uint8], version: int) -> tuple[int, int] | None:
+def _find_capture_host(row: Records, locality: UInt8s, version: int) -> tuple[int, int] | None:
     """The address that is an end of nearly all packets that no local range explains: the capturing host itself."""
     is_v4 = (row["a_hi"] == 0) & (row["a_lo"] >> np.uint64(32) == np.uint64(0xFFFF))
-    unexplained = (marks == 0) & (is_v4 if version == 4 else ~is_v4)
+    unexplained = (locality == 0) & (is_v4 if version == 4 else ~is_v4)
     code_a, code_b, words = _numbers(row, np.where(unexplained, LOCAL_A | LOCAL_B, 0).astype(np.uint8))
     if not words.size:
         return None
@@ -258,7 +264,7 @@ def _find_capture_host(row: npt.NDArray[np.void], marks: npt.NDArray[np.uint8], 
     return int(words[best, 0]), int(words[best, 1])
 
 
-def _find_gateways(row: npt.NDArray[np.void], lan: npt.NDArray[np.intp]) -> set[tuple[int, int]]:
+def _find_gateways(row: Records, lan: npt.NDArray[np.intp]) -> set[tuple[int, int]]:
     """Local addresses, as words, that serve other local hosts what gateways serve; `lan`: flows between local hosts."""
     found: set[tuple[int, int]] = set()
     lan = lan[row["proto"][lan] == PROTO_UDP]
@@ -268,9 +274,7 @@ def _find_gateways(row: npt.NDArray[np.void], lan: npt.NDArray[np.intp]) -> set[
     return found
 
 
-def locate(
-    row: npt.NDArray[np.void], local_nets: Sequence[str] | None = None, interfaces: Sequence[str] = ()
-) -> Endpoints:
+def locate(row: Records, local_nets: Sequence[str] | None = None, interfaces: Sequence[str] = ()) -> Endpoints:
     """Tell local ends from remote ones for FLOW rows.
 
     `local_nets` replaces the default ranges. Without it, the capture's own interface addresses are local too, and an
@@ -279,20 +283,10 @@ def locate(
     networks = parse_networks(DEFAULT_LOCAL_NETS if local_nets is None else local_nets)
     if local_nets is None:
         networks += parse_networks(interfaces)
-    marks = np.empty(row.size, np.uint8)
-    mark_ends(row, _table(networks), _table(parse_networks(GROUP_NETS)), marks)
-    hubs = []
-    if local_nets is None and not marks.all():
-        for version in (4, 6):
-            capture_host = _find_capture_host(row, marks, version)
-            if capture_host is not None:
-                hubs.append(to_text(*capture_host))
-                for end, mark in (("a", LOCAL_A), ("b", LOCAL_B)):
-                    marks[(row[f"{end}_hi"] == capture_host[0]) & (row[f"{end}_lo"] == capture_host[1])] |= mark
-    by_marks = np.full(8, Scope.GROUP, np.uint8)
-    by_marks[[0, LOCAL_A, LOCAL_B, LOCAL_A | LOCAL_B]] = Scope.TRANSIT, Scope.CROSSING, Scope.CROSSING, Scope.LAN
-    scope = by_marks[marks]
-    host_a, host_b, words = _numbers(row, marks)
+    locality = np.empty(row.size, np.uint8)
+    fill_locality(row, _table(networks), _table(parse_networks(GROUP_NETS)), locality)
+    capture_hosts = _add_capture_hosts(row, locality) if local_nets is None else ()
+    scope, (host_a, host_b, words) = SCOPES[locality], _numbers(row, locality)
     lan = np.flatnonzero(scope == Scope.LAN)
     served = _find_gateways(row, lan)
     is_gateway = np.zeros(words.shape[0], np.bool_)
@@ -304,4 +298,18 @@ def locate(
         renumber(host_a, ranks)
         renumber(host_b, ranks)
     gateways = tuple(to_text(int(high), int(low)) for high, low in words[is_gateway])
-    return Endpoints(scope, host_a, host_b, words[~is_gateway], tuple(hubs), gateways)
+    return Endpoints(scope, host_a, host_b, words[~is_gateway], capture_hosts, gateways)
+
+
+def _add_capture_hosts(row: Records, locality: UInt8s) -> tuple[str, ...]:
+    """Make the capturing host's own addresses local, one of each IP version at most; answers them."""
+    if locality.all():
+        return ()
+    added = []
+    for version in (4, 6):
+        words = _find_capture_host(row, locality, version)
+        if words is not None:
+            added.append(to_text(*words))
+            for end, bit in (("a", LOCAL_A), ("b", LOCAL_B)):
+                locality[(row[f"{end}_hi"] == words[0]) & (row[f"{end}_lo"] == words[1])] |= bit
+    return tuple(added)

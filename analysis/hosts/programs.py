@@ -2,7 +2,7 @@
 
 A flow belongs to whom its local end belonged to while it had packets. The socket that names both ends is asked first,
 then one at its very address, then one that serves all addresses, last one at the same port that was connected
-elsewhere. A observation reaches back to the poll before it, at which the socket was not there, and forward to the poll
+elsewhere. An observation reaches back to the poll before it, at which the socket was not there, and forward to the poll
 after it, unless the port had another owner by then.
 """
 
@@ -16,13 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.hosts.locality import MAPPED, Endpoints, parse_networks, to_words, within
+from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s, UInt64s
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.flows.table import ORIG_IS_A, Flows
 from peerburst.capture.sockets.observations import STILL_NS, SocketObservations, joined, read_side_file, side_file
-
-Words = npt.NDArray[np.uint64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 NO_ONE = -1
 WILDCARDS = ("0.0.0.0", "::")
@@ -45,18 +42,16 @@ def _read(path: Path) -> SocketObservations:
         raise CaptureError(str(path), f"cannot be read ({error.strerror}); allow reading it or move it away") from error
 
 
-def attribute(
-    flows: Flows, ends: Endpoints, observations: SocketObservations
-) -> tuple[npt.NDArray[np.int32], list[str]]:
+def attribute(flows: Flows, ends: Endpoints, observations: SocketObservations) -> tuple[Int32s, list[str]]:
     """(code per flow, program names by code); code 0 is the empty name, of flows whose program is not known."""
     names = ["", *sorted({observation.name for observation in observations.seen} - {""})]
     codes = np.zeros(flows.row.size, np.int32)
     if flows.row.size and observations.seen:
         owner = _owners(flows, ends, _Seen.of(observations))
         code = {name: number for number, name in enumerate(names)}
-        by_sighting = np.array([code[observation.name] for observation in observations.seen], np.int32)
+        by_observation = np.array([code[observation.name] for observation in observations.seen], np.int32)
         known = owner >= 0
-        codes[known] = by_sighting[owner[known]]
+        codes[known] = by_observation[owner[known]]
     return codes, names
 
 
@@ -69,7 +64,7 @@ def _words(address: str) -> tuple[int, int]:
         return 0, 0
 
 
-def _address_columns(addresses: Sequence[str]) -> tuple[Words, Words]:
+def _address_columns(addresses: Sequence[str]) -> tuple[UInt64s, UInt64s]:
     words = np.array([_words(address) for address in addresses], np.uint64).reshape(-1, 2)
     return words[:, 0], words[:, 1]
 
@@ -78,23 +73,23 @@ def _address_columns(addresses: Sequence[str]) -> tuple[Words, Words]:
 class _Seen:
     """SocketObservations as columns."""
 
-    proto: Ints
-    port: Ints
-    local_hi: Words
-    local_lo: Words
-    remote_hi: Words
-    remote_lo: Words
-    remote_port: Ints
+    proto: Int64s
+    port: Int64s
+    local_hi: UInt64s
+    local_lo: UInt64s
+    remote_hi: UInt64s
+    remote_lo: UInt64s
+    remote_port: Int64s
     connected: Bools
     wildcard: Bools
     v4: Bools  # serves IPv4
     v6: Bools
-    first_ns: Ints
-    last_ns: Ints
-    absent_ns: Ints
-    gone_ns: Ints
-    own_hi: Words  # the machine's addresses, as far as known
-    own_lo: Words
+    first_ns: Int64s
+    last_ns: Int64s
+    absent_ns: Int64s
+    gone_ns: Int64s
+    own_hi: UInt64s  # the machine's addresses, as far as known
+    own_lo: UInt64s
 
     @classmethod
     def of(cls, observations: SocketObservations) -> "_Seen":
@@ -127,7 +122,7 @@ class _Seen:
         )
 
 
-def _column(values: Iterator[int]) -> Ints:
+def _column(values: Iterator[int]) -> Int64s:
     return np.fromiter(values, np.int64)
 
 
@@ -135,16 +130,16 @@ def _column(values: Iterator[int]) -> Ints:
 class _Ends:
     """One end of some flows as the local one."""
 
-    flow: Ints
-    proto: Ints
-    port: Ints
-    local_hi: Words
-    local_lo: Words
-    remote_hi: Words
-    remote_lo: Words
-    remote_port: Ints
-    start_ns: Ints
-    last_ns: Ints
+    flow: Int64s
+    proto: Int64s
+    port: Int64s
+    local_hi: UInt64s
+    local_lo: UInt64s
+    remote_hi: UInt64s
+    remote_lo: UInt64s
+    remote_port: Int64s
+    start_ns: Int64s
+    last_ns: Int64s
 
     def v4(self) -> Bools:
         is_v4: Bools = (self.local_hi == 0) & (self.local_lo >> np.uint64(32) == np.uint64(MAPPED >> 32))
@@ -154,7 +149,7 @@ class _Ends:
         return _Ends(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 
-def _side(flows: Flows, flow: Ints, is_a: Bools) -> _Ends:
+def _side(flows: Flows, flow: Int64s, is_a: Bools) -> _Ends:
     """The ends `a` of some flows where `is_a`, else the ends `b`."""
     row = flows.row[flow]
 
@@ -175,7 +170,7 @@ def _side(flows: Flows, flow: Ints, is_a: Bools) -> _Ends:
     )
 
 
-def _owners(flows: Flows, ends: Endpoints, seen: _Seen) -> Ints:
+def _owners(flows: Flows, ends: Endpoints, seen: _Seen) -> Int64s:
     """Per flow, the observation it belongs to or NO_ONE. Of two local ends, the one that opened it is asked first."""
     owner = np.full(flows.row.size, NO_ONE, np.int64)
     orig_is_a: Bools = (flows.row["flags"] & ORIG_IS_A) != 0
@@ -204,7 +199,7 @@ def _ours(side: _Ends, is_a: Bools, ends: Endpoints, seen: _Seen) -> _Ends:
     return side.take((own[at] == mixed) | within(side.local_hi, side.local_lo, loopback))
 
 
-def _mixed(columns: Sequence[npt.NDArray[np.generic]]) -> Words:
+def _mixed(columns: Sequence[npt.NDArray[np.generic]]) -> UInt64s:
     """Columns as one word each row, in which different rows differ all but surely."""
     word = np.zeros(columns[0].shape, np.uint64)
     with np.errstate(over="ignore"):
@@ -215,7 +210,7 @@ def _mixed(columns: Sequence[npt.NDArray[np.generic]]) -> Words:
     return word
 
 
-def _match(side: _Ends, seen: _Seen) -> Ints:
+def _match(side: _Ends, seen: _Seen) -> Int64s:
     """Per end, the first observation by closeness, then by time, or NO_ONE."""
     v4 = side.v4()
     everyone = np.ones(side.flow.size, np.bool_)
@@ -244,7 +239,9 @@ def _match(side: _Ends, seen: _Seen) -> Ints:
     return owner
 
 
-def _at_the_time(key: Words, start_ns: Ints, last_ns: Ints, their_key: Words, some: Ints, seen: _Seen) -> Ints:
+def _at_the_time(
+    key: UInt64s, start_ns: Int64s, last_ns: Int64s, their_key: UInt64s, some: Int64s, seen: _Seen
+) -> Int64s:
     """Per flow (key, first and last packet), the earliest of `some` observations of its key then."""
     order, begin, end = _reaches(their_key, some, seen)
     their_key, some, begin, end = their_key[order], some[order], begin[order], end[order]
@@ -267,7 +264,7 @@ def _at_the_time(key: Words, start_ns: Ints, last_ns: Ints, their_key: Words, so
     return owner
 
 
-def _reaches(key: Words, some: Ints, seen: _Seen) -> tuple[npt.NDArray[np.intp], Ints, Ints]:
+def _reaches(key: UInt64s, some: Int64s, seen: _Seen) -> tuple[npt.NDArray[np.intp], Int64s, Int64s]:
     """(order by key and end, begin, end) of observations, as far as they may be stretched: see the module.
 
     What happened between two polls, at the first of which one socket was there and at the second the next, is the

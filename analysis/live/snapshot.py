@@ -15,7 +15,6 @@ from peerburst.analysis.bursts import detect as bursts
 from peerburst.analysis.bursts import features
 from peerburst.analysis.bursts.classify import Classification, classify
 from peerburst.analysis.bursts.features import Features
-from peerburst.analysis.bursts.kinds import KIND_NAMES
 from peerburst.analysis.counting import step_function
 from peerburst.analysis.counting.host_entries import Entries, active_by_segment
 from peerburst.analysis.counting.peaks import measure_entries
@@ -23,6 +22,7 @@ from peerburst.analysis.counting.sweep import NEVER_CROSSED
 from peerburst.analysis.gateways import GatewayModel
 from peerburst.capture.flows.table import TALKING_NS
 from peerburst.capture.units import SECOND_NS
+from peerburst.capture.vocabulary import KIND_NAMES
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -185,7 +185,7 @@ def latest_burst(look: Snapshot, number: int) -> LiveBurst | None:
                 opened.take(np.arange(spells[-1].first, spells[-1].stop)), analysis.facts, analysis.kinds
             )
             last = int(starts[spells[-1].stop - 1])
-            provisional = look.now_ns - last < bursts.SAME_SPELL_NS  # more of it may come
+            provisional = look.now_ns - last < bursts.SAME_BURST_NS  # more of it may come
             found = LiveBurst(
                 start_ns=int(starts[spells[-1].first]),
                 last_ns=last,

@@ -14,7 +14,6 @@ from peerburst.analysis.humanize import one_line
 from peerburst.analysis.live.snapshot import HostCount, LiveBurst, Snapshot, kinds_alive, latest_burst
 from peerburst.capture.sockets.observations import SocketObservations
 from peerburst.live.view import BurstLine, HostLine, ProgramLine
-from peerburst.render.sentences import CLASS_WORDS
 
 DETAIL_EVERY_S = 1.0
 MOST_HOSTS = 50
@@ -50,12 +49,12 @@ def burst_line(snapshot: Snapshot, burst: LiveBurst) -> BurstLine:
     found = burst.classification
     return BurstLine(
         label=found.label.value,
-        says=CLASS_WORDS[found.label.value],
+        says=found.label.says,
         provisional=burst.provisional,
         confidence=found.confidence,
         started_s=snapshot.analysis.since_start(burst.start_ns),
         seconds=(burst.last_ns - burst.start_ns) / 1e9,
-        connections=burst.features.flows,
+        connections=burst.features.flow_count,
         inbound=burst.inbound,
         evidence=tuple(evidence.says for evidence in found.evidence),
     )

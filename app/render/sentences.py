@@ -10,21 +10,6 @@ from peerburst.capture.packets.status import LABELS, Status
 
 MOST_PROGRAMS = 8
 
-CLASS_WORDS = {
-    "p2p-sync": "a peer-to-peer program coming online: many small exchanges",
-    "p2p-bulk": "peer-to-peer file transfer",
-    "client-server": "a client and its server",
-    "web": "web pages",
-    "bulk-transfer": "a large transfer",
-    "streaming": "streaming",
-    "call": "a call",
-    "scan": "a scan",
-    "flood": "a flood",
-    "spam": "mail to many servers, as spam is sent",
-    "discovery": "a program looking for others: many peers, few ports",
-    "unknown": "something that the evidence does not name",
-}
-
 
 def headline(analysis: Analysis, host: Host) -> Iterator[str]:
     """The answer for one host: its peak under the headline model, and what the limit would have meant."""
@@ -64,8 +49,8 @@ def burst_sentence(burst: Burst) -> str:
     length = span(burst.end_s - burst.start_s) if burst.end_s > burst.start_s else "an instant"
     verb = "was sent" if burst.inbound else "opened"
     return (
-        f"{clock(burst.start_s)}: {burst.host} {verb} {counted(seen.flows, 'connection')} in {length}"
-        f" ({found.label.value}, {share(found.confidence, 1)} sure): {CLASS_WORDS[found.label.value]}."
+        f"{clock(burst.start_s)}: {burst.host} {verb} {counted(seen.flow_count, 'connection')} in {length}"
+        f" ({found.label.value}, {share(found.confidence, 1)} sure): {found.label.says}."
         f" They are {share(burst.share_of_connections, 1)} of its connections and"
         f" {share(burst.share_of_bytes, 1)} of its {size(_all_bytes(burst))}."
     )

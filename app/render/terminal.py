@@ -61,7 +61,7 @@ def _hosts(analysis: Analysis) -> Table:
 
 def _print_bursts(out: Console, found: list[Burst], host: str) -> None:
     """The largest bursts, in the order they began: those of `host` before those of the others."""
-    largest = sorted(found, key=lambda burst: -burst.features.flows)
+    largest = sorted(found, key=lambda burst: -burst.features.flow_count)
     own = [burst for burst in largest if burst.host == host][:MOST_OWN_BURSTS]
     others = [burst for burst in largest if burst.host != host][:MOST_OTHER_BURSTS]
     for burst in (*sorted(own, key=lambda burst: burst.start_s), *sorted(others, key=lambda burst: burst.start_s)):

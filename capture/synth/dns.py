@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from peerburst.capture.synth.dice import Dice
 from peerburst.capture.synth.site import Remote
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
 from peerburst.capture.synth.udp import UdpConversation
+from peerburst.capture.vocabulary import FlowKind
 
 PORT = 53
 A, CNAME, MX, AAAA = 1, 5, 15, 28
@@ -49,7 +49,7 @@ def ask(
     stage: Stage, at: float, name: str, record_type: int, records: Sequence[tuple[int, bytes]], code: int = RESPONSE
 ) -> float:
     """One question from a port of its own (RFC 5452) and its answer."""
-    talk = UdpConversation(stage, stage.site.resolver, PORT, Kind.SERVICE)
+    talk = UdpConversation(stage, stage.site.resolver, PORT, FlowKind.SERVICE)
     asked = question(stage.dice.integer(0, 0xFFFF), name, record_type)
     talk.send(at, asked)
     return talk.receive(talk.answered(at) + _search_s(stage.dice), answer(asked, records, code))

@@ -29,7 +29,7 @@ def write_flow_labels(path: Path, flows: Sequence[Flow]) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(FLOW_COLUMNS)
     for label, flow in enumerate(flows):
-        who = (label, flow.guest, flow.program, flow.traffic_class, flow.kind.value, flow.protocol)
+        who = (label, flow.guest, flow.program, flow.traffic_class.value, flow.kind.word, flow.protocol)
         ends = (flow.orig_h, flow.orig_p, flow.resp_h, flow.resp_p)
         table.writerow((*who, *ends, flow.first_ns, flow.last_ns, flow.packets))
     with written_whole(path) as file:

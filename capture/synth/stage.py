@@ -7,7 +7,8 @@ from peerburst.capture.errors import SettingsError
 from peerburst.capture.synth.dice import Dice
 from peerburst.capture.synth.frames import Endpoint
 from peerburst.capture.synth.site import Guest, Remote, Site
-from peerburst.capture.synth.tape import Flow, Kind, Tape
+from peerburst.capture.synth.tape import Flow, Tape
+from peerburst.capture.vocabulary import FlowKind, TrafficClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Stage:
     guest: Guest
     dice: Dice
     program: str
-    traffic_class: str
+    traffic_class: TrafficClass
     start_s: float
     end_s: float
     v6: bool = False
@@ -38,7 +39,7 @@ class Stage:
             raise SettingsError(f"guest '{self.guest.name}' has no IPv6 address; give it one with ipv6 = \"...\"")
         return self.guest.v6
 
-    def flow(self, source: Endpoint, target: Endpoint, ports: tuple[int, int], protocol: str, kind: Kind) -> Flow:
+    def flow(self, source: Endpoint, target: Endpoint, ports: tuple[int, int], protocol: str, kind: FlowKind) -> Flow:
         """The label of a flow begun by `source`; `protocol` is "tcp" or "udp"."""
         orig_h, resp_h = (str(ipaddress.ip_address(end.address)) for end in (source, target))
         who = (self.guest.name, self.program, self.traffic_class)

@@ -2,22 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 
 from peerburst.capture.synth.frames import Frame
+from peerburst.capture.vocabulary import FlowKind, TrafficClass
 
 MICROSECOND_NS = 1000
-
-
-class Kind(Enum):
-    """What one flow is, whoever made it."""
-
-    PROBE = "probe"
-    SYNC = "sync"
-    HEAVY = "heavy"
-    MEDIA = "media"
-    SERVICE = "service"
-    ORDINARY = "ordinary"
 
 
 @dataclass(slots=True)
@@ -26,8 +15,8 @@ class Flow:
 
     guest: str
     program: str
-    traffic_class: str
-    kind: Kind
+    traffic_class: TrafficClass
+    kind: FlowKind
     protocol: str
     orig_h: str
     orig_p: int

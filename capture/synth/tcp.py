@@ -11,7 +11,7 @@ from peerburst.capture.synth import frames
 from peerburst.capture.synth.frames import Flag
 from peerburst.capture.synth.site import WIFI_ROUND_TRIP_S, Remote
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
+from peerburst.capture.vocabulary import FlowKind
 
 GUEST, REMOTE = 0, 1
 
@@ -41,7 +41,7 @@ class TcpConversation:
         stage: Stage,
         remote: Remote,
         port: int,
-        kind: Kind,
+        kind: FlowKind,
         *,
         opening: Callable[[int], bytes] = plain,
         shortest: int = 1,

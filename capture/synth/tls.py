@@ -5,8 +5,8 @@ import struct
 from peerburst.capture.synth.dice import Dice
 from peerburst.capture.synth.site import Remote
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
 from peerburst.capture.synth.tcp import TcpConversation
+from peerburst.capture.vocabulary import FlowKind
 
 PORT = 443
 HANDSHAKE, CHANGE_CIPHER_SPEC, APPLICATION_DATA = 22, 20, 23
@@ -29,7 +29,7 @@ def record_opening(size: int) -> bytes:
 
 
 def open_tls(
-    stage: Stage, at: float, remote: Remote, name: str, kind: Kind, port: int = PORT, *, lost_syn: float = 0.01
+    stage: Stage, at: float, remote: Remote, name: str, kind: FlowKind, port: int = PORT, *, lost_syn: float = 0.01
 ) -> TcpConversation:
     """A connection to `remote` with the handshake done; ready at its `now`. `lost_syn`: how often a SYN is lost."""
     dice = stage.dice

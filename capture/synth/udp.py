@@ -3,7 +3,7 @@
 from peerburst.capture.synth import frames
 from peerburst.capture.synth.site import WIFI_ROUND_TRIP_S, Remote
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
+from peerburst.capture.vocabulary import FlowKind
 
 # Hosts that answer at once still take a moment.
 ANSWERING_S = 0.002
@@ -12,7 +12,9 @@ ANSWERING_S = 0.002
 class UdpConversation:
     """Datagrams to and fro between one port of the guest and one of a remote host."""
 
-    def __init__(self, stage: Stage, remote: Remote, port: int, kind: Kind, *, local_port: int | None = None) -> None:
+    def __init__(
+        self, stage: Stage, remote: Remote, port: int, kind: FlowKind, *, local_port: int | None = None
+    ) -> None:
         self._stage = stage
         self.remote = remote
         self._guest_end = stage.guest_end(remote.endpoint)

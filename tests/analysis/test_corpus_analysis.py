@@ -73,11 +73,11 @@ def test_a_skype_login_is_a_sync(corpus: Path) -> None:
     assert host.models["linux-conntrack"].peak == pytest.approx(160, abs=3)
     assert host.models["linux-connlimit"].peak == pytest.approx(155, abs=3)
     assert set(classes(analysis, number)) == {"p2p-sync"}
-    burst = max(analysis.bursts, key=lambda burst: burst.features.flows)
+    burst = max(analysis.bursts, key=lambda burst: burst.features.flow_count)
     assert burst.start_s < 10
     assert 0.85 < burst.share_of_connections <= 1
     assert 0.85 < burst.share_of_bytes <= 1
-    assert burst.features.peers > 150
+    assert burst.features.peer_count > 150
 
 
 def test_a_second_login_is_a_sync_too(corpus: Path) -> None:

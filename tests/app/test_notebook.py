@@ -34,7 +34,7 @@ def test_open_gives_tables(capture: Path) -> None:
     assert len(evening.flows) == 31
     assert evening.flows.groupby("kind", observed=True).size().to_dict() == {"probe": 30, "ordinary": 1}
     burst = evening.bursts.iloc[0]
-    assert (burst["host"], burst["flows"], burst["class"], burst["inbound"]) == (HOST, 30, "discovery", False)
+    assert (burst["host"], burst["flow_count"], burst["class"], burst["inbound"]) == (HOST, 30, "discovery", False)
     assert "30 connections with 30 peers" in burst["evidence"]
     assert evening.warnings == ()
     assert evening.statuses["decoded"] == 73

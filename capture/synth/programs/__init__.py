@@ -19,6 +19,7 @@ from peerburst.capture.synth.programs import (
     web,
 )
 from peerburst.capture.synth.stage import Stage
+from peerburst.capture.vocabulary import TrafficClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Program:
     """A kind of program: the class its traffic truly is, its settings, and how it plays on a stage."""
 
     kind: str
-    traffic_class: str
+    traffic_class: TrafficClass
     settings: type
     play: Callable[[Any, Stage], None]
 
@@ -34,17 +35,17 @@ class Program:
 PROGRAMS = {
     program.kind: program
     for program in (
-        Program("p2p-group-chat", "p2p-sync", p2p_group_chat.Settings, p2p_group_chat.play),
-        Program("one-server-im", "client-server", one_server_im.Settings, one_server_im.play),
-        Program("web", "web", web.Settings, web.play),
-        Program("bulk-download", "bulk-transfer", bulk_download.Settings, bulk_download.play),
-        Program("bittorrent", "p2p-bulk", bittorrent.Settings, bittorrent.play),
-        Program("call", "call", call.Settings, call.play),
-        Program("streaming", "streaming", streaming.Settings, streaming.play),
-        Program("port-scan", "scan", port_scan.Settings, port_scan.play),
-        Program("syn-flood", "flood", syn_flood.Settings, syn_flood.play),
-        Program("smtp-spam", "spam", smtp_spam.Settings, smtp_spam.play),
-        Program("dns", "client-server", dns.Settings, dns.play),
-        Program("discovery", "discovery", discovery.Settings, discovery.play),
+        Program("p2p-group-chat", TrafficClass.P2P_SYNC, p2p_group_chat.Settings, p2p_group_chat.play),
+        Program("one-server-im", TrafficClass.CLIENT_SERVER, one_server_im.Settings, one_server_im.play),
+        Program("web", TrafficClass.WEB, web.Settings, web.play),
+        Program("bulk-download", TrafficClass.BULK_TRANSFER, bulk_download.Settings, bulk_download.play),
+        Program("bittorrent", TrafficClass.P2P_BULK, bittorrent.Settings, bittorrent.play),
+        Program("call", TrafficClass.CALL, call.Settings, call.play),
+        Program("streaming", TrafficClass.STREAMING, streaming.Settings, streaming.play),
+        Program("port-scan", TrafficClass.SCAN, port_scan.Settings, port_scan.play),
+        Program("syn-flood", TrafficClass.FLOOD, syn_flood.Settings, syn_flood.play),
+        Program("smtp-spam", TrafficClass.SPAM, smtp_spam.Settings, smtp_spam.play),
+        Program("dns", TrafficClass.CLIENT_SERVER, dns.Settings, dns.play),
+        Program("discovery", TrafficClass.DISCOVERY, discovery.Settings, discovery.play),
     )
 }

@@ -12,9 +12,9 @@ from peerburst.capture.synth import dns
 from peerburst.capture.synth.dice import Dice
 from peerburst.capture.synth.settings import setting
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
 from peerburst.capture.synth.tcp import TcpConversation
 from peerburst.capture.synth.udp import UdpConversation
+from peerburst.capture.vocabulary import FlowKind
 
 TRACKER = "tracker.example"
 TRACKER_PORT = 6969
@@ -59,7 +59,7 @@ def play(settings: Settings, stage: Stage) -> None:
         at += dice.exponential(1.0 / settings.attempts_per_s)
         if at >= stage.end_s:
             return
-        talk = TcpConversation(stage, stage.peer(), dice.integer(1025, 65535), Kind.ORDINARY)
+        talk = TcpConversation(stage, stage.peer(), dice.integer(1025, 65535), FlowKind.ORDINARY)
         if dice.happens(settings.failing_share):
             _fail(talk, at, dice)
             continue
@@ -75,7 +75,7 @@ def _announce(settings: Settings, stage: Stage, torrent: bytes) -> float:
     """The tracker is asked over HTTP and tells peers in compact form, 6 bytes each (BEP 23)."""
     server = stage.server()
     at = dns.lookup(stage, stage.start_s, TRACKER, [server])
-    talk = TcpConversation(stage, server, TRACKER_PORT, Kind.SERVICE)
+    talk = TcpConversation(stage, server, TRACKER_PORT, FlowKind.SERVICE)
     escaped = "".join(f"%{byte:02x}" for byte in torrent)
     asked = f"/announce?info_hash={escaped}&port={settings.local_port}&compact=1"
     request = f"GET {asked} HTTP/1.1\r\nHost: {TRACKER}\r\n\r\n"
@@ -93,7 +93,7 @@ def _walk_dht(settings: Settings, stage: Stage, torrent: bytes, own_id: bytes) -
     at = stage.start_s + 0.5
     for number in range(settings.dht_nodes):
         talk = UdpConversation(
-            stage, stage.peer(), dice.integer(1025, 65535), Kind.PROBE, local_port=settings.local_port
+            stage, stage.peer(), dice.integer(1025, 65535), FlowKind.PROBE, local_port=settings.local_port
         )
         mark = dice.data(2)
         query = b"d1:ad2:id20:" + own_id + b"9:info_hash20:" + torrent + b"e1:q9:get_peers1:t2:" + mark + b"1:y1:qe"
@@ -109,7 +109,7 @@ def _walk_dht(settings: Settings, stage: Stage, torrent: bytes, own_id: bytes) -
 
 def _fail(talk: TcpConversation, at: float, dice: Dice) -> None:
     """Most that fail are silent, behind a NAT of their own; the others have left and refuse."""
-    talk.flow.kind = Kind.PROBE
+    talk.flow.kind = FlowKind.PROBE
     if dice.happens(0.7):
         talk.connect_unanswered(at, patience_s=TIMEOUT_S)
     else:
@@ -127,7 +127,7 @@ def _greet(talk: TcpConversation, at: float, torrent: bytes, own_id: bytes, thei
 
 def _take_pieces(settings: Settings, stage: Stage, talk: TcpConversation, at: float) -> None:
     """Blocks asked for eight at a time, until this peer has given its part."""
-    talk.flow.kind = Kind.HEAVY
+    talk.flow.kind = FlowKind.HEAVY
     left = settings.megabytes * 1e6 / settings.giving_peers
     rate_bps = settings.rate_kbps * 1000 / settings.giving_peers
     first = BLOCKS_PER_PIECE * stage.dice.integer(0, LAST_PIECE)

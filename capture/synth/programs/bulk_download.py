@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from peerburst.capture.synth import dns
 from peerburst.capture.synth.settings import setting
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
 from peerburst.capture.synth.tcp import REMOTE, TcpConversation
+from peerburst.capture.vocabulary import FlowKind
 
 PORT = 80
 # Downloads come in pieces this long in time, so that a connection can stop when its hour is over.
@@ -27,7 +27,7 @@ def play(settings: Settings, stage: Stage) -> None:
     server = stage.server()
     at = dns.lookup(stage, stage.start_s, settings.server, [server])
     for part in range(settings.connections):
-        _download_part(settings, stage, TcpConversation(stage, server, PORT, Kind.HEAVY), at + 0.05 * part)
+        _download_part(settings, stage, TcpConversation(stage, server, PORT, FlowKind.HEAVY), at + 0.05 * part)
 
 
 def _download_part(settings: Settings, stage: Stage, talk: TcpConversation, at: float) -> None:

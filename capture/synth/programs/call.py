@@ -12,8 +12,8 @@ from peerburst.capture.synth.dice import Dice
 from peerburst.capture.synth.settings import setting
 from peerburst.capture.synth.site import Remote
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
 from peerburst.capture.synth.udp import UdpConversation
+from peerburst.capture.vocabulary import FlowKind
 
 STUN_PORT = 3478
 BINDING_REQUEST, BINDING_SUCCESS = 0x0001, 0x0101
@@ -47,14 +47,14 @@ def play(settings: Settings, stage: Stage) -> None:
     for number in range(settings.stun_servers):
         server = stage.server()
         found = dns.lookup(stage, at, f"stun{number}.call.example", [server])
-        talk = UdpConversation(stage, server, STUN_PORT, Kind.SERVICE, local_port=local_port)
+        talk = UdpConversation(stage, server, STUN_PORT, FlowKind.SERVICE, local_port=local_port)
         _bind(found, talk, dice)
     at += 0.5
     # The other side's second candidate, its address on a LAN far away, is never heard of again.
-    dead = UdpConversation(stage, stage.peer(), dice.integer(1025, 65535), Kind.PROBE, local_port=local_port)
+    dead = UdpConversation(stage, stage.peer(), dice.integer(1025, 65535), FlowKind.PROBE, local_port=local_port)
     for wait in (0.0, 0.5, 1.5):
         dead.send(at + wait, _stun(BINDING_REQUEST, dice.data(12), b""))
-    partner = UdpConversation(stage, stage.peer(), dice.integer(1025, 65535), Kind.MEDIA, local_port=local_port)
+    partner = UdpConversation(stage, stage.peer(), dice.integer(1025, 65535), FlowKind.MEDIA, local_port=local_port)
     begun = _bind(at + 0.05, partner, dice)
     _speak(settings, stage, partner, begun + 0.3)
     at = begun + CONSENT_S

@@ -9,8 +9,8 @@ from peerburst.capture.synth.frames import Endpoint
 from peerburst.capture.synth.settings import setting
 from peerburst.capture.synth.site import IPAddress
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
 from peerburst.capture.synth.udp import UdpConversation
+from peerburst.capture.vocabulary import FlowKind
 
 MDNS_V4, MDNS_V6, MDNS_PORT = ipaddress.ip_address("224.0.0.251"), ipaddress.ip_address("ff02::fb"), 5353
 SSDP, SSDP_PORT = ipaddress.ip_address("239.255.255.250"), 1900
@@ -65,7 +65,7 @@ def _shout(
     # Multicast that must not leave the link: mDNS goes out with 255 (RFC 6762 section 11), SSDP with 2.
     hops = 255 if ports[1] == MDNS_PORT else 2
     source = Endpoint(own.mac, own.address, hops, own.shortest_frame)
-    flow = stage.flow(source, target, ports, "udp", Kind.SERVICE)
+    flow = stage.flow(source, target, ports, "udp", FlowKind.SERVICE)
     for wait in repeats_s:
         stage.tape.record(at + wait, frames.udp(source, target, ports, body, len(body)), flow)
 
@@ -76,7 +76,7 @@ def _set_clock(settings: Settings, stage: Stage) -> None:
         server = stage.server()
         at = dns.lookup(stage, stage.start_s + dice.uniform(0, 3), f"{number}.pool.example", [server])
         while at < stage.end_s:
-            talk = UdpConversation(stage, server, NTP_PORT, Kind.SERVICE)
+            talk = UdpConversation(stage, server, NTP_PORT, FlowKind.SERVICE)
             mark = dice.data(8)
             request = bytes([NTP_CLIENT, 0, 6, 0xEC]) + bytes(36) + mark
             reply = bytes([NTP_SERVER, 2, 6, 0xEC]) + bytes(20) + mark + dice.data(16)

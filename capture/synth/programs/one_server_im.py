@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from peerburst.capture.synth import dns, tls
 from peerburst.capture.synth.settings import setting
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
+from peerburst.capture.vocabulary import FlowKind
 
 KEEPALIVE_RECORD = tls.SHORTEST_RECORD + 1
 # A stanza of one or two lines of text in its XML; the roster and presences after login.
@@ -31,7 +31,7 @@ def play(settings: Settings, stage: Stage) -> None:
     dice = stage.dice
     server = stage.server()
     at = dns.lookup(stage, stage.start_s, settings.server, [server])
-    talk = tls.open_tls(stage, at, server, settings.server, Kind.SERVICE, settings.port)
+    talk = tls.open_tls(stage, at, server, settings.server, FlowKind.SERVICE, settings.port)
     at = talk.exchange(talk.now, (b"", 320), (b"", round(dice.log_normal(ROSTER_MEDIAN, ROSTER_SIGMA))), think_s=0.05)
     while True:
         gap = dice.exponential(settings.message_gap_s)

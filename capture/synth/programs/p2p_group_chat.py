@@ -20,9 +20,9 @@ from peerburst.capture.synth.dice import Dice
 from peerburst.capture.synth.settings import setting
 from peerburst.capture.synth.site import Remote
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
 from peerburst.capture.synth.tcp import TcpConversation
 from peerburst.capture.synth.udp import UdpConversation
+from peerburst.capture.vocabulary import FlowKind
 
 LOGIN_PORT = 33033
 VERSION_HOST = "ui.chat.example"
@@ -101,12 +101,12 @@ class _Client:
         at = stage.start_s
         version_server = stage.server()
         at = dns.lookup(stage, at, VERSION_HOST, [version_server])
-        check = TcpConversation(stage, version_server, 80, Kind.SERVICE)
+        check = TcpConversation(stage, version_server, 80, FlowKind.SERVICE)
         request = f"GET /ui/0/getlatestversion?ver=0 HTTP/1.1\r\nHost: {VERSION_HOST}\r\n\r\n".encode()
         reply = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\n4.2.0.155   "
         check.close(check.exchange(check.connect(at), (request, len(request)), (reply, len(reply))) + 0.05)
         at = self._join_supernode(at + 0.4)
-        server = TcpConversation(stage, stage.server(), LOGIN_PORT, Kind.SERVICE)
+        server = TcpConversation(stage, stage.server(), LOGIN_PORT, FlowKind.SERVICE)
         at = server.connect(at + 0.2)
         for out, back in ((5, 5), (420, 1500), (1100, 5200)):
             at = server.exchange(at + 0.01, (b"", out), (b"", back), think_s=0.05)
@@ -118,10 +118,10 @@ class _Client:
     def _join_supernode(self, at: float) -> float:
         """The first refuses, its reply being of 339 bytes; the second takes us on and is polled once a minute."""
         stage, dice = self._stage, self._dice
-        full = TcpConversation(stage, stage.peer(), dice.integer(1025, 65535), Kind.SERVICE)
+        full = TcpConversation(stage, stage.peer(), dice.integer(1025, 65535), FlowKind.SERVICE)
         begun = full.exchange(full.connect(at), (b"", 14), (b"", dice.integer(22, 29)))
         full.close(full.exchange(begun, (b"", 27), (b"", 339)))
-        supernode = TcpConversation(stage, stage.peer(), dice.integer(1025, 65535), Kind.SERVICE)
+        supernode = TcpConversation(stage, stage.peer(), dice.integer(1025, 65535), FlowKind.SERVICE)
         at = ready = supernode.exchange(supernode.connect(full.now), (b"", 14), (b"", dice.integer(22, 29)))
         while at < stage.end_s:
             at = supernode.exchange(at, (b"", 27), (b"", 4)) + dice.uniform(50.0, 70.0)
@@ -184,7 +184,7 @@ class _Client:
     def _fetch(self, at: float, talk: UdpConversation) -> None:
         """The messages missed, datagram by datagram, each acknowledged."""
         dice = self._dice
-        talk.flow.kind = Kind.SYNC
+        talk.flow.kind = FlowKind.SYNC
         left = round(min(MISSED_LARGEST, MISSED_SMALLEST + dice.exponential(900)))
         talk.send(at, self._datagram(), dice.pick(FETCH_SIZES))
         while left:
@@ -198,7 +198,7 @@ class _Client:
         """Another chat with somebody already reached: the same flow serves."""
         if talk is None:
             return
-        talk.flow.kind = Kind.SYNC
+        talk.flow.kind = FlowKind.SYNC
         size = self._dice.pick(FETCH_SIZES)
         talk.exchange(at, (self._datagram(), size), (self._datagram(), self._dice.integer(26, 400)))
 
@@ -216,11 +216,11 @@ class _Client:
         answering = dice.happens(TCP_ONLY_SHARE)
         tried = FALLBACK_PORTS[: self._settings.tcp_fallbacks]
         for number, fallback in enumerate(tried, 1):
-            attempt = TcpConversation(self._stage, peer, fallback or port, Kind.PROBE)
+            attempt = TcpConversation(self._stage, peer, fallback or port, FlowKind.PROBE)
             if refusing:
                 at = attempt.connect_refused(at)
             elif answering:
-                attempt.flow.kind = Kind.SYNC
+                attempt.flow.kind = FlowKind.SYNC
                 at = attempt.exchange(attempt.connect(at), (b"", 14), (b"", dice.integer(22, 29)))
                 attempt.close(attempt.exchange(at, (b"", 27), (b"", dice.integer(200, 2500))) + 3.0)
                 return
@@ -229,7 +229,7 @@ class _Client:
                 at = attempt.connect_unanswered(at, GIVE_UP_S if number < len(tried) else 8.0)
 
     def _conversation(self, peer: Remote, port: int) -> UdpConversation:
-        return UdpConversation(self._stage, peer, port, Kind.PROBE, local_port=self._settings.local_port)
+        return UdpConversation(self._stage, peer, port, FlowKind.PROBE, local_port=self._settings.local_port)
 
     def _datagram(self) -> bytes:
         """A message number and what the datagram is for; the rest is ciphertext.

@@ -12,8 +12,8 @@ from peerburst.capture.errors import SettingsError
 from peerburst.capture.synth.settings import setting
 from peerburst.capture.synth.site import Remote
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
 from peerburst.capture.synth.tcp import TcpConversation
+from peerburst.capture.vocabulary import FlowKind
 
 # nmap asks a silent port once more.
 RETRY_S = 1.0
@@ -42,7 +42,7 @@ def play(settings: Settings, stage: Stage) -> None:
             return
         # A half-open scan sends all its SYNs from one port; the other two take the system's ports.
         own_port = local_port if settings.mode == "syn" else None
-        talk = TcpConversation(stage, remote, port, Kind.PROBE, local_port=own_port)
+        talk = TcpConversation(stage, remote, port, FlowKind.PROBE, local_port=own_port)
         if dice.happens(settings.silent_share):
             talk.connect_unanswered(at, patience_s=RETRY_S * 1.5)
         elif port not in settings.open_ports:

@@ -11,8 +11,8 @@ from peerburst.capture.synth import dns
 from peerburst.capture.synth.settings import setting
 from peerburst.capture.synth.site import Remote
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
 from peerburst.capture.synth.tcp import GUEST, REMOTE, TcpConversation
+from peerburst.capture.vocabulary import FlowKind
 
 PORT = 25
 # Mail hosts look the sender up before they answer.
@@ -50,7 +50,7 @@ def play(settings: Settings, stage: Stage) -> None:
 def _deliver(settings: Settings, stage: Stage, at: float, domain: str) -> None:
     host = stage.site.peer(stage.dice, v6=stage.v6)
     at = _find_mail_host(stage, at, domain, host)
-    talk = TcpConversation(stage, host, PORT, Kind.ORDINARY)
+    talk = TcpConversation(stage, host, PORT, FlowKind.ORDINARY)
     fate = stage.dice.share()
     if fate < settings.silent_share:
         talk.connect_unanswered(at)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from peerburst.capture.synth import dns, tls
 from peerburst.capture.synth.settings import setting
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
+from peerburst.capture.vocabulary import FlowKind
 
 # Players fill a buffer first, back to back, then keep pace with the film.
 SEGMENTS_AHEAD = 4
@@ -29,13 +29,13 @@ def play(settings: Settings, stage: Stage) -> None:
     dice = stage.dice
     site = stage.server()
     at = dns.lookup(stage, stage.start_s, settings.server, [site])
-    page = tls.open_tls(stage, at, site, settings.server, Kind.ORDINARY)
+    page = tls.open_tls(stage, at, site, settings.server, FlowKind.ORDINARY)
     at = page.exchange(page.now, (b"", REQUEST), (b"", MANIFEST))
     page.close(at + 15.0)
     name = f"edge.{settings.server}"
     edge = stage.server()
     at = dns.lookup(stage, at, name, [edge])
-    talks = [tls.open_tls(stage, at + 0.02 * n, edge, name, Kind.MEDIA) for n in range(settings.connections)]
+    talks = [tls.open_tls(stage, at + 0.02 * n, edge, name, FlowKind.MEDIA) for n in range(settings.connections)]
     size = settings.bitrate_kbps * 1000 * settings.segment_s / 8
     number = 0
     due = at

@@ -9,8 +9,8 @@ from peerburst.capture.synth.frames import SHORTEST_ON_WIRE, Endpoint, Flag
 from peerburst.capture.synth.settings import setting
 from peerburst.capture.synth.site import GUEST_HOP_LIMIT, Remote
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
 from peerburst.capture.synth.tcp import TcpConversation
+from peerburst.capture.vocabulary import FlowKind
 
 # Flooding tools write their own packets: no options, one small window.
 WINDOW = 512
@@ -42,7 +42,7 @@ def play(settings: Settings, stage: Stage) -> None:
         if settings.spoofed:
             _spoofed_syn(settings, stage, at, target)
         else:
-            talk = TcpConversation(stage, target, settings.port, Kind.PROBE)
+            talk = TcpConversation(stage, target, settings.port, FlowKind.PROBE)
             if number < BACKLOG:
                 # The guest's own system knows nothing of the SYN and resets the answer.
                 talk.probe(at)
@@ -61,4 +61,4 @@ def _spoofed_syn(settings: Settings, stage: Stage, at: float, target: Remote) ->
     frame = frames.tcp(
         source, target.endpoint, ports, numbers, Flag.SYN, WINDOW, identification=dice.integer(0, 0xFFFF)
     )
-    stage.tape.record(at, frame, stage.flow(source, target.endpoint, ports, "tcp", Kind.PROBE))
+    stage.tape.record(at, frame, stage.flow(source, target.endpoint, ports, "tcp", FlowKind.PROBE))

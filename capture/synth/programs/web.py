@@ -10,8 +10,8 @@ from peerburst.capture.synth import dns, tls
 from peerburst.capture.synth.settings import setting
 from peerburst.capture.synth.site import Remote
 from peerburst.capture.synth.stage import Stage
-from peerburst.capture.synth.tape import Kind
 from peerburst.capture.synth.tcp import REMOTE, TcpConversation
+from peerburst.capture.vocabulary import FlowKind
 
 MOST_PER_HOST = 6
 OBJECT_MEDIAN, OBJECT_SIGMA = 6000, 1.1
@@ -51,7 +51,7 @@ def _load_page(settings: Settings, stage: Stage, at: float, known: dict[str, Rem
     wanted = max(1, round(settings.connections * dice.uniform(0.6, 1.4)))
     hosts = min(settings.hosts, wanted)
     name, remote, ready = _host(stage, at, known, first=True)
-    first = tls.open_tls(stage, ready, remote, name, Kind.ORDINARY)
+    first = tls.open_tls(stage, ready, remote, name, FlowKind.ORDINARY)
     _fetch(settings, stage, first, objects=1)
     text_read = first.now
     _fetch(settings, stage, first, objects=dice.integer(1, 3))
@@ -61,7 +61,7 @@ def _load_page(settings: Settings, stage: Stage, at: float, known: dict[str, Rem
         met = text_read + dice.exponential(0.4)
         name, remote, ready = _host(stage, met, known, first=False)
         for _ in range(count):
-            talk = tls.open_tls(stage, ready + dice.exponential(0.05), remote, name, Kind.ORDINARY)
+            talk = tls.open_tls(stage, ready + dice.exponential(0.05), remote, name, FlowKind.ORDINARY)
             _fetch(settings, stage, talk, objects=dice.integer(1, 2))
             _leave(stage, talk)
 

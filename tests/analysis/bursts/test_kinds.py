@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from peerburst.analysis.bursts.kinds import KIND_NAMES, FlowKind
+from peerburst.capture.vocabulary import KIND_NAMES, FlowKind
 from tests.support.making import HOST, Tape, local, remote
 from tests.support.packets_by_hand import ACK, SYN
 

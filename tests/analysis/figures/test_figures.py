@@ -20,11 +20,12 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from peerburst.analysis.bursts.kinds import HEAVY_BYTES, KIND_NAMES
+from peerburst.analysis.bursts.kinds import HEAVY_BYTES
 from peerburst.analysis.figures import graph, matrix, raster, scatter, shares, style, timeaxis, timeline
 from peerburst.analysis.figures.sheet import DPI, Picture, png, save, text_width_in, wrap
 from peerburst.analysis.humanize import clock, counted, few_digits, number, one_line, share, size, span
 from peerburst.capture.errors import SettingsError
+from peerburst.capture.vocabulary import KIND_NAMES
 
 IPV6 = "2001:0db8:85a3:1234:5678:8a2e:0370:7334"
 DOLLARS = "Bill & Ben's $50 \\frac{a}{b} $gateway$"

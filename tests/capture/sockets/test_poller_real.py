@@ -17,7 +17,7 @@ import pytest
 
 from peerburst.analysis.bursts.kinds import flow_kinds
 from peerburst.analysis.flow_table import flows_table
-from peerburst.analysis.hosts.index import flow_facts
+from peerburst.analysis.hosts.flow_facts import FlowFacts
 from peerburst.analysis.hosts.locality import locate
 from peerburst.analysis.hosts.programs import attribute, observations_beside
 from peerburst.capture.read import read
@@ -173,7 +173,7 @@ class Watched:
 
     def flows(self) -> pd.DataFrame:
         capture = read([str(self.capture)])
-        ends, facts = locate(capture.flows.row), flow_facts(capture.flows)
+        ends, facts = locate(capture.flows.row), FlowFacts(capture.flows)
         table = flows_table(capture.flows, facts, ends, flow_kinds(capture.flows, facts))
         codes, names = attribute(capture.flows, ends, observations_beside(capture.paths))
         table["process"] = [names[code] for code in codes]

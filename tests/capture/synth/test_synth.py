@@ -324,7 +324,7 @@ def test_labels_cover_every_packet_and_agree_with_it(everything: SynthResult, pa
 
 def test_every_program_is_labelled_with_its_class(everything: SynthResult) -> None:
     found = {(flow["program"], flow["class"]) for flow in table(everything.flow_labels)}
-    assert found == {(program.kind, program.traffic_class) for program in PROGRAMS.values()}
+    assert found == {(program.kind, program.traffic_class.value) for program in PROGRAMS.values()}
 
 
 # --- the same everywhere ---------------------------------------------------------------------------------------------

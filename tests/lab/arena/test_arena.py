@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from peerburst.analysis.bursts.classify import TrafficClass
 from peerburst.capture.files import zstd
+from peerburst.capture.vocabulary import TrafficClass
 from tests.lab.arena.addresses import PEER_ADDRESSES, SERVER_ADDRESSES, one_way_s
 from tests.lab.arena.ledger import Book
 from tests.lab.arena.line import Line, Way

@@ -14,11 +14,12 @@ import numpy as np
 
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.bursts import features
-from peerburst.analysis.bursts.classify import Classification, TrafficClass, classify, says_something
+from peerburst.analysis.bursts.classify import Classification, classify, says_something
 from peerburst.analysis.bursts.features import Features
 from peerburst.analysis.results import Burst
 from peerburst.analysis.settings import Settings
 from peerburst.capture.files import zstd
+from peerburst.capture.vocabulary import TrafficClass
 from peerburst.opening import analyse
 from tests.support.paths import ROOT
 
@@ -161,7 +162,7 @@ def arena() -> list[Labelled]:
 def of_host(analysis: Analysis, number: int) -> tuple[Features, Classification]:
     """A host's features and class over the whole capture."""
     seen = features.measure(analysis.index.of(number), analysis.facts, analysis.kinds)
-    if not says_something(np.array(seen.flows), np.array(seen.total_bytes)):
+    if not says_something(np.array(seen.flow_count), np.array(seen.total_bytes)):
         return seen, Classification(TrafficClass.UNKNOWN, 0.0, ())
     return seen, classify(seen)
 
@@ -186,7 +187,7 @@ def truth_of_burst(labelled: Labelled, host: Features, burst: Features) -> tuple
     A burst of nothing but questions for names is no film and no call, though one follows; where a capture's host does
     nothing else, it is what the label says.
     """
-    if burst.service == 1 and host.service < 1:
+    if burst.service_share == 1 and host.service_share < 1:
         return (LOOKUPS,)
     return labelled.truth + ALSO_IN_BURSTS.get(labelled.name, ())
 

@@ -50,7 +50,7 @@ def beginnings(labelled: Labelled, analysis: Analysis) -> Iterator[Early]:
         prefix = analyse([str(labelled.path)], Settings(most_packets=max(packets, 1)))
         seen = _first_part(prefix, labelled.host, burst)
         then = classify(seen, provisional=True)
-        yield Early(labelled.name, burst.start_s, labelled.truth, seen.flows, then, burst.classification)
+        yield Early(labelled.name, burst.start_s, labelled.truth, seen.flow_count, then, burst.classification)
 
 
 def _first_part(prefix: Analysis, host: str, burst: Burst) -> features.Features:

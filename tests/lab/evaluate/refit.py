@@ -19,8 +19,10 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.bursts.classify import RULES, Bound, Rule, TrafficClass, below, least
+from peerburst.analysis.bursts.classes import RULES
 from peerburst.analysis.bursts.features import Features
+from peerburst.analysis.bursts.rules import Bound, Rule, at_least, below
+from peerburst.capture.vocabulary import TrafficClass
 
 from .cases import CLASSES, Case
 from .scores import UNKNOWN, Pair, Scores, cost
@@ -37,12 +39,12 @@ COST = np.array([[cost(truth, said) for said in SAID] for truth in CLASSES])
 # (SkypeIRC.cap) fetches less than 64 kB in any one exchange but three. The leanest film of Apple's HLS authoring
 # specification has 145 kbit/s: 18 kB a second.
 PUBLISHED = (
-    least("ports_of_busiest_peer", 16),
-    least("connections", 15),
-    least("peers", 26),
-    below("answered", 0.5),
-    least("largest_bytes", 64_000),
-    least("heavy_rate", 18_000),
+    at_least("busiest_peer_port_count", 16),
+    at_least("connection_count", 15),
+    at_least("peer_count", 26),
+    below("answered_share", 0.5),
+    at_least("largest_bytes", 64_000),
+    at_least("heavy_bytes_per_s", 18_000),
 )
 KNOWN_TO = 0.1  # shares
 KNOWN_TO_OCTAVES = 0.6  # counts and sizes, by factors of two
@@ -87,7 +89,7 @@ def bounds_of(rules: Sequence[Rule]) -> list[tuple[Bound, TrafficClass]]:
     """Each bound with the class of the first rule that has it."""
     found: dict[Bound, TrafficClass] = {}
     for rule in rules:
-        for condition in rule.needs:
+        for condition in rule.required:
             for bound in condition.bounds():
                 found.setdefault(bound, rule.label)
     return list(found.items())
@@ -117,7 +119,7 @@ class _Fit:
         else:
             octaves = np.log2(np.maximum(column, 0.5)) - np.log2(np.maximum(values, 0.5))[:, None]
             apart = octaves / (KNOWN_TO_OCTAVES * self.width)
-        held: Floats = 1 / (1 + np.exp(np.clip(-apart if bound.at_least else apart, -30, 30)))
+        held: Floats = 1 / (1 + np.exp(np.clip(-apart if bound.is_minimum else apart, -30, 30)))
         return held
 
     def leaving_half(self, bound: Bound, values: Floats) -> Floats:
@@ -128,7 +130,7 @@ class _Fit:
     def held(self, rule: Rule) -> Floats:
         """How far all conditions of a rule hold."""
         out: Floats = np.ones(1)
-        for condition in rule.needs:
+        for condition in rule.required:
             ways = [reduce(np.multiply, [self._degrees[bound] for bound in way]) for way in condition.ways]
             either = 1 - reduce(np.multiply, [1 - way for way in ways])
             if len(ways) > 1:
@@ -174,7 +176,7 @@ class _Fit:
     def _moved(self, bound: Bound, tried: Floats) -> bool:
         """Move one threshold to where the answers cost least; answers whether it was elsewhere."""
         self._degrees[bound] = self.degree(bound, tried)
-        uses = [any(bound in one.bounds() for one in rule.needs) for rule in self.rules]
+        uses = [any(bound in one.bounds() for one in rule.required) for rule in self.rules]
         held = [self.held(rule) if used else now for rule, used, now in zip(self.rules, uses, self._held, strict=True)]
         costs = self.expected_cost(held) + self.leaving_half(bound, tried)
         best = int(np.argmin(np.round(costs, 12)))
@@ -216,11 +218,11 @@ def judge_by_rules(values: dict[Bound, float], cases: Sequence[Case], rules: tup
 
     def holds(bound: Bound, row: Floats) -> bool:
         seen = row[NAMES.index(bound.feature)]
-        return bool(seen >= values[bound] if bound.at_least else seen < values[bound])
+        return bool(seen >= values[bound] if bound.is_minimum else seen < values[bound])
 
     def says(row: Floats) -> str:
         for rule in rules:
-            if all(any(all(holds(bound, row) for bound in way) for way in one.ways) for one in rule.needs):
+            if all(any(all(holds(bound, row) for bound in way) for way in one.ways) for one in rule.required):
                 return rule.label.value
         return UNKNOWN
 

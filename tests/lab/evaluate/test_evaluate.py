@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from peerburst.analysis.bursts.classify import RULES, classify, least
+from peerburst.analysis.bursts.classes import RULES
+from peerburst.analysis.bursts.classify import classify
+from peerburst.analysis.bursts.rules import at_least
 from tests.analysis.bursts.test_classify import CRAFTED, SYNC
 from tests.lab.evaluate import page
 from tests.lab.evaluate.cases import Case
@@ -76,7 +78,7 @@ def test_a_threshold_keeps_its_distance_from_both_sides() -> None:
     ]
     values = fit_rules(cases)
     assert judge_by_rules(values, cases) == [one.truth[0] for one in cases]
-    assert 170 < values[least("packet_bytes", 400)] < 410
+    assert 170 < values[at_least("bytes_per_packet", 400)] < 410
 
 
 def test_with_its_own_thresholds_it_says_what_the_rules_say() -> None:

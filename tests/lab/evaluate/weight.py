@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.bursts.kinds import HEAVY_BYTES, KIND_NAMES
+from peerburst.analysis.bursts.kinds import HEAVY_BYTES
+from peerburst.capture.vocabulary import KIND_NAMES
 
 from .scores import f1
 
