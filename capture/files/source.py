@@ -13,7 +13,6 @@ from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import pcap as pcapfile
 from peerburst.capture.files import pcapng
 from peerburst.capture.files.streams import ByteWindow, CutShort, Readable, open_stream
-from peerburst.capture.links.rare import RARE
 from peerburst.capture.packets.decode import FRAME, PACKET, decode
 
 # Bytes held at a time: some thousands of packets, for each piece of work has a price of its own; and no more than
@@ -40,7 +39,6 @@ class Piece:
 
     data: npt.NDArray[np.uint8]
     frames: npt.NDArray[np.void]  # FRAME; decoding moves them
-    has_rare_link: bool
     follow_tunnels: bool
     room: BufferPool  # for PACKET rows
 
@@ -58,10 +56,6 @@ class Piece:
         data, frames, count = self.data, self.frames, self.frames.size
         packets = self.room.take()[:count]
         with stage("decode"):
-            if self.has_rare_link:
-                from peerburst.capture.links.rare import strip
-
-                strip(data, frames, count)
             decode(data, frames, count, packets)
             if self.follow_tunnels:
                 from peerburst.capture.packets.tunnels import follow
@@ -89,7 +83,6 @@ class PacketSource:
         self._frames = BufferPool(FRAME, BATCH, KEPT)
         self._packets = BufferPool(PACKET, BATCH, KEPT)
         self._section = pcapng.Section()
-        self._met_rare_link = False  # looked at once per interface: a file may have a million of them
         self._pcap_header: npt.NDArray[np.int64] | None = None
         self._start()
 
@@ -135,18 +128,11 @@ class PacketSource:
                 found += count
                 if self.bytes_read > WIDE_FROM * found:
                     self._window.widen(WIDE_WINDOW)
-                yield Piece(
-                    self._window.window, frames[:count], self._has_rare_link(), self._follow_tunnels, self._packets
-                )
+                yield Piece(self._window.window, frames[:count], self._follow_tunnels, self._packets)
                 continue
             with stage("read"):
                 if not self._advance():
                     return
-
-    def _has_rare_link(self) -> bool:
-        if self._pcap_header is not None:
-            return int(self._pcap_header[3]) in RARE
-        return self._met_rare_link
 
     def _walk(self, frames: npt.NDArray[np.void]) -> int:
         """Fill `frames` from the bytes held and say how many; 0 when it needs more bytes or a block comes first."""
@@ -210,7 +196,6 @@ class PacketSource:
             block = data.take(length)
             if kind == pcapng.INTERFACE:
                 section.describe(self.path, block)
-                self._met_rare_link = self._met_rare_link or int(section.rows()["link"][-1]) in RARE
                 self.addresses = section.addresses
             else:
                 section.count_drops(block)

@@ -41,7 +41,6 @@ from peerburst.capture.files.pcapng import BYTE_ORDER_MAGIC, HEAD_BLOCK, INTERFA
 from peerburst.capture.files.pcapng import walk as walk_pcapng
 from peerburst.capture.files.source import PacketSource
 from peerburst.capture.flows.table import Flows, FlowTable, segment_gaps_ns
-from peerburst.capture.links.rare import RARE, strip
 from peerburst.capture.packets.decode import FRAME, PACKET, decode
 from peerburst.capture.packets.status import Status
 from peerburst.capture.packets.tunnels import follow
@@ -165,14 +164,10 @@ def batch_of_images(
 PCAP_HEADERS = np.array([(int.from_bytes(magic, "little"), *facts) for magic, facts in MAGICS.items()], np.int64)
 MOST_ROWS = 128  # packets of one image in the way `kernels`
 
-# Interfaces for images whose descriptions are not read: every rare link, and resolutions from seconds to 2^-127.
-INTERFACES = np.array(
-    [
-        (link, units, 0, 0)
-        for link, units in zip((1, 101, *RARE), (6, 9, 0, 12, 30, 127, -1, -30, -64, -94, -127, 6, 6), strict=True)
-    ],
-    INTERFACE_ROW,
-)
+# Interfaces for images whose descriptions are not read: many link types, and resolutions from seconds to 2^-127.
+LINKS = (1, 101, 10, 50, 104, 105, 107, 127, 129, 192, 226, 239, 258)
+UNITS = (6, 9, 0, 12, 30, 127, -1, -30, -64, -94, -127, 6, 6)
+INTERFACES = np.array([(link, units, 0, 0) for link, units in zip(LINKS, UNITS, strict=True)], INTERFACE_ROW)
 
 
 @njit(boundscheck=True)
@@ -209,7 +204,6 @@ def run_kernels(images, sizes, headers, interfaces, frames, rows, spare):  # typ
         else:
             found = _walk_pcapng(data, interfaces, frames)
         row = rows[count : count + found]
-        strip(data, frames, found)
         decode(data, frames, found, row)
         follow(data, frames, found, row, spare)
         count += found
