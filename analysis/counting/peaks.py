@@ -16,9 +16,9 @@ from peerburst.analysis.counting.step_function import NEVER_CROSSED, Concurrency
 from peerburst.analysis.gateways import GatewayModel, Unit
 from peerburst.analysis.hosts.index import HostIndex
 from peerburst.analysis.hosts.locality import Endpoints, Scope
-from peerburst.capture.compiled.arrays import prefetch
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.parallel import processors, side_by_side
+from peerburst.capture.compiled.prefetch import prefetch
 from peerburst.capture.compiled.sorting import sort_places, sort_run, sort_spread
 from peerburst.capture.flows.table import FLOW_HALF, ORIG_IS_A, TALKING_NS, Flows
 

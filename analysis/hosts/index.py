@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.hosts.locality import Endpoints, Scope
-from peerburst.capture.compiled.arrays import prefetch
+from peerburst.capture.compiled.hashing import address_slot
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
+from peerburst.capture.compiled.prefetch import prefetch
 from peerburst.capture.flows.table import (
     FLOW_HALF,
     GATHER_AHEAD,
@@ -287,9 +288,7 @@ def number_peers(high, low, n, seed, slots, code, chief):  # type: ignore[no-unt
         slots[at] = -1
     count = 0
     for i in range(n):
-        value = (low[i] ^ seed) * np.uint64(0x9E3779B97F4A7C15)
-        value = (value ^ (value >> np.uint64(29)) ^ high[i]) * np.uint64(0x9E3779B97F4A7C15)
-        at = np.int64(value >> np.uint64(32)) & (size - 1)
+        at = address_slot(seed, high[i], low[i], size)
         while slots[at] >= 0 and (low[chief[slots[at]]] != low[i] or high[chief[slots[at]]] != high[i]):
             at = (at + 1) & (size - 1)
         if slots[at] < 0:

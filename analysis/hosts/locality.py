@@ -9,6 +9,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from peerburst.capture.compiled.hashing import address_slot
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flows.table import ORIG_IS_A
@@ -135,9 +136,7 @@ def mark_ends(row, networks, groups, marks):  # type: ignore[no-untyped-def]
 @part
 def _slot(slots, words, high, low, seed):  # type: ignore[no-untyped-def]
     """The slot that holds this address's number, or the free one (-1) where it belongs."""
-    value = (low ^ seed) * np.uint64(0x9E3779B97F4A7C15)
-    value = (value ^ (value >> np.uint64(29)) ^ high) * np.uint64(0x9E3779B97F4A7C15)
-    at = np.int64(value >> np.uint64(32)) & (slots.size - 1)
+    at = address_slot(seed, high, low, slots.size)
     while slots[at] >= 0 and (words[slots[at], 1] != low or words[slots[at], 0] != high):
         at = (at + 1) & (slots.size - 1)
     return at

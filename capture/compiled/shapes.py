@@ -4,6 +4,7 @@ Arrays of records are `Records`: the dtype (PACKET, FLOW, SEGMENT, ...) is named
 them, as `flow = rows[i]`, is a `Record`: its fields are read and written by name.
 """
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +18,10 @@ UInt64s: TypeAlias = npt.NDArray[np.uint64]
 Int8s: TypeAlias = npt.NDArray[np.int8]
 Int32s: TypeAlias = npt.NDArray[np.int32]
 Int64s: TypeAlias = npt.NDArray[np.int64]
+Ints: TypeAlias = npt.NDArray[Any]  # whole numbers, of 32 bits or 64
 Float64s: TypeAlias = npt.NDArray[np.float64]
 Records: TypeAlias = npt.NDArray[np.void]
 Record: TypeAlias = Any  # numpy knows no type for one record by its fields
+
+# Widens a number to 64 bits, compiled and uncompiled: to what kernels, and type checkers with them, call an int.
+int64: Callable[[Any], int] = np.int64  # type: ignore[assignment]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.arrays import BufferPool
+from peerburst.capture.compiled.pool import BufferPool
 from peerburst.capture.compiled.stopwatch import stage
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import pcap as pcapfile

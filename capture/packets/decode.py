@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from peerburst.capture.compiled.arrays import prefetch_to_write
 from peerburst.capture.compiled.kernel import inlined_part, kernel, part
 from peerburst.capture.compiled.loads import be16, be32, signed64
+from peerburst.capture.compiled.prefetch import prefetch_to_write
 from peerburst.capture.links.protocols import (
     BAD,
     CUT,

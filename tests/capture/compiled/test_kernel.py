@@ -51,6 +51,13 @@ def test_the_fingerprint_is_of_all_kernel_sources(tmp_path: Path) -> None:
     assert len(seen) == 5
 
 
+def test_the_fingerprint_is_of_where_sources_stand_as_well(tmp_path: Path) -> None:
+    kernels_py = copied(tmp_path)
+    before = fingerprint(kernels_py)
+    (tmp_path / "capture/links").rename(tmp_path / "capture/linkt")  # the order of names and contents is the same
+    assert fingerprint(kernels_py) != before
+
+
 def test_the_cache_lies_in_the_users_cache_folder() -> None:
     assert kernels.cache_folder().name == f"kernels-{kernels.fingerprint()}"
     assert os.access(kernels.cache_folder(), os.W_OK)
