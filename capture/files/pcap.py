@@ -1,13 +1,11 @@
 """The classic pcap file (draft-ietf-opsawg-pcap): micro- and nanosecond, both byte orders, "modified" records."""
 
 import struct
-from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import NamedTuple
 
 from peerburst.capture.compiled.kernel import kernel
 from peerburst.capture.compiled.loads import read32
+from peerburst.capture.compiled.shapes import Bytes, Records
 from peerburst.capture.errors import CaptureError
 
 FILE_HEADER = 24
@@ -16,7 +14,7 @@ MODIFIED_RECORD_HEADER = 24  # Kuznetzov's patch: interface index, protocol and 
 # libpcap's MAXIMUM_SNAPLEN and Wireshark's WTAP_MAX_PACKET_SIZE_STANDARD: a longer record is damage, not a packet.
 LONGEST_PACKET = 262144
 
-# Verdicts of a walk over records: it needs more bytes (or the batch is full), or a length is impossible.
+# Why a walk over records stops: it needs more bytes (or the batch is full), or a length is impossible.
 GO_ON = 0
 BAD_LENGTH = 1
 NOTHING_BUT_ZEROS = 4  # 2 and 3 are pcapng's
@@ -26,9 +24,8 @@ NOTHING_BUT_ZEROS = 4  # 2 and 3 are pcapng's
 MOST_ZERO_RECORDS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class PcapHeader:
-    """What the file header says about every record."""
+class PcapHeader(NamedTuple):
+    """What the file header says about every record; kernels take it as it is."""
 
     big_endian: bool
     ns_per_unit: int
@@ -62,17 +59,16 @@ def parse_header(path: str, data: bytes) -> PcapHeader:
 
 
 @kernel
-def walk(data, at, end, header, frames):  # type: ignore[no-untyped-def]
-    """Find whole records in bytes[at:end] and fill `frames` (FRAME); answers (frames filled, next offset, verdict).
+def walk(data: Bytes, at: int, end: int, header: PcapHeader, frames: Records) -> tuple[int, int, int]:
+    """Find whole records in bytes[at:end] and fill `frames` (FRAME).
 
-    `header`: int64 array of big endian, nanoseconds per unit, record header length, link type, maybe swapped.
+    Answers (frames filled, next offset, why it stopped).
     """
-    big_endian, ns_per_unit, record_header, link = header[0] != 0, header[1], header[2], header[3]
-    maybe_swapped = header[4] != 0
+    big_endian, record_header = header.big_endian, header.record_header
     count, zeros = 0, 0
     while count < frames.size and at + record_header <= end:
         held, wire = read32(data, at + 8, big_endian), read32(data, at + 12, big_endian)
-        if maybe_swapped and held > wire:
+        if header.maybe_swapped and held > wire:
             held, wire = wire, held
         if held > LONGEST_PACKET:
             return count, at, BAD_LENGTH
@@ -81,21 +77,14 @@ def walk(data, at, end, header, frames):  # type: ignore[no-untyped-def]
         seconds = read32(data, at, big_endian)
         fraction = read32(data, at + 4, big_endian)
         frame = frames[count]
-        frame["ts"] = seconds * 1_000_000_000 + fraction * ns_per_unit
+        frame["ts"] = seconds * 1_000_000_000 + fraction * header.ns_per_unit
         frame["start"] = at + record_header
         frame["stop"] = at + record_header + held
         frame["wire"] = wire
-        frame["link"] = link
+        frame["link"] = header.link
         zeros = zeros + 1 if wire == 0 and held == 0 and frame["ts"] == 0 else 0
         count += 1
         at += record_header + held
         if zeros == MOST_ZERO_RECORDS:
             return count - zeros, at - zeros * record_header, NOTHING_BUT_ZEROS
     return count, at, GO_ON
-
-
-def header_array(header: PcapHeader) -> npt.NDArray[np.int64]:
-    """The header as `walk` takes it."""
-    return np.array(
-        [header.big_endian, header.ns_per_unit, header.record_header, header.link, header.maybe_swapped], np.int64
-    )

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.files import pcap as pcapfile
-from peerburst.capture.files import pcapng
+from peerburst.capture.files import pcap, pcapng
 from peerburst.capture.packets.decode import FRAME
 
 OTHER_PACKETS = (pcapng.OLD_PACKET, pcapng.SIMPLE_PACKET)
@@ -70,17 +69,17 @@ class Cutter:
         return left
 
     def _begin(self, data: bytes) -> Iterator[Run]:
-        if len(data) < pcapfile.FILE_HEADER:
+        if len(data) < pcap.FILE_HEADER:
             self._rest = data
             return
         self.is_capture = True
-        if data[:4] in pcapfile.MAGICS:
-            big_endian, _unit, self._record_header = pcapfile.MAGICS[data[:4]]
+        if data[:4] in pcap.MAGICS:
+            big_endian, _unit, self._record_header = pcap.MAGICS[data[:4]]
             self._order = ">" if big_endian else "<"
             self._cut = self._records
-            self.head = data[: pcapfile.FILE_HEADER]
+            self.head = data[: pcap.FILE_HEADER]
             yield Run(self.head, [], b"", is_head=True)
-            data = data[pcapfile.FILE_HEADER :]
+            data = data[pcap.FILE_HEADER :]
         elif data[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
             self._cut = self._blocks
         else:
@@ -97,7 +96,7 @@ class Cutter:
         at, ends, size = 0, list[int](), len(data)
         while at + self._record_header <= size:
             (held,) = held_at(data, at + 8)
-            if held > pcapfile.LONGEST_PACKET:
+            if held > pcap.LONGEST_PACKET:
                 self._cut = self._as_it_comes
                 break
             length = self._record_header + held

@@ -11,6 +11,7 @@ import select
 import socket
 import struct
 import time
+from typing import Any
 
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import pcapng_blocks as pcapngblocks
@@ -222,7 +223,7 @@ class ScapySource:
         return said
 
 
-def _open(name: str, options: CaptureOptions):  # type: ignore[no-untyped-def]
+def _open(name: str, options: CaptureOptions) -> Any:
     """scapy's listening socket on one interface, its sentences made ours."""
     if name == interfaces.ANY or interfaces.state_of(name) is None:
         raise CaptureError(name, f"no such interface; {_those_here()}")

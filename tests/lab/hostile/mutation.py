@@ -35,7 +35,7 @@ from peerburst.capture.compiled.kernel import NUMBA_SETTINGS
 from peerburst.capture.compiled.loads import read32
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import source
-from peerburst.capture.files.pcap import MAGICS
+from peerburst.capture.files.pcap import MAGICS, PcapHeader
 from peerburst.capture.files.pcap import walk as walk_pcap
 from peerburst.capture.files.pcapng import BYTE_ORDER_MAGIC, HEAD_BLOCK, INTERFACE_ROW, LATEST_NS, SECTION_HEADER
 from peerburst.capture.files.pcapng import walk as walk_pcapng
@@ -199,7 +199,7 @@ def run_kernels(images, sizes, headers, interfaces, frames, rows, spare):  # typ
         if facts[0]:
             link = read32(data, 20, facts[1] != 0) & 0xFFFF
             swapped = read32(data, 8, False) & 1  # as old versions have the lengths; here, by a field nobody reads
-            header = np.array([facts[1], facts[2], facts[3], link, swapped])
+            header = PcapHeader(facts[1] != 0, facts[2], facts[3], link, np.int64(0), swapped != 0)
             found = walk_pcap(data, 24, data.size, header, frames)[0]
         else:
             found = _walk_pcapng(data, interfaces, frames)
