@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from peerburst.capture.errors import CaptureError, SettingsError
-from peerburst.capture.files import pcapng_blocks as pcapngblocks
+from peerburst.capture.files import pcapng_blocks
 
 LINKTYPE_ETHERNET = 1
 
@@ -59,8 +59,8 @@ class PacketWriter:
         self._container = container
         self._snaplen = snaplen
         if container is Container.PCAPNG:
-            file.write(pcapngblocks.section_header(comment))
-            file.write(pcapngblocks.interface_description("", link_type, snaplen))
+            file.write(pcapng_blocks.section_header(comment))
+            file.write(pcapng_blocks.interface_description("", link_type, snaplen))
         else:
             magic = MICROSECOND_MAGIC if container is Container.PCAP else NANOSECOND_MAGIC
             file.write(struct.pack("<IHHiIII", magic, 2, 4, 0, 0, snaplen, link_type))
@@ -70,7 +70,7 @@ class PacketWriter:
         length = len(data) if wire_length is None else wire_length
         kept = data[: self._snaplen]
         if self._container is Container.PCAPNG:
-            self._file.write(pcapngblocks.enhanced_packet(0, time_ns, kept, length))
+            self._file.write(pcapng_blocks.enhanced_packet(0, time_ns, kept, length))
             return
         seconds, rest = divmod(time_ns, BILLION)
         fraction = rest // 1000 if self._container is Container.PCAP else rest

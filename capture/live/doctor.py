@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from peerburst.capture.live import interfaces
-from peerburst.capture.live.backends import dumpcap
-from peerburst.capture.live.backends import scapy_socket as scapysocket
+from peerburst.capture.live.backends import dumpcap, scapy_socket
 from peerburst.capture.live.backends.select import HOW_TO_BE_ALLOWED
 
 CAPABILITY = "security.capability"  # the extended attribute that holds a file's capabilities
@@ -43,7 +42,7 @@ def examine(folder: str = ".") -> tuple[Finding, ...]:
     program = dumpcap.find()
     complaint = dumpcap.trouble(program, probe) if program is not None and probe else ""
     without_dumpcap = program is None or bool(complaint)
-    fallback = scapysocket.trouble()
+    fallback = scapy_socket.trouble()
     findings.append(_dumpcap(program, complaint, bool(fallback)))
     findings.append(_fallback(fallback, without_dumpcap))
     findings += _container(without_dumpcap and bool(fallback))

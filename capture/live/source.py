@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from peerburst.capture.compiled.kernel import announce_first_compile, mark_compiled
 from peerburst.capture.errors import CaptureError, SettingsError
-from peerburst.capture.files import pcapng_blocks as pcapngblocks
+from peerburst.capture.files import pcapng_blocks
 from peerburst.capture.files.source import BATCH, PacketSource
 from peerburst.capture.flows.table import FlowTable
 from peerburst.capture.live import interfaces
@@ -175,7 +175,7 @@ class LiveSource:
             name for name in self.options.interfaces if struct.pack(order + "HH", 2, len(name)) + name.encode() in block
         ]
         addresses = interfaces.addresses_of((max(names, key=len),)) if names else ()
-        return pcapngblocks.with_addresses(block, order, addresses)
+        return pcapng_blocks.with_addresses(block, order, addresses)
 
     def _end(self, reason: str) -> None:
         """Let the feed end; the first reason is the one that is told."""
@@ -365,9 +365,9 @@ def warm_up() -> None:
     """Load the kernels, or compile them, so that no packet has to wait for them."""
     announce_first_compile()
     data = (
-        pcapngblocks.section_header()
-        + pcapngblocks.interface_description("", 1, 0)
-        + pcapngblocks.enhanced_packet(0, 1, bytes(14), 14)
+        pcapng_blocks.section_header()
+        + pcapng_blocks.interface_description("", 1, 0)
+        + pcapng_blocks.enhanced_packet(0, 1, bytes(14), 14)
     )
     table = FlowTable()
     for packets in PacketSource("warming up", stream=io.BytesIO(data)).batches():

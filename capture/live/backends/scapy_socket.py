@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from peerburst.capture.errors import CaptureError
-from peerburst.capture.files import pcapng_blocks as pcapngblocks
+from peerburst.capture.files import pcapng_blocks
 from peerburst.capture.live import interfaces
 from peerburst.capture.live.options import CaptureOptions
 
@@ -122,11 +122,11 @@ class _Listener:
             elif level == socket.SOL_SOCKET and kind == SCM_TIMESTAMPNS:
                 seconds, rest = TIMESPEC.unpack(control)
                 time_ns = seconds * 1_000_000_000 + rest
-        return pcapngblocks.enhanced_packet(self.number, time_ns or time.time_ns(), data, length)
+        return pcapng_blocks.enhanced_packet(self.number, time_ns or time.time_ns(), data, length)
 
     def statistics(self) -> bytes:
         self.told = self.drops
-        return pcapngblocks.interface_statistics(self.number, time.time_ns(), self.received, self.drops)
+        return pcapng_blocks.interface_statistics(self.number, time.time_ns(), self.received, self.drops)
 
 
 class ScapySource:
@@ -146,8 +146,8 @@ class ScapySource:
                 one.close()
             raise
         self._open = list(self._listeners)
-        self._head = pcapngblocks.section_header() + b"".join(
-            pcapngblocks.interface_description(one.name, one.link_type, options.bytes_per_packet)
+        self._head = pcapng_blocks.section_header() + b"".join(
+            pcapng_blocks.interface_description(one.name, one.link_type, options.bytes_per_packet)
             for one in self._listeners
         )
         self._count_at = 0.0

@@ -5,8 +5,7 @@ from enum import Enum
 
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.live import interfaces
-from peerburst.capture.live.backends import dumpcap
-from peerburst.capture.live.backends import scapy_socket as scapysocket
+from peerburst.capture.live.backends import dumpcap, scapy_socket
 from peerburst.capture.live.backends.byte_source import ByteSource
 from peerburst.capture.live.options import CaptureOptions
 
@@ -44,7 +43,7 @@ def choose(options: CaptureOptions) -> Choice:
             without = f"dumpcap cannot: {complaint}"
         else:
             without = "dumpcap may not capture as this user"
-    trouble = scapysocket.trouble()
+    trouble = scapy_socket.trouble()
     if not trouble:
         return Choice(Tool.SCAPY, "", f"scapy captures: {without}")
     first = options.interfaces[0]
@@ -57,7 +56,7 @@ def open_byte_source(options: CaptureOptions, choice: Choice) -> ByteSource:
     """Begin to capture with the chosen tool. May raise CaptureError."""
     if choice.tool is Tool.DUMPCAP:
         return dumpcap.DumpcapSource(choice.program, options)
-    return scapysocket.ScapySource(options)
+    return scapy_socket.ScapySource(options)
 
 
 def _complaint(program: str, options: CaptureOptions) -> str:

@@ -7,9 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.counting import entries
-from peerburst.analysis.counting import peaks as hostcounts
-from peerburst.analysis.counting import step_function as concurrency
+from peerburst.analysis.counting import entries, peaks, step_function
 from peerburst.analysis.gateways import load, shipped
 from peerburst.analysis.hosts.locality import MAPPED
 from peerburst.capture.packets.decode import PACKET
@@ -23,15 +21,15 @@ MODELS = [*shipped(), load("flat:10"), *own_models()]
 
 def check(analysis: Analysis, *, include_lan: bool) -> None:
     capture, ends = analysis.capture, analysis.ends
-    found = hostcounts.measure(
+    found = peaks.measure(
         analysis.models, capture.flows, ends, analysis.index, capture.last_ns, analysis.limits, include_lan=include_lan
     )
     for model, both in zip(analysis.models, found, strict=True):
         held = entries.apply(model, capture.flows, ends, include_lan=include_lan)
         hosts = ends.host_words.shape[0]
-        wanted = concurrency.measure(held, capture.flows, hosts, capture.last_ns, analysis.limits)
+        wanted = step_function.measure(held, capture.flows, hosts, capture.last_ns, analysis.limits)
         for one, other in zip(both, wanted, strict=True):
-            for name in concurrency.Concurrency.__slots__:
+            for name in step_function.Concurrency.__slots__:
                 assert np.array_equal(getattr(one, name), getattr(other, name)), (model.name, name)
 
 
@@ -81,10 +79,10 @@ def crowd(packets: int, hosts: int, seed: int) -> npt.NDArray[np.void]:
 def test_hosts_larger_than_what_is_walked_at_once(hosts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     packets = 30_000 if COMPILED else 1500
     if not COMPILED:
-        monkeypatch.setattr(hostcounts, "AT_ONCE", 64)
-    monkeypatch.setattr(hostcounts, "PART_SEGMENTS", packets // 4)
+        monkeypatch.setattr(peaks, "AT_ONCE", 64)
+    monkeypatch.setattr(peaks, "PART_SEGMENTS", packets // 4)
     analysis = analysis_of(crowd(packets, hosts, seed=hosts), MODELS, limits=(5, 100, 1000))
-    assert analysis.capture.flows.segments.size > (hostcounts.AT_ONCE if hosts == 1 else 0)
+    assert analysis.capture.flows.segments.size > (peaks.AT_ONCE if hosts == 1 else 0)
     check(analysis, include_lan=False)
 
 
@@ -101,8 +99,8 @@ def test_the_peak_of_spells_is_that_of_counting_at_every_start(
     lengths = np.array([length for _start, length in sorted(spells)], np.int64)
     ends, n = starts + lengths, starts.size
     cells, change = np.zeros(n + 1, np.int32), np.zeros(n, np.int32)
-    shift = hostcounts._divide(starts, n, cells)
-    found = hostcounts.rise_and_fall(starts, ends, n, until, cells, shift, change)
+    shift = peaks._divide(starts, n, cells)
+    found = peaks.rise_and_fall(starts, ends, n, until, cells, shift, change)
     held = [
         sum(start <= at and not end <= min(at, until) for start, end in zip(starts, ends, strict=True)) for at in starts
     ]

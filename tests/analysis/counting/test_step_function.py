@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.counting import step_function as concurrency
+from peerburst.analysis.counting import step_function
 from peerburst.analysis.counting.step_function import NEVER_CROSSED
 from peerburst.analysis.gateways import load, shipped
 from peerburst.capture.errors import SettingsError
@@ -94,7 +94,7 @@ SPELLS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=25
 def test_steps_count_what_is_alive(spells: list[tuple[int, int]], edges: list[int]) -> None:
     whole = [(start, start + length) for start, length in spells]
     starts, ends = (np.array([spell[i] for spell in whole], np.int64) for i in (0, 1))
-    steps, at = concurrency.steps(starts, ends), np.array(edges, np.int64)
+    steps, at = step_function.steps(starts, ends), np.array(edges, np.int64)
 
     def count(instant: int) -> int:
         return sum(start <= instant < end for start, end in whole)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.hosts import locality as addresses
+from peerburst.analysis.hosts import locality
 from peerburst.analysis.hosts.locality import Scope, parse_networks, to_text, to_words, within
 from peerburst.capture.errors import SettingsError
 from tests.support.making import GATEWAY, HOST, OTHER_HOST, Tape, local, remote
@@ -185,7 +185,7 @@ def test_a_network_may_be_one_address_or_have_host_bits() -> None:
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=20))
 def test_pair_codes_number_the_distinct(pairs: list[tuple[int, int]]) -> None:
     high, low = (np.array([pair[i] for pair in pairs], np.uint64) for i in (0, 1))
-    codes, distinct = addresses.pair_codes(high, low)
+    codes, distinct = locality.pair_codes(high, low)
     assert [tuple(distinct[code].tolist()) for code in codes] == pairs
     assert [tuple(pair) for pair in distinct.tolist()] == sorted(set(pairs))
 

@@ -10,7 +10,7 @@ import pytest
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.counting import entries
 from peerburst.analysis.gateways import DEFAULT_MODELS, load
-from peerburst.analysis.live import spill as retired
+from peerburst.analysis.live import spill
 from peerburst.analysis.live.bounded import LiveTable
 from peerburst.analysis.settings import Settings
 from peerburst.capture.conntrack.states import NONE
@@ -179,9 +179,9 @@ def test_retired_flows_lie_in_the_folder_as_parquet(tmp_path: Path) -> None:
 
 def test_a_part_written_and_read_is_the_same(tmp_path: Path) -> None:
     flows = undisturbed(packets_of(PCAPS / "chat-sync-small.pcap")).flows()
-    part = retired.Part(flows, np.arange(flows.row.size) * 3, np.arange(flows.row.size) % 2 == 0)
-    retired.write(tmp_path / "part.parquet", part)
-    back = retired.read(tmp_path / "part.parquet")
+    part = spill.Part(flows, np.arange(flows.row.size) * 3, np.arange(flows.row.size) % 2 == 0)
+    spill.write(tmp_path / "part.parquet", part)
+    back = spill.read(tmp_path / "part.parquet")
     for name in flows.row.dtype.names or ():
         np.testing.assert_array_equal(back.flows.row[name], flows.row[name])
     np.testing.assert_array_equal(back.flows.segments, flows.segments)

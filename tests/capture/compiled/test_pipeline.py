@@ -1,4 +1,4 @@
-"""Work shared out: every piece once, each part in order, errors and interrupts after what came before them."""
+"""Work shared out: every piece once, each shard in order, errors and interrupts after what came before them."""
 
 import threading
 import time
@@ -10,19 +10,19 @@ from peerburst.capture.compiled.pipeline import PIECES_AHEAD, Pipeline
 
 
 class Entered:
-    """What was entered in each part, and by how many at the same time."""
+    """What was entered in each shard, and by how many at the same time."""
 
-    def __init__(self, parts: int) -> None:
-        self.numbers: list[list[int]] = [[] for _ in range(parts)]
-        self.inside = [0] * parts
+    def __init__(self, shards: int) -> None:
+        self.numbers: list[list[int]] = [[] for _ in range(shards)]
+        self.inside = [0] * shards
         self.at_once = 0
 
-    def enter(self, number: int, part: int) -> None:
-        self.inside[part] += 1
-        self.at_once = max(self.at_once, self.inside[part])
+    def enter(self, number: int, shard: int) -> None:
+        self.inside[shard] += 1
+        self.at_once = max(self.at_once, self.inside[shard])
         time.sleep(0.0005 * (number % 3))
-        self.numbers[part].append(number)
-        self.inside[part] -= 1
+        self.numbers[shard].append(number)
+        self.inside[shard] -= 1
 
 
 def slow_for_some(number: int) -> int:
@@ -32,9 +32,9 @@ def slow_for_some(number: int) -> int:
 
 @pytest.mark.parametrize(("workers", "shards"), [(1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (3, 4)])
 def test_every_piece_is_entered_once_in_every_shard_in_order(workers: int, shards: int) -> None:
-    entered = Entered(parts)
+    entered = Entered(shards)
     Pipeline(iter(range(60)), slow_for_some, entered.enter, shards).run(workers)
-    assert entered.numbers == [list(range(60))] * parts
+    assert entered.numbers == [list(range(60))] * shards
     assert entered.at_once == 1
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from peerburst.capture.live import doctor, interfaces
-from peerburst.capture.live.backends import dumpcap
-from peerburst.capture.live.backends import scapy_socket as scapysocket
+from peerburst.capture.live.backends import dumpcap, scapy_socket
 from peerburst.capture.live.interfaces import Interface
 from tests.support.live.private_nets import FAR, NEAR, NEAR_V6, Pair, ip
 from tests.support.netns import inside, missing
@@ -75,12 +74,12 @@ That string isn't a valid capture filter (can't parse filter expression: syntax 
 
 def test_the_doctor_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(dumpcap, "find", lambda: None)
-    monkeypatch.setattr(scapysocket, "trouble", lambda: "scapy is not installed (pip install 'peerburst[live]')")
+    monkeypatch.setattr(scapy_socket, "trouble", lambda: "scapy is not installed (pip install 'peerburst[live]')")
     found = {finding.what: finding for finding in doctor.examine(str(tmp_path))}
     assert not found["dumpcap"].ok
     assert "install" in found["dumpcap"].do
     assert not found["without dumpcap"].ok
-    monkeypatch.setattr(scapysocket, "trouble", lambda: "")
+    monkeypatch.setattr(scapy_socket, "trouble", lambda: "")
     found = {finding.what: finding for finding in doctor.examine(str(tmp_path))}
     assert found["dumpcap"].ok
     assert found["without dumpcap"].says == "scapy captures instead"

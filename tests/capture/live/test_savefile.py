@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from peerburst.capture.errors import CaptureError, SettingsError
-from peerburst.capture.files import pcapng_blocks as pcapngblocks
+from peerburst.capture.files import pcapng_blocks
 from peerburst.capture.files.source import PacketSource
 from peerburst.capture.live import source as livesource
 from peerburst.capture.live.backends.pipe import PipeSource
@@ -29,8 +29,8 @@ from peerburst.capture.live.savefile import Keeper
 from peerburst.capture.live.source import LiveSource
 from tests.support.netns import missing
 
-HEAD = pcapngblocks.section_header() + pcapngblocks.interface_description("one", 1, 96)
-SECOND = pcapngblocks.interface_description("two", 1, 96)
+HEAD = pcapng_blocks.section_header() + pcapng_blocks.interface_description("one", 1, 96)
+SECOND = pcapng_blocks.interface_description("two", 1, 96)
 BLOCK = 32 + 60  # bytes of a packet of ours in the file
 
 
@@ -39,14 +39,14 @@ def packet(number: int, interface: int = 0) -> bytes:
     ethernet = bytes(12) + b"\x08\x00"
     ipv4 = struct.pack(">BBHHHBBH", 0x45, 0, 46, number & 0xFFFF, 0, 64, 17, 0) + bytes([10, 0, 0, 1, 10, 0, 0, 2])
     udp = struct.pack(">HHHH", 4000, 5000, 26, 0) + bytes(18)
-    return pcapngblocks.enhanced_packet(interface, number * 1_000_000_000, ethernet + ipv4 + udp, 60)
+    return pcapng_blocks.enhanced_packet(interface, number * 1_000_000_000, ethernet + ipv4 + udp, 60)
 
 
 def capture(count: int) -> bytes:
     return (
         HEAD
         + b"".join(packet(number) for number in range(1, count + 1))
-        + pcapngblocks.interface_statistics(0, 1, 9, 4)
+        + pcapng_blocks.interface_statistics(0, 1, 9, 4)
     )
 
 
@@ -84,7 +84,7 @@ def taken(source: LiveSource) -> list[int]:
 
 @pytest.mark.parametrize("size", [1, 7, 92, 1000, 10**6])
 def test_blocks_are_whole_however_the_bytes_come(size: int) -> None:
-    data = HEAD + packet(1) + packet(2) + SECOND + packet(3, 1) + pcapngblocks.interface_statistics(0, 1, 9, 4)
+    data = HEAD + packet(1) + packet(2) + SECOND + packet(3, 1) + pcapng_blocks.interface_statistics(0, 1, 9, 4)
     cutter = Cutter()
     runs = [run for piece in in_pieces(data, size) for run in cutter.feed(piece)]
     assert b"".join(run.data for run in runs) == data

@@ -18,8 +18,7 @@ import pytest
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files.source import PacketSource
 from peerburst.capture.live import source as livesource
-from peerburst.capture.live.backends import dumpcap
-from peerburst.capture.live.backends import scapy_socket as scapysocket
+from peerburst.capture.live.backends import dumpcap, scapy_socket
 from peerburst.capture.live.backends.select import Choice, Tool, choose
 from peerburst.capture.live.options import CaptureOptions, StopConditions
 from peerburst.capture.live.savefile import Keeper
@@ -39,12 +38,12 @@ SETTLE_S = 0.3  # more than dumpcap holds a packet back
 def _choices() -> list[Choice]:
     program = dumpcap.find()
     found = [] if program is None else [Choice(Tool.DUMPCAP, program, "")]
-    return found if scapysocket.trouble() else [*found, Choice(Tool.SCAPY, "", "")]
+    return found if scapy_socket.trouble() else [*found, Choice(Tool.SCAPY, "", "")]
 
 
 TOOLS = pytest.mark.parametrize("choice", _choices() if LACKING is None else [], ids=lambda choice: choice.tool.value)
 needs_dumpcap = pytest.mark.skipif(dumpcap.find() is None, reason="dumpcap is not installed")
-needs_scapy = pytest.mark.skipif(bool(scapysocket.trouble()), reason="scapy cannot capture here")
+needs_scapy = pytest.mark.skipif(bool(scapy_socket.trouble()), reason="scapy cannot capture here")
 
 
 @pytest.fixture
@@ -211,13 +210,13 @@ def test_an_interface_that_vanishes_after_its_error_was_read_ends_it_too(
     """Linux tells of a removal once, when the interface goes down: read at that moment, it is there still."""
     source = listen(pair, Choice(Tool.SCAPY, "", ""))
     asked: list[str] = []
-    state_of = scapysocket.interfaces.state_of
+    state_of = scapy_socket.interfaces.state_of
 
     def down_at_first(name: str) -> bool | None:
         asked.append(name)
         return False if len(asked) == 1 else state_of(name)
 
-    monkeypatch.setattr(scapysocket.interfaces, "state_of", down_at_first)
+    monkeypatch.setattr(scapy_socket.interfaces, "state_of", down_at_first)
     acting = threading.Thread(target=ip, args=("-n", pair.near, "link", "delete", "near0"))
     acting.start()
     rows(source)
@@ -250,7 +249,7 @@ def test_bad_filters_and_names_are_refused_in_a_sentence(pair: Pair, choice: Cho
             if choice.tool is Tool.DUMPCAP:
                 choose(CaptureOptions((name,), bpf=bpf))
             else:
-                scapysocket.ScapySource(CaptureOptions((name,), bpf=bpf))
+                scapy_socket.ScapySource(CaptureOptions((name,), bpf=bpf))
 
     with pytest.raises(CaptureError, match=r"near0: the capture filter 'bad \(' is not understood \(.*syntax error\)"):
         begin("near0", "bad (")
@@ -283,7 +282,7 @@ def test_drops_are_told(pair: Pair, choice: Choice, tmp_path: Path) -> None:
     options = CaptureOptions((pair.interface,), bpf="udp port 9999", buffer_mib=1)
     with inside(pair.near):
         if choice.tool is Tool.SCAPY:
-            byte_source: dumpcap.DumpcapSource | scapysocket.ScapySource = scapysocket.ScapySource(options)
+            byte_source: dumpcap.DumpcapSource | scapy_socket.ScapySource = scapy_socket.ScapySource(options)
         else:
             byte_source = dumpcap.DumpcapSource(choice.program, options)
     data = byte_source.read(5.0) or b""
