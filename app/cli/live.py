@@ -16,10 +16,10 @@ from peerburst.analysis.humanize import counted, one_line, size
 from peerburst.analysis.settings import Settings, load_models
 from peerburst.capture.compiled.kernel import announce_first_compile
 from peerburst.capture.errors import CaptureError, SettingsError
-from peerburst.capture.live.backends.select import Choice, choose
+from peerburst.capture.live.backends.select import Choice, select_backend
 from peerburst.capture.live.interfaces import Interface, default_interface, list_interfaces
 from peerburst.capture.live.options import CaptureOptions, Rotation, StopConditions
-from peerburst.capture.live.savefile import Keeper
+from peerburst.capture.live.savefile import SavefileWriter
 from peerburst.capture.live.source import (
     LiveSource,
     capture_growing_file,
@@ -94,7 +94,7 @@ def run_live(wanted: LiveOptions) -> int:
     Thresholds(wanted.alerts)
     messenger = Messenger(wanted.on_alert)
     show = wanted.show or _usual_show()
-    choice = choose(wanted.options) if wanted.options is not None else None  # who may not capture need not wait
+    choice = select_backend(wanted.options) if wanted.options is not None else None  # who may not capture need not wait
     announce_first_compile()
     warm.main()  # before the first packet: none should have to wait for a kernel
     source = _open_source(wanted, choice)
@@ -130,13 +130,15 @@ def _live_settings(wanted: LiveOptions, show: Show) -> LiveSettings:
 
 
 def _open_source(wanted: LiveOptions, choice: Choice | None) -> LiveSource:
-    keep = Keeper(wanted.write, wanted.rotation) if wanted.write is not None else None
+    savefile = SavefileWriter(wanted.write, wanted.rotation) if wanted.write is not None else None
     inner = wanted.settings.follow_tunnels
     if wanted.options is not None:
-        return capture_interfaces(wanted.options, keep=keep, stops=wanted.stops, follow_tunnels=inner, choice=choice)
+        return capture_interfaces(
+            wanted.options, savefile=savefile, stops=wanted.stops, follow_tunnels=inner, choice=choice
+        )
     if wanted.read == "-":
-        return capture_standard_input(keep=keep, stops=wanted.stops, follow_tunnels=inner)
-    return capture_growing_file(wanted.read or "", keep=keep, stops=wanted.stops, follow_tunnels=inner)
+        return capture_standard_input(savefile=savefile, stops=wanted.stops, follow_tunnels=inner)
+    return capture_growing_file(wanted.read or "", savefile=savefile, stops=wanted.stops, follow_tunnels=inner)
 
 
 def _open_sockets(wanted: LiveOptions) -> SocketPoller | None:

@@ -15,7 +15,6 @@ from peerburst.analysis.gateways import GatewayModel, load
 from peerburst.analysis.hosts.locality import to_words
 from peerburst.analysis.settings import Settings
 from peerburst.capture.conntrack.states import PHASES
-from peerburst.capture.files.writer import Container, PacketWriter
 from peerburst.capture.flows.table import FlowTable, segment_gaps_ns
 from peerburst.capture.packets.decode import PACKET
 from peerburst.capture.packets.status import Status
@@ -115,10 +114,9 @@ class Tape:
 
     def write(self, path: Path) -> str:
         """The packets by time, as a capture with nanoseconds; answers the path as text."""
-        with path.open("wb") as file:
-            writer = PacketWriter(file, Container.PCAP_NANOSECONDS)
-            for at_s, frame in sorted(self.frames, key=lambda packet: packet[0]):
-                writer.write(ns(at_s), frame)
+        in_order = sorted(self.frames, key=lambda packet: packet[0])
+        records = [(*divmod(ns(at_s), 1_000_000_000), frame) for at_s, frame in in_order]
+        path.write_bytes(packets_by_hand.pcap(records, magic=packets_by_hand.NANOSECOND_MAGIC))
         return str(path)
 
     def analysis(

@@ -69,7 +69,7 @@ class _Listener:
     def __init__(self, number: int, name: str, options: CaptureOptions) -> None:
         self.number = number
         self.name = name
-        self.received = self.drops = self.told = 0
+        self.received = self.drops = self.drops_reported = 0
         self.was_switched_off = False
         self._scapy_socket = _open(name, options)
         self.socket: socket.socket = self._scapy_socket.ins
@@ -99,19 +99,19 @@ class _Listener:
         made = []
         for _ in range(AT_ONCE):
             try:
-                data, told, _flags, sender = self.socket.recvmsg(self._snaplen, 256)
+                data, ancillary, _flags, sender = self.socket.recvmsg(self._snaplen, 256)
             except BlockingIOError:
                 break
             # Each packet on the loopback is seen twice, leaving and coming; libpcap, too, leaves out the first.
             if self._is_loopback and sender[2] == socket.PACKET_OUTGOING:
                 continue
-            made.append(self._block(data, told))
+            made.append(self._block(data, ancillary))
             self.was_switched_off = False
         return b"".join(made)
 
-    def _block(self, data: bytes, told: list[tuple[int, int, bytes]]) -> bytes:
+    def _block(self, data: bytes, ancillary: list[tuple[int, int, bytes]]) -> bytes:
         time_ns, length = 0, len(data)
-        for level, kind, control in told:
+        for level, kind, control in ancillary:
             if level == SOL_PACKET and kind == PACKET_AUXDATA and len(control) >= AUXDATA.size:
                 status, length, _captured, _mac, _net, tag, tag_kind = AUXDATA.unpack_from(control)
                 if status & TP_STATUS_VLAN_VALID and self.link_type == LINKTYPE_ETHERNET:
@@ -125,7 +125,7 @@ class _Listener:
         return pcapng_blocks.enhanced_packet(self.number, time_ns or time.time_ns(), data, length)
 
     def statistics(self) -> bytes:
-        self.told = self.drops
+        self.drops_reported = self.drops
         return pcapng_blocks.interface_statistics(self.number, time.time_ns(), self.received, self.drops)
 
 
@@ -166,11 +166,11 @@ class ScapySource:
             return b""
         is_stopping = self._stop_at is not None
         ready = select.select([one.socket for one in self._open], [], [], 0 if is_stopping else timeout_s)[0]
-        made = b"".join(self._take(one) for one in list(self._open) if one.socket in ready) + self._news_of_drops()
+        made = b"".join(self._take(one) for one in list(self._open) if one.socket in ready) + self._new_statistics()
         self._drop_those_gone()
         is_late = self._stop_at is not None and time.monotonic() > self._stop_at
         if not self._open or is_late or (is_stopping and not made):
-            return made + self._last_words()
+            return made + self._final_statistics()
         return made or None
 
     def stop(self) -> None:
@@ -203,24 +203,24 @@ class ScapySource:
         if not self._open:
             self.why_ended = self.warnings[-1]
 
-    def _news_of_drops(self) -> bytes:
-        """Statistics blocks of the interfaces that lost packets since they last told, at most once a second."""
+    def _new_statistics(self) -> bytes:
+        """Statistics blocks of the interfaces that lost packets since their last one, at most once a second."""
         now = time.monotonic()
         if now < self._count_at:
             return b""
         self._count_at = now + STATISTICS_EVERY_S
         for one in self._open:
             one.count_drops()
-        return b"".join(one.statistics() for one in self._open if one.drops > one.told)
+        return b"".join(one.statistics() for one in self._open if one.drops > one.drops_reported)
 
-    def _last_words(self) -> bytes:
+    def _final_statistics(self) -> bytes:
         self._is_over = True
         for one in self._open:
             one.count_drops()
-        said = b"".join(one.statistics() for one in self._listeners)
+        statistics = b"".join(one.statistics() for one in self._listeners)
         for one in self._listeners:
             one.close()
-        return said
+        return statistics
 
 
 def _open(name: str, options: CaptureOptions) -> Any:

@@ -30,7 +30,7 @@ class Choice:
     reason: str
 
 
-def choose(options: CaptureOptions) -> Choice:
+def select_backend(options: CaptureOptions) -> Choice:
     """The tool for these interfaces and this filter; CaptureError with what to do when none can or may."""
     program = dumpcap.find()
     if program is None:

@@ -17,12 +17,12 @@ import pytest
 
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files.source import PacketSource
-from peerburst.capture.live import source as livesource
+from peerburst.capture.live import forwarder
 from peerburst.capture.live.backends import dumpcap, scapy_socket
-from peerburst.capture.live.backends.select import Choice, Tool, choose
+from peerburst.capture.live.backends.select import Choice, Tool, select_backend
 from peerburst.capture.live.options import CaptureOptions, StopConditions
-from peerburst.capture.live.savefile import Keeper
-from peerburst.capture.live.source import LiveSource, Packets
+from peerburst.capture.live.savefile import SavefileWriter
+from peerburst.capture.live.source import LiveSource, Packets, capture_interfaces, warm_up
 from peerburst.capture.packets.decode import PACKET
 from peerburst.capture.packets.status import Status
 from tests.support.live.private_nets import FAR_V6, NEAR, NEAR_V6, Pair, ip
@@ -57,9 +57,9 @@ def listen(pair: Pair, choice: Choice | None, keep: Path | None = None, **option
     if options.get("bpf") and choice is not None and choice.tool is Tool.SCAPY and find_library("pcap") is None:
         pytest.skip("libpcap is not here: scapy cannot compile a capture filter without it")
     with inside(pair.near):
-        return livesource.capture_interfaces(
+        return capture_interfaces(
             CaptureOptions((pair.interface,), **options),  # type: ignore[arg-type]
-            keep=Keeper(str(keep)) if keep is not None else None,
+            savefile=SavefileWriter(str(keep)) if keep is not None else None,
             stops=stops,  # type: ignore[arg-type]
             choice=choice,
         )
@@ -227,7 +227,7 @@ def test_an_interface_that_vanishes_after_its_error_was_read_ends_it_too(
 
 @TOOLS
 def test_an_interface_switched_off_and_on_goes_on(pair: Pair, choice: Choice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(livesource, "LOOK_AT_INTERFACES_S", 0.1)
+    monkeypatch.setattr(forwarder, "CHECK_INTERFACES_EVERY_S", 0.1)
     source = listen(pair, choice, bpf="udp port 9999")
 
     def traffic() -> None:
@@ -247,7 +247,7 @@ def test_bad_filters_and_names_are_refused_in_a_sentence(pair: Pair, choice: Cho
     def begin(name: str, bpf: str) -> None:
         with inside(pair.near):
             if choice.tool is Tool.DUMPCAP:
-                choose(CaptureOptions((name,), bpf=bpf))
+                select_backend(CaptureOptions((name,), bpf=bpf))
             else:
                 scapy_socket.ScapySource(CaptureOptions((name,), bpf=bpf))
 
@@ -306,7 +306,7 @@ def test_drops_are_told(pair: Pair, choice: Choice, tmp_path: Path) -> None:
 @TOOLS
 @pytest.mark.parametrize("name", ["kept.pcapng", "kept.pcapng.zst"])
 def test_kill_9_at_any_moment_leaves_a_readable_file(pair: Pair, choice: Choice, name: str, tmp_path: Path) -> None:
-    livesource.warm_up()
+    warm_up()
     path = tmp_path / name
     child = os.fork()
     if child == 0:
@@ -329,9 +329,9 @@ def test_kill_9_at_any_moment_leaves_a_readable_file(pair: Pair, choice: Choice,
 
 def test_an_ordinary_user_is_told_what_to_do(pair: Pair) -> None:
     code = (
-        "from peerburst.capture.live.backends.select import choose\n"
+        "from peerburst.capture.live.backends.select import select_backend\n"
         "from peerburst.capture.live.options import CaptureOptions\n"
-        "try:\n    print(choose(CaptureOptions(('near0',))))\n"
+        "try:\n    print(select_backend(CaptureOptions(('near0',))))\n"
         "except Exception as error:\n    print(type(error).__name__, error)\n"
     )
     command = ["ip", "netns", "exec", pair.near, "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]

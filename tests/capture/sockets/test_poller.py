@@ -34,7 +34,7 @@ SECOND = 1_000_000_000
 
 
 def seen(**changes: object) -> SocketObservation:
-    """A observation of a UDP socket at 0.0.0.0:40000, with changes."""
+    """An observation of a UDP socket at 0.0.0.0:40000, with changes."""
     fields: dict[str, object] = {
         "id": 1,
         "protocol": PROTO_UDP,
@@ -278,7 +278,7 @@ def test_the_instants_of_a_port_that_another_takes_over(table: MadeUp, clock: Cl
     assert [s.id for s in poller.observations(since_ns=102 * SECOND).seen] == [2]
 
 
-def test_old_sightings_are_forgotten_and_that_is_said(table: MadeUp, clock: Clock) -> None:
+def test_old_observations_are_forgotten_and_that_is_said(table: MadeUp, clock: Clock) -> None:
     poller = SocketPoller(table=table, clock_ns=clock, most_observations=3)
     for number in range(6):
         table.open = {number: udp(40000 + number)}
@@ -444,7 +444,7 @@ def test_lines_that_make_no_sense_are_passed_over(line: bytes, tmp_path: Path) -
 @pytest.mark.parametrize(
     "change", [{"local_port": 70000}, {"local_port": True}, {"pid": 1.5}, {"name": None}, {"last_seen_ns": 1 << 70}]
 )
-def test_a_sighting_out_of_bounds_is_passed_over(change: dict[str, object], tmp_path: Path) -> None:
+def test_an_observation_out_of_bounds_is_passed_over(change: dict[str, object], tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text(json.dumps({name: getattr(seen(), name) for name in SocketObservation.__slots__} | change) + "\n")
     assert read_side_file(path).seen == ()

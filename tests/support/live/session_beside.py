@@ -14,7 +14,7 @@ from pathlib import Path
 from peerburst.analysis.gateways import DEFAULT_MODELS
 from peerburst.analysis.settings import Settings
 from peerburst.capture.live.options import CaptureOptions
-from peerburst.capture.live.savefile import Keeper
+from peerburst.capture.live.savefile import SavefileWriter
 from peerburst.capture.live.source import capture_interfaces
 from peerburst.capture.sockets.observations import side_file
 from peerburst.capture.sockets.poller import SocketPoller
@@ -27,7 +27,7 @@ def main(interface: str, kept: str, result: Path) -> None:
     def note(view: LiveView) -> None:
         views.append((view.now_s, view.count))
 
-    with capture_interfaces(CaptureOptions((interface,)), keep=Keeper(kept)) as source:
+    with capture_interfaces(CaptureOptions((interface,)), savefile=SavefileWriter(kept)) as source:
         sockets = SocketPoller(side_file(kept))
         sockets.start()
         session = LiveSession(
