@@ -5,6 +5,7 @@ floats (coarser than a microsecond) and no original lengths.
 """
 
 import contextlib
+import ctypes.util
 import errno
 import logging
 import select
@@ -46,6 +47,11 @@ AT_ONCE = 512  # packets taken before they are handed on
 STATISTICS_EVERY_S = 1.0
 ORDERLY_S = 1.0  # for what waits in the sockets when they are stopped, should more and more come
 NETLINK_GONE = (errno.ENETDOWN, errno.ENODEV, errno.ENXIO)
+
+
+def has_libpcap() -> bool:
+    """Whether scapy will find libpcap, which compiles capture filters: it looks for it in the same way."""
+    return ctypes.util.find_library("pcap") is not None
 
 
 def trouble() -> str:
