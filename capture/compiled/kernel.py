@@ -156,10 +156,10 @@ def is_cold() -> bool:
 
 
 def announce_first_compile() -> None:
-    """Say once, on stderr, that the first run compiles; stay silent once the cache is warm or with the jit off."""
-    if not is_cold() or announce_first_compile.__dict__.get("said"):
+    """Announce once, on stderr, that the first run compiles; stay silent once the cache is warm or with the jit off."""
+    if not is_cold() or announce_first_compile.__dict__.get("announced"):
         return
-    announce_first_compile.__dict__["said"] = True
+    announce_first_compile.__dict__["announced"] = True
     print(ANNOUNCEMENT, file=sys.stderr, flush=True)
 
 

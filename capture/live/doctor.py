@@ -13,7 +13,7 @@ from pathlib import Path
 
 from peerburst.capture.live import interfaces
 from peerburst.capture.live.backends import dumpcap, scapy_socket
-from peerburst.capture.live.backends.select import HOW_TO_BE_ALLOWED
+from peerburst.capture.live.backends.select import PERMISSION_ADVICE
 
 CAPABILITY = "security.capability"  # the extended attribute that holds a file's capabilities
 CAP_NET_ADMIN, CAP_NET_RAW = 12, 13  # linux/capability.h
@@ -81,7 +81,7 @@ def _dumpcap(program: str | None, complaint: str, is_needed: bool) -> Finding:
     if not complaint:
         return Finding("dumpcap", True, f"{program} ({version}) may capture: {_why_it_may(program)}")
     if dumpcap.is_permission(complaint):
-        return Finding("dumpcap", False, f"{program} may not capture as this user", HOW_TO_BE_ALLOWED)
+        return Finding("dumpcap", False, f"{program} may not capture as this user", PERMISSION_ADVICE)
     return Finding("dumpcap", False, f"{program} says: {complaint}", "mend that, or reinstall Wireshark")
 
 

@@ -69,7 +69,7 @@ def trouble() -> str:
     return ""
 
 
-class _Listener:
+class _InterfaceSocket:
     """One interface's socket, and what it received and lost so far."""
 
     def __init__(self, number: int, name: str, options: CaptureOptions) -> None:
@@ -136,25 +136,25 @@ class _Listener:
 
 
 class ScapySource:
-    """Packet sockets on one or more interfaces. Raises CaptureError if one cannot be listened on."""
+    """Packet sockets on one or more interfaces. Raises CaptureError if one cannot be opened."""
 
     name = "live capture"
 
     def __init__(self, options: CaptureOptions) -> None:
         self.warnings: list[str] = []
         self.why_ended = ""
-        self._listeners: list[_Listener] = []
+        self._sockets: list[_InterfaceSocket] = []
         try:
             for number, name in enumerate(options.interfaces):
-                self._listeners.append(_Listener(number, name, options))
+                self._sockets.append(_InterfaceSocket(number, name, options))
         except BaseException:
-            for one in self._listeners:
+            for one in self._sockets:
                 one.close()
             raise
-        self._open = list(self._listeners)
+        self._open = list(self._sockets)
         self._head = pcapng_blocks.section_header() + b"".join(
             pcapng_blocks.interface_description(one.name, one.link_type, options.bytes_per_packet)
-            for one in self._listeners
+            for one in self._sockets
         )
         self._count_at = 0.0
         self._stop_at: float | None = None
@@ -162,7 +162,7 @@ class ScapySource:
 
     @property
     def drops(self) -> int:
-        return sum(one.drops for one in self._listeners)
+        return sum(one.drops for one in self._sockets)
 
     def read(self, timeout_s: float) -> bytes | None:
         if self._head:
@@ -173,7 +173,7 @@ class ScapySource:
         is_stopping = self._stop_at is not None
         ready = select.select([one.socket for one in self._open], [], [], 0 if is_stopping else timeout_s)[0]
         made = b"".join(self._take(one) for one in list(self._open) if one.socket in ready) + self._new_statistics()
-        self._drop_those_gone()
+        self._drop_removed()
         is_late = self._stop_at is not None and time.monotonic() > self._stop_at
         if not self._open or is_late or (is_stopping and not made):
             return made + self._final_statistics()
@@ -183,17 +183,17 @@ class ScapySource:
         if self._stop_at is None:
             self._stop_at = time.monotonic() + ORDERLY_S
 
-    def _take(self, listener: _Listener) -> bytes:
+    def _take(self, one: _InterfaceSocket) -> bytes:
         try:
-            return listener.packets()
+            return one.packets()
         except OSError as error:
             if error.errno in NETLINK_GONE:
-                listener.was_switched_off = True
+                one.was_switched_off = True
             else:
-                self._drop(listener, error.strerror or str(error))
+                self._drop(one, error.strerror or str(error))
             return b""
 
-    def _drop_those_gone(self) -> None:
+    def _drop_removed(self) -> None:
         """A socket survives its interface being switched off and on again, not its removal.
 
         Linux tells of both by one error, when the interface goes down. Of the removal, a moment later, it tells only
@@ -203,9 +203,9 @@ class ScapySource:
             if interfaces.state_of(one.name) is None:
                 self._drop(one, "the interface is gone; the capture ended there")
 
-    def _drop(self, listener: _Listener, why: str) -> None:
-        self._open.remove(listener)
-        self.warnings.append(f"{listener.name}: {why}")
+    def _drop(self, one: _InterfaceSocket, why: str) -> None:
+        self._open.remove(one)
+        self.warnings.append(f"{one.name}: {why}")
         if not self._open:
             self.why_ended = self.warnings[-1]
 
@@ -223,8 +223,8 @@ class ScapySource:
         self._is_over = True
         for one in self._open:
             one.count_drops()
-        statistics = b"".join(one.statistics() for one in self._listeners)
-        for one in self._listeners:
+        statistics = b"".join(one.statistics() for one in self._sockets)
+        for one in self._sockets:
             one.close()
         return statistics
 
@@ -232,7 +232,7 @@ class ScapySource:
 def _open(name: str, options: CaptureOptions) -> Any:
     """scapy's listening socket on one interface, its sentences made ours."""
     if name == interfaces.ANY or interfaces.state_of(name) is None:
-        raise CaptureError(name, f"no such interface; {_those_here()}")
+        raise CaptureError(name, f"no such interface; {_interfaces_here()}")
     from scapy.arch.linux import L2ListenSocket
     from scapy.error import Scapy_Exception, log_runtime
 
@@ -252,6 +252,6 @@ def _open(name: str, options: CaptureOptions) -> Any:
         raise CaptureError(name, f"cannot be listened on: {error.strerror or error}") from error
 
 
-def _those_here() -> str:
+def _interfaces_here() -> str:
     names = [one.name for one in interfaces.list_interfaces()]
     return f"there are {', '.join(names)}" if names else "there is none at all"

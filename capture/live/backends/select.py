@@ -9,7 +9,7 @@ from peerburst.capture.live.backends import dumpcap, scapy_socket
 from peerburst.capture.live.backends.byte_source import ByteSource
 from peerburst.capture.live.options import CaptureOptions
 
-HOW_TO_BE_ALLOWED = (
+PERMISSION_ADVICE = (
     "let dumpcap capture for you (Debian, Ubuntu: sudo dpkg-reconfigure wireshark-common, then "
     "sudo usermod -aG wireshark $USER and log in anew; elsewhere: "
     "sudo setcap cap_net_raw,cap_net_admin=eip $(command -v dumpcap)), or run it with sudo"
@@ -49,7 +49,7 @@ def select_backend(options: CaptureOptions) -> Choice:
     first = options.interfaces[0]
     if program is None:
         raise CaptureError(first, f"{without} and {trouble}; install Wireshark's dumpcap or run it with sudo")
-    raise CaptureError(first, f"you may not capture packets: {without} and {trouble}; {HOW_TO_BE_ALLOWED}")
+    raise CaptureError(first, f"you may not capture packets: {without} and {trouble}; {PERMISSION_ADVICE}")
 
 
 def open_byte_source(options: CaptureOptions, choice: Choice) -> ByteSource:
