@@ -112,7 +112,6 @@ class _InterfaceSocket:
             if self._is_loopback and sender[2] == socket.PACKET_OUTGOING:
                 continue
             made.append(self._block(data, ancillary))
-            self.was_switched_off = False
         return b"".join(made)
 
     def _block(self, data: bytes, ancillary: list[tuple[int, int, bytes]]) -> bytes:
@@ -197,11 +196,14 @@ class ScapySource:
         """A socket survives its interface being switched off and on again, not its removal.
 
         Linux tells of both by one error, when the interface goes down. Of the removal, a moment later, it tells only
-        sockets that are still bound, which these are no more (net/packet/af_packet.c, packet_notifier): so look.
+        sockets that are still bound, which these are no more (net/packet/af_packet.c, packet_notifier): so look, until
+        it is on again and they are bound. Packets say nothing of that: the error comes before those that waited.
         """
         for one in [one for one in self._open if one.was_switched_off]:
-            if interfaces.state_of(one.name) is None:
+            is_up = interfaces.state_of(one.name)
+            if is_up is None:
                 self._drop(one, "the interface is gone; the capture ended there")
+            one.was_switched_off = not is_up
 
     def _drop(self, one: _InterfaceSocket, why: str) -> None:
         self._open.remove(one)

@@ -1,6 +1,7 @@
 """Live capture of real traffic between two namespaces, through each of the two tools."""
 
 import contextlib
+import io
 import os
 import random
 import signal
@@ -223,6 +224,26 @@ def test_an_interface_that_vanishes_after_its_error_was_read_ends_it_too(
     acting.join()
     assert len(asked) >= 2
     assert source.ended == "near0: the interface is gone; the capture ended there"
+
+
+@needs_scapy
+def test_packets_that_waited_when_an_interface_vanished_are_read_and_it_ends(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error comes before the packets: those say nothing of whether the interface is on again."""
+    with inside(pair.near):
+        source = scapy_socket.ScapySource(CaptureOptions((pair.interface,)))
+    pair.send_udp(3)
+    ip("-n", pair.near, "link", "delete", "near0")
+    states = iter([False, False])
+    monkeypatch.setattr(scapy_socket.interfaces, "state_of", lambda _name: next(states, None))
+    made, until = [], time.monotonic() + 5
+    while (data := source.read(0.1)) != b"":
+        made.append(data or b"")
+        assert time.monotonic() < until, "it never ended"
+    captured = PacketSource("waiting", stream=io.BytesIO(b"".join(made)))
+    assert sum(int((packets["dport"] == 9999).sum()) for packets in captured.batches()) == 3
+    assert source.why_ended == "near0: the interface is gone; the capture ended there"
 
 
 @TOOLS
