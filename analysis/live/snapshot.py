@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.bursts import detect, features
+from peerburst.analysis.bursts import detect as bursts
+from peerburst.analysis.bursts import features
 from peerburst.analysis.bursts.classify import Classification, classify
 from peerburst.analysis.bursts.features import Features
 from peerburst.analysis.bursts.kinds import KIND_NAMES
-from peerburst.analysis.counting import step_function
+from peerburst.analysis.counting import step_function as concurrency
 from peerburst.analysis.counting.active import active_by_segment
 from peerburst.analysis.counting.entries import Entries
 from peerburst.analysis.counting.step_function import NEVER_CROSSED
@@ -159,10 +160,10 @@ class LiveCounts:
 
     def _measure(
         self, analysis: Analysis, held: Entries, chosen: Bools, now_ns: int
-    ) -> dict[bool, step_function.Concurrency]:
+    ) -> dict[bool, concurrency.Concurrency]:
         """Peaks and crossings of the chosen entries, by whether they were opened from outside."""
         some = Entries(held.entry, np.where(chosen, held.host, -1).astype(np.int32), held.inbound, held.of_segment)
-        opened, opened_to = step_function.measure(
+        opened, opened_to = concurrency.measure(
             some, analysis.capture.flows, len(analysis.host_names), now_ns, (self.limit,)
         )
         return {False: opened, True: opened_to}
@@ -186,13 +187,13 @@ def latest_burst(look: Snapshot, number: int) -> LiveBurst | None:
         opened = flows.take((flows.outbound != inbound) & analysis.facts.opened[flows.flow])
         starts = analysis.facts.start_ns[opened.flow]
         opened, starts = opened.take(starts >= begin), starts[starts >= begin]
-        spells = detect.find(starts, (begin, look.now_ns))
+        spells = bursts.find(starts, (begin, look.now_ns))
         if spells and (found is None or starts[spells[-1].stop - 1] > found.last_ns):
             seen = features.measure(
                 opened.take(np.arange(spells[-1].first, spells[-1].stop)), analysis.facts, analysis.kinds
             )
             last = int(starts[spells[-1].stop - 1])
-            provisional = look.now_ns - last < detect.SAME_SPELL_NS  # more of it may come
+            provisional = look.now_ns - last < bursts.SAME_SPELL_NS  # more of it may come
             found = LiveBurst(
                 start_ns=int(starts[spells[-1].first]),
                 last_ns=last,
@@ -238,7 +239,7 @@ class CountHistory:
         held, segments = look.held, look.analysis.capture.flows.segments
         mine = (held.host == host.number) & (held.host >= 0) & (held.inbound == host.is_server)
         mine &= held.entry["end"] > held.entry["start"]
-        count = step_function.steps(held.entry["start"][mine], held.entry["end"][mine]).value(at)
+        count = concurrency.steps(held.entry["start"][mine], held.entry["end"][mine]).value(at)
         of = np.flatnonzero(held.of_segment >= 0)
         of = of[mine[held.of_segment[of]] & (segments["last"][of] + TALKING_NS > at[0])]
         talks = self._active_at(look, of, at)

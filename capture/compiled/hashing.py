@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.capture.compiled.kernel import part
-from peerburst.capture.compiled.shapes import UInt64s, int64
+from peerburst.capture.compiled.shapes import Int, UInt64s, int64
 
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, odd: Knuth, volume 3, section 6.4
 FOLD = np.uint64(29)
@@ -27,9 +27,9 @@ mix = part(_mix)  # (value: uint64, word: uint64) -> uint64, in kernels
 
 
 @part
-def address_slot(seed: np.uint64, high: np.uint64, low: np.uint64, slots: int) -> int:
+def address_slot(seed: np.uint64, high: np.uint64, low: np.uint64, slots: Int) -> int:
     """Where in a table of so many slots (a power of two) an address (two uint64) is looked for first."""
-    return int64(mix(mix(seed, low), high) >> UPPER_HALF) & (slots - 1)
+    return int64(mix(mix(seed, low), high) >> UPPER_HALF) & int64(slots - 1)
 
 
 def row_keys(seed: int, columns: Sequence[npt.NDArray[Any]]) -> UInt64s:

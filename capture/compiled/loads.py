@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from peerburst.capture.compiled.kernel import NUMBA_SETTINGS, part
-from peerburst.capture.compiled.shapes import Bytes, int64
+from peerburst.capture.compiled.shapes import Bool, Bytes, Int, int64
 
 
 def _loader(bits: int, big_endian: bool, kind: Any) -> Any:
@@ -37,7 +37,7 @@ def _loader(bits: int, big_endian: bool, kind: Any) -> Any:
 def _reader(bits: int, big_endian: bool, kind: Any) -> Any:
     """What `_loader` does, uncompiled."""
 
-    def load(data: Bytes, at: int) -> int:
+    def load(data: Bytes, at: Int) -> int:
         word = data[at : at + bits // 8].tobytes()
         return int.from_bytes(word, "big" if big_endian else "little", signed=kind.signed)
 
@@ -51,42 +51,42 @@ _be64, _signed64 = _make(64, True, types.uint64), _make(64, True, types.int64)
 
 
 @part
-def le16(data: Bytes, at: int) -> int:
+def le16(data: Bytes, at: Int) -> Int:
     if at < 0 or at + 2 > data.size:
         return int64(0)
     return int64(_le16(data, at))
 
 
 @part
-def be16(data: Bytes, at: int) -> int:
+def be16(data: Bytes, at: Int) -> Int:
     if at < 0 or at + 2 > data.size:
         return int64(0)
     return int64(_be16(data, at))
 
 
 @part
-def le32(data: Bytes, at: int) -> int:
+def le32(data: Bytes, at: Int) -> Int:
     if at < 0 or at + 4 > data.size:
         return int64(0)
     return int64(_le32(data, at))
 
 
 @part
-def be32(data: Bytes, at: int) -> int:
+def be32(data: Bytes, at: Int) -> Int:
     if at < 0 or at + 4 > data.size:
         return int64(0)
     return int64(_be32(data, at))
 
 
 @part
-def be64(data: Bytes, at: int) -> np.uint64:
+def be64(data: Bytes, at: Int) -> np.uint64:
     if at < 0 or at + 8 > data.size:
         return np.uint64(0)
     return np.uint64(_be64(data, at))
 
 
 @part
-def signed64(data: Bytes, at: int) -> int:
+def signed64(data: Bytes, at: Int) -> Int:
     """Eight bytes in network order as int64, to take fields from: their first bit is the sign."""
     if at < 0 or at + 8 > data.size:
         return int64(0)
@@ -94,10 +94,10 @@ def signed64(data: Bytes, at: int) -> int:
 
 
 @part
-def read16(data: Bytes, at: int, big_endian: bool) -> int:
+def read16(data: Bytes, at: Int, big_endian: Bool) -> Int:
     return be16(data, at) if big_endian else le16(data, at)
 
 
 @part
-def read32(data: Bytes, at: int, big_endian: bool) -> int:
+def read32(data: Bytes, at: Int, big_endian: Bool) -> Int:
     return be32(data, at) if big_endian else le32(data, at)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from peerburst.capture.compiled.kernel import kernel
 from peerburst.capture.compiled.loads import read32
-from peerburst.capture.compiled.shapes import Bytes, Records
+from peerburst.capture.compiled.shapes import Bytes, Int, Records
 from peerburst.capture.errors import CaptureError
 
 FILE_HEADER = 24
@@ -59,7 +59,7 @@ def parse_header(path: str, data: bytes) -> PcapHeader:
 
 
 @kernel
-def walk(data: Bytes, at: int, end: int, header: PcapHeader, frames: Records) -> tuple[int, int, int]:
+def walk(data: Bytes, at: Int, end: Int, header: PcapHeader, frames: Records) -> tuple[Int, Int, Int]:
     """Find whole records in bytes[at:end] and fill `frames` (FRAME).
 
     Answers (frames filled, next offset, why it stopped).

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.loads import read16, read32
-from peerburst.capture.compiled.shapes import Bytes, Records, int64
+from peerburst.capture.compiled.shapes import Bool, Bytes, Int, Records, int64
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files.pcap import BAD_LENGTH, GO_ON, LONGEST_PACKET
 
@@ -50,7 +50,7 @@ MICROSECONDS = 6
 
 
 @part
-def _to_ns(ticks: np.uint64, units: int) -> int:
+def _to_ns(ticks: np.uint64, units: Int) -> Int:
     """Ticks (uint64) since the epoch to int64 nanoseconds, clamped to LATEST_NS."""
     latest = np.uint64(LATEST_NS)
     if units < 0:
@@ -80,7 +80,7 @@ def _to_ns(ticks: np.uint64, units: int) -> int:
 
 
 @part
-def _stamp(data: Bytes, at: int, big_endian: bool, interface: Records, i: int) -> int:
+def _stamp(data: Bytes, at: Int, big_endian: Bool, interface: Records, i: Int) -> Int:
     """The time stamp, high word first, of a packet on interface i."""
     high = np.uint64(read32(data, at, big_endian))
     low = np.uint64(read32(data, at + 4, big_endian))
@@ -97,8 +97,8 @@ def _stamp(data: Bytes, at: int, big_endian: bool, interface: Records, i: int) -
 
 @kernel
 def walk(
-    data: Bytes, at: int, end: int, big_endian: bool, interface: Records, last_ns: int, frames: Records
-) -> tuple[int, int, int]:
+    data: Bytes, at: Int, end: Int, big_endian: Bool, interface: Records, last_ns: Int, frames: Records
+) -> tuple[Int, Int, Int]:
     """Find whole packet blocks in bytes[at:end] and fill `frames` (FRAME).
 
     Answers (frames filled, next offset, why it stopped). Blocks of other kinds are passed over, except those that
@@ -129,7 +129,7 @@ def walk(
         if kind == SIMPLE_PACKET:
             if length < 16:
                 return count, at, BAD_LENGTH
-            which = 0
+            which: Int = 0
             body = at + 12
             wire = read32(data, at + 8, big_endian)
             held = min(wire, length - 16)

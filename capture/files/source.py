@@ -136,13 +136,12 @@ class PacketSource:
         """Fill `frames` from the bytes held and say how many; 0 when it needs more bytes or a block comes first."""
         window, section = self._window, self._section
         if self._pcap_header is not None:
-            count, window.at, self._stop_reason = pcap.walk(
-                window.window, window.at, window.end, self._pcap_header, frames
-            )
+            count, at, reason = pcap.walk(window.window, window.at, window.end, self._pcap_header, frames)
         else:
-            count, window.at, self._stop_reason = pcapng.walk(
+            count, at, reason = pcapng.walk(
                 window.window, window.at, window.end, section.big_endian, section.rows(), self._last_ns, frames
             )
+        window.at, self._stop_reason = int(at), reason
         return int(count)
 
     def _advance(self) -> bool:

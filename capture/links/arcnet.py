@@ -1,7 +1,7 @@
 """ARCNET as Linux shows it."""
 
 from peerburst.capture.compiled.kernel import part
-from peerburst.capture.compiled.shapes import Bytes
+from peerburst.capture.compiled.shapes import Bytes, Int
 from peerburst.capture.links.protocols import CUT, ETHERTYPE_IPV4, NOT_IP
 
 SYSTEM_CODE = 4
@@ -10,7 +10,7 @@ EXCEPTION = 0xFF  # RFC 1201's split flag of an exception packet: four bytes mor
 
 
 @part
-def arcnet(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def arcnet(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     """Source, destination, two bytes of offset, system code (RFC 1051, RFC 1201)."""
     if at + 8 > stop:
         return CUT, at

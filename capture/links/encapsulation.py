@@ -2,7 +2,7 @@
 
 from peerburst.capture.compiled.kernel import inlined_part, part
 from peerburst.capture.compiled.loads import be16
-from peerburst.capture.compiled.shapes import Bytes
+from peerburst.capture.compiled.shapes import Bytes, Int
 from peerburst.capture.links.ethernet import ethernet
 from peerburst.capture.links.llc import llc
 from peerburst.capture.links.mpls import mpls
@@ -29,7 +29,7 @@ PBB_TAG = 4
 
 
 @inlined_part
-def _vlan(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def _vlan(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     """One tag of IEEE 802.1Q or 802.1ad: two bytes of it, then the EtherType or length of what it tags."""
     if at + 4 > stop:
         return CUT, at
@@ -40,7 +40,7 @@ def _vlan(data: Bytes, at: int, stop: int) -> tuple[int, int]:
 
 
 @part
-def decapsulate(data: Bytes, ethertype: int, at: int, stop: int) -> tuple[int, int]:
+def decapsulate(data: Bytes, ethertype: Int, at: Int, stop: Int) -> tuple[Int, Int]:
     """Follow such headers until something else: (ETHERTYPE_IPV4 or _IPV6 or an error code, offset)."""
     headers = 0
     while ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6 and ethertype >= 0:

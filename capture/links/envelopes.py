@@ -2,7 +2,7 @@
 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.loads import le16, le32
-from peerburst.capture.compiled.shapes import Bytes
+from peerburst.capture.compiled.shapes import Bytes, Int
 from peerburst.capture.links.protocols import CUT, UNKNOWN
 
 LARGEST_LINKTYPE = 0xFFFF
@@ -11,7 +11,7 @@ PKTAP_LENGTH, PKTAP_LINKTYPE, PKTAP_HEADER = 0, 8, 12
 
 
 @part
-def _contents(at: int, stop: int, length: int, link_type: int) -> tuple[int, int]:
+def _contents(at: Int, stop: Int, length: Int, link_type: Int) -> tuple[Int, Int]:
     if at + length > stop:
         return CUT, at
     if link_type > LARGEST_LINKTYPE:
@@ -20,7 +20,7 @@ def _contents(at: int, stop: int, length: int, link_type: int) -> tuple[int, int
 
 
 @part
-def ppi(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def ppi(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     """(link type of what is inside or an error code, its offset)."""
     if at + PPI_HEADER > stop:
         return CUT, at
@@ -28,7 +28,7 @@ def ppi(data: Bytes, at: int, stop: int) -> tuple[int, int]:
 
 
 @part
-def pktap(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def pktap(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     """(link type of what is inside or an error code, its offset)."""
     if at + PKTAP_HEADER > stop:
         return CUT, at

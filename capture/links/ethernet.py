@@ -2,7 +2,7 @@
 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.loads import be16
-from peerburst.capture.compiled.shapes import Bytes
+from peerburst.capture.compiled.shapes import Bytes, Int
 from peerburst.capture.links.llc import llc
 from peerburst.capture.links.protocols import CUT, SMALLEST_ETHERTYPE
 
@@ -11,7 +11,7 @@ TYPE_OR_LENGTH = 12
 
 
 @part
-def ethernet(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def ethernet(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     if at + HEADER > stop:
         return CUT, at
     ethertype = be16(data, at + TYPE_OR_LENGTH)

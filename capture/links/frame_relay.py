@@ -2,7 +2,7 @@
 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.loads import be16
-from peerburst.capture.compiled.shapes import Bytes
+from peerburst.capture.compiled.shapes import Bytes, Int
 from peerburst.capture.links.protocols import CUT, ETHERTYPE_IPV4, ETHERTYPE_IPV6, NOT_IP
 
 UNNUMBERED = 3
@@ -10,7 +10,7 @@ NLPID_IPV4, NLPID_IPV6, NLPID_SNAP = 0xCC, 0x8E, 0x80
 
 
 @part
-def frame_relay(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def frame_relay(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     """Q.922 address of two bytes, then control 0x03 and an NLPID (RFC 2427) or, as Cisco has it, an EtherType."""
     if at + 4 > stop:
         return CUT, at

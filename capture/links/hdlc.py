@@ -2,7 +2,7 @@
 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.loads import be16
-from peerburst.capture.compiled.shapes import Bytes
+from peerburst.capture.compiled.shapes import Bytes, Int
 from peerburst.capture.links.ppp import ppp
 from peerburst.capture.links.protocols import CUT
 
@@ -10,7 +10,7 @@ CISCO_UNICAST, CISCO_BROADCAST = 0x0F, 0x8F
 
 
 @part
-def hdlc(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def hdlc(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     """Cisco's: address, control, EtherType; else PPP."""
     if at + 4 > stop:
         return CUT, at

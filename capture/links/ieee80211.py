@@ -2,7 +2,7 @@
 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.loads import le16, le32
-from peerburst.capture.compiled.shapes import Bytes
+from peerburst.capture.compiled.shapes import Bool, Bytes, Int, int64
 from peerburst.capture.links.llc import llc
 from peerburst.capture.links.protocols import CUT, ENCIPHERED, NOT_IP
 
@@ -20,7 +20,7 @@ PADDED = 0x20  # of the flags
 
 
 @part
-def _header_length(control: int, flags: int) -> int:
+def _header_length(control: Int, flags: Int) -> Int:
     """Bytes of a data frame's header, by the two bytes of its frame control: 24 to 36."""
     length = SHORTEST_HEADER
     if flags & TO_AND_FROM_DS == TO_AND_FROM_DS:
@@ -33,7 +33,7 @@ def _header_length(control: int, flags: int) -> int:
 
 
 @part
-def _data_frame(data: Bytes, at: int, stop: int, is_padded: bool) -> tuple[int, int]:
+def _data_frame(data: Bytes, at: Int, stop: Int, is_padded: Bool) -> tuple[Int, Int]:
     """The header, perhaps padded to four bytes, then LLC."""
     if at >= stop:
         return CUT, at
@@ -45,19 +45,19 @@ def _data_frame(data: Bytes, at: int, stop: int, is_padded: bool) -> tuple[int, 
         return NOT_IP, at  # null function
     if data[at + 1] & PROTECTED:
         return ENCIPHERED, at
-    length = _header_length(data[at], data[at + 1])
+    length = _header_length(int64(data[at]), int64(data[at + 1]))
     if is_padded:
         length = (length + 3) & ~3
     return llc(data, at + length, stop)
 
 
 @part
-def ieee802_11(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def ieee802_11(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     return _data_frame(data, at, stop, False)
 
 
 @part
-def _is_padded(data: Bytes, at: int, stop: int) -> bool:
+def _is_padded(data: Bytes, at: Int, stop: Int) -> Bool:
     """Whether radiotap's flags field says that the 802.11 header is padded to four bytes."""
     present_at = at + RADIOTAP_PRESENT
     words = 0
@@ -76,7 +76,7 @@ def _is_padded(data: Bytes, at: int, stop: int) -> bool:
 
 
 @part
-def radiotap(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def radiotap(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     if at + RADIOTAP_HEADER > stop:
         return CUT, at
     length = max(RADIOTAP_HEADER, le16(data, at + RADIOTAP_LENGTH))

@@ -1,7 +1,7 @@
 """Solaris' IPNET: what an IP zone sees."""
 
 from peerburst.capture.compiled.kernel import part
-from peerburst.capture.compiled.shapes import Bytes
+from peerburst.capture.compiled.shapes import Bytes, Int
 from peerburst.capture.links.protocols import CUT, ETHERTYPE_IPV4, ETHERTYPE_IPV6, NOT_IP
 
 HEADER = 24
@@ -10,7 +10,7 @@ AF_INET, AF_INET6 = 2, 26  # Solaris'
 
 
 @part
-def ipnet(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def ipnet(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     if at + HEADER > stop:
         return CUT, at
     if data[at + FAMILY] == AF_INET:

@@ -2,7 +2,7 @@
 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.loads import be16
-from peerburst.capture.compiled.shapes import Bytes
+from peerburst.capture.compiled.shapes import Bytes, Int
 from peerburst.capture.links.llc import llc
 from peerburst.capture.links.protocols import CUT, NOT_IP, SMALLEST_ETHERTYPE
 
@@ -12,7 +12,7 @@ LINUX_SLL_P_802_2 = 4
 
 
 @part
-def _payload(data: Bytes, at: int, stop: int, protocol: int) -> tuple[int, int]:
+def _payload(data: Bytes, at: Int, stop: Int, protocol: Int) -> tuple[Int, Int]:
     if protocol == LINUX_SLL_P_802_2:
         return llc(data, at, stop)
     if protocol < SMALLEST_ETHERTYPE:
@@ -21,14 +21,14 @@ def _payload(data: Bytes, at: int, stop: int, protocol: int) -> tuple[int, int]:
 
 
 @part
-def linux_sll(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def linux_sll(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     if at + SLL_HEADER > stop:
         return CUT, at
     return _payload(data, at + SLL_HEADER, stop, be16(data, at + SLL_PROTOCOL))
 
 
 @part
-def linux_sll2(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def linux_sll2(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     if at + SLL2_HEADER > stop:
         return CUT, at
     return _payload(data, at + SLL2_HEADER, stop, be16(data, at + SLL2_PROTOCOL))

@@ -2,7 +2,7 @@
 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.loads import be16
-from peerburst.capture.compiled.shapes import Bytes
+from peerburst.capture.compiled.shapes import Bytes, Int
 from peerburst.capture.links.protocols import CUT, ETHERTYPE_IPV4, NOT_IP
 
 SNAP_SAP = 0xAA
@@ -11,7 +11,7 @@ UNNUMBERED = 3
 
 
 @part
-def llc(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def llc(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     """LLC with SNAP (RFC 1042) or IP's own SAP (RFC 948)."""
     if at + 3 > stop:
         return CUT, at

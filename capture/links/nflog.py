@@ -2,7 +2,7 @@
 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.loads import le16
-from peerburst.capture.compiled.shapes import Bytes
+from peerburst.capture.compiled.shapes import Bytes, Int
 from peerburst.capture.links.bsd_loopback import address_family
 from peerburst.capture.links.protocols import BAD, CUT
 
@@ -11,7 +11,7 @@ TYPE = 0x7FFF  # without the bit for network byte order
 
 
 @part
-def nflog(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def nflog(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     """Four bytes, the first the address family, then type-length-values in host order, the packet one of them."""
     if at + 4 > stop:
         return CUT, at

@@ -2,7 +2,7 @@
 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.loads import be16
-from peerburst.capture.compiled.shapes import Bytes
+from peerburst.capture.compiled.shapes import Bytes, Int
 from peerburst.capture.links.protocols import (
     CUT,
     ETHERTYPE_IPV4,
@@ -19,7 +19,7 @@ PPPOE_HEADER = 6
 
 
 @part
-def ppp(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def ppp(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     """With or without address and control, protocol field of one or two bytes."""
     if at + 2 <= stop and data[at] == 0xFF and data[at + 1] == 3:
         at += 2
@@ -39,7 +39,7 @@ def ppp(data: Bytes, at: int, stop: int) -> tuple[int, int]:
 
 
 @part
-def pppoe(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def pppoe(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     """A PPPoE session header, and the PPP one behind it."""
     if at + PPPOE_HEADER + 2 > stop:
         return CUT, at
@@ -49,6 +49,6 @@ def pppoe(data: Bytes, at: int, stop: int) -> tuple[int, int]:
 
 
 @part
-def ppp_ether(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def ppp_ether(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     """A frame that begins with the PPPoE header, without Ethernet's in front."""
     return ETHERTYPE_PPPOE, at

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from peerburst.capture.compiled.kernel import inlined_part, part
-from peerburst.capture.compiled.shapes import Bytes
+from peerburst.capture.compiled.shapes import Bytes, Int
 from peerburst.capture.links.arcnet import arcnet
 from peerburst.capture.links.bsd_loopback import bsd_loopback
 from peerburst.capture.links.encapsulation import decapsulate
@@ -28,9 +28,9 @@ from peerburst.capture.links.protocols import UNKNOWN
 from peerburst.capture.links.raw import by_version
 
 # (captured bytes, offset of the header, end of the captured frame) -> (EtherType or error code, offset behind it).
-Decoder = Callable[[Bytes, int, int], tuple[int, int]]
+Decoder = Callable[[Bytes, Int, Int], tuple[Int, Int]]
 # The same, with the frame's link type for what chooses a decoder by it.
-Dispatcher = Callable[[Bytes, int, int, int], tuple[int, int]]
+Dispatcher = Callable[[Bytes, Int, Int, Int], tuple[Int, Int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,12 @@ LINK_TYPES = (
 
 
 @part
-def _unknown(data: Bytes, at: int, stop: int, link: int) -> tuple[int, int]:
+def _unknown(data: Bytes, at: Int, stop: Int, link: Int) -> tuple[Int, Int]:
     return UNKNOWN, at
 
 
 @part
-def _not_wrapped(data: Bytes, at: int, stop: int, link: int) -> tuple[int, int]:
+def _not_wrapped(data: Bytes, at: Int, stop: Int, link: Int) -> tuple[Int, Int]:
     return link, at
 
 
@@ -104,7 +104,7 @@ _decode = _dispatcher([one for one in LINK_TYPES if not one.is_envelope], _unkno
 
 
 @part
-def network_header(data: Bytes, at: int, stop: int, link: int) -> tuple[int, int]:
+def network_header(data: Bytes, at: Int, stop: Int, link: Int) -> tuple[Int, Int]:
     """From the start of a captured frame to its network header: (ETHERTYPE_IPV4 or _IPV6 or an error code, offset)."""
     link, at = _unwrap(data, at, stop, link)
     if link < 0:

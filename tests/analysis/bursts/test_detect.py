@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peerburst.analysis.bursts import detect
+from peerburst.analysis.bursts import detect as bursts
 from peerburst.analysis.bursts.detect import FASTEST_BASE_PER_S, SLOWEST_BASE_PER_S
 from tests.support.making import EPOCH_NS, HOST, Tape, local, remote
 
@@ -40,7 +40,7 @@ def test_no_sequence_of_states_is_cheaper(gaps: list[float], base: float, rise: 
         return float(waiting + rise * sum(after > before for before, after in itertools.pairwise((0, *states))))
 
     found = np.zeros(len(gaps), np.uint8)
-    detect.two_states(np.array(gaps), base, burst, rise, found)
+    bursts.two_states(np.array(gaps), base, burst, rise, found)
     cheapest = min(cost(states) for states in itertools.product((0, 1), repeat=len(gaps)))
     assert cost(tuple(found.tolist())) == pytest.approx(cheapest)
 
@@ -51,7 +51,7 @@ def test_a_planted_burst_is_found_whole(seed: int, per_s: float) -> None:
     dice = np.random.default_rng(seed + 100)
     planted = np.sort(dice.uniform(1800, 1830, 150))  # five a second for half a minute
     starts = instants(np.concatenate([background(per_s, seed), planted]))
-    spells = detect.find(starts, HOUR)
+    spells = bursts.find(starts, HOUR)
     spell = max(spells, key=lambda spell: spell.stop - spell.first)
     first, last = ((int(starts[i]) - EPOCH_NS) / 1e9 for i in (spell.first, spell.stop - 1))
     assert first == pytest.approx(planted[0], abs=25)  # a few that came shortly before or after may join
@@ -62,46 +62,46 @@ def test_a_planted_burst_is_found_whole(seed: int, per_s: float) -> None:
 @pytest.mark.parametrize(("per_s", "most"), [(0.02, 0), (0.05, 0), (0.1, 2), (0.2, 10), (0.4, 15)])
 def test_steady_traffic_has_hardly_a_burst(per_s: float, most: int) -> None:
     """In twenty hours: chance alone now and then brings ten connections within some seconds."""
-    found = [spell for seed in range(20) for spell in detect.find(instants(background(per_s, seed)), HOUR)]
+    found = [spell for seed in range(20) for spell in bursts.find(instants(background(per_s, seed)), HOUR)]
     assert len(found) <= most
     assert all(spell.stop - spell.first <= 30 for spell in found)
 
 
 def test_like_clockwork_has_no_bursts() -> None:
-    assert detect.find(instants(np.arange(0, 3600, 2)), HOUR) == []
+    assert bursts.find(instants(np.arange(0, 3600, 2)), HOUR) == []
 
 
 def test_a_capture_that_is_all_burst_is_one() -> None:
     starts = instants(np.arange(1000) / 500)
-    spells = detect.find(starts, (EPOCH_NS, EPOCH_NS + 2 * 10**9))
+    spells = bursts.find(starts, (EPOCH_NS, EPOCH_NS + 2 * 10**9))
     assert [(spell.first, spell.stop, spell.base_per_s) for spell in spells] == [(0, 1000, FASTEST_BASE_PER_S)]
 
 
 def test_two_bursts_apart_are_two_and_close_by_are_one() -> None:
     one = np.arange(50) / 10
-    apart = detect.find(instants(np.concatenate([one + 100, one + 200])), HOUR)
+    apart = bursts.find(instants(np.concatenate([one + 100, one + 200])), HOUR)
     assert [(spell.first, spell.stop) for spell in apart] == [(0, 50), (50, 100)]
-    close = detect.find(instants(np.concatenate([one + 100, one + 112])), HOUR)
+    close = bursts.find(instants(np.concatenate([one + 100, one + 112])), HOUR)
     assert [(spell.first, spell.stop) for spell in close] == [(0, 100)]
 
 
 @pytest.mark.parametrize(("many", "found"), [(9, 0), (10, 1)])
 def test_ten_connections_are_the_fewest(many: int, found: int) -> None:
-    assert len(detect.find(instants(100 + np.arange(many) / 100), HOUR)) == found
-    assert detect.find(instants([]), HOUR) == []
+    assert len(bursts.find(instants(100 + np.arange(many) / 100), HOUR)) == found
+    assert bursts.find(instants([]), HOUR) == []
 
 
 def test_all_at_one_instant_are_a_burst() -> None:
-    assert [(s.first, s.stop) for s in detect.find(instants(np.full(20, 7.0)), HOUR)] == [(0, 20)]
-    assert len(detect.find(instants(np.zeros(20)), (EPOCH_NS, EPOCH_NS))) == 1  # in a capture of no length
+    assert [(s.first, s.stop) for s in bursts.find(instants(np.full(20, 7.0)), HOUR)] == [(0, 20)]
+    assert len(bursts.find(instants(np.zeros(20)), (EPOCH_NS, EPOCH_NS))) == 1  # in a capture of no length
 
 
 def test_the_base_rate_is_the_hosts_own_within_bounds() -> None:
-    assert detect.base_rate(instants([5]), HOUR) == SLOWEST_BASE_PER_S
+    assert bursts.base_rate(instants([5]), HOUR) == SLOWEST_BASE_PER_S
     # Two in each ten seconds: a Poisson count whose lower quartile is 2 has a mean of 2 + 0.6745 * sqrt(2).
-    assert detect.base_rate(instants(np.arange(0.5, 3600, 5)), HOUR) == pytest.approx(0.29539, abs=1e-5)
-    assert detect.base_rate(instants(background(0.4)), HOUR) == pytest.approx(0.4, rel=0.15)
-    assert detect.base_rate(instants(np.arange(0, 3600, 0.1)), HOUR) == FASTEST_BASE_PER_S
+    assert bursts.base_rate(instants(np.arange(0.5, 3600, 5)), HOUR) == pytest.approx(0.29539, abs=1e-5)
+    assert bursts.base_rate(instants(background(0.4)), HOUR) == pytest.approx(0.4, rel=0.15)
+    assert bursts.base_rate(instants(np.arange(0, 3600, 0.1)), HOUR) == FASTEST_BASE_PER_S
 
 
 def test_a_burst_knows_its_shares(tmp_path: Path) -> None:

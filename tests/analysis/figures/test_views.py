@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.figures import registry
+from peerburst.analysis.figures import registry as pictures
 from peerburst.analysis.gateways import load
 from peerburst.capture.errors import SettingsError
 from tests.support.making import HOST, OTHER_HOST, Tape, local, remote
@@ -27,7 +27,7 @@ def analysis(tmp_path: Path) -> Analysis:
 
 
 def test_the_timeline_adds_up_to_the_count(analysis: Analysis) -> None:
-    view = registry.timeline_view(analysis, HOST, load("linux-connlimit"), 20)
+    view = pictures.timeline_view(analysis, HOST, load("linux-connlimit"), 20)
     steps = analysis.steps(HOST, "linux-connlimit")
     instants = np.round(view.counts.index.to_numpy() * 1e9).astype(np.int64) + analysis.capture.first_ns
     assert view.counts.sum(axis=1).tolist() == steps.value(instants).tolist()
@@ -47,8 +47,8 @@ def test_the_timeline_adds_up_to_the_count(analysis: Analysis) -> None:
 def test_a_spell_above_ends_with_the_capture(analysis: Analysis) -> None:
     steps = analysis.steps(HOST, "flat:1000")
     last = analysis.capture.last_ns
-    assert [end for _begin, end in registry._spells_above(steps, 5, last)] == [last]
-    assert registry._spells_above(steps, 1000, last) == []
+    assert [end for _begin, end in pictures._spells_above(steps, 5, last)] == [last]
+    assert pictures._spells_above(steps, 1000, last) == []
 
 
 def test_very_many_steps_are_drawn_by_their_peaks(tmp_path: Path) -> None:
@@ -56,13 +56,13 @@ def test_very_many_steps_are_drawn_by_their_peaks(tmp_path: Path) -> None:
     for i in range(3000):
         tape.udp(i * 0.1, local(5000), remote(i))
     analysis = tape.analysis(tmp_path, "flat:10")
-    view = registry.timeline_view(analysis, HOST, load("flat:10"), 200)
-    assert len(view.counts) <= 1.6 * registry.MOST_INSTANTS
+    view = pictures.timeline_view(analysis, HOST, load("flat:10"), 200)
+    assert len(view.counts) <= 1.6 * pictures.MOST_INSTANTS
     assert int(view.counts.sum(axis=1).max()) == view.peak == analysis.hosts[0].models["flat:10"].peak
 
 
 def test_the_graph_is_of_peers_outside(analysis: Analysis) -> None:
-    peers = registry.graph_view(analysis, HOST).peers.set_index("peer")
+    peers = pictures.graph_view(analysis, HOST).peers.set_index("peer")
     assert len(peers) == 32
     assert OTHER_HOST not in peers.index
     assert list(peers.loc["20.0.9.9"]) == ["20.0.0.0/16", 1, 48, "probe"]
@@ -72,21 +72,21 @@ def test_the_graph_is_of_peers_outside(analysis: Analysis) -> None:
 
 
 def test_prefixes_as_people_write_them() -> None:
-    assert registry._prefix("203.0.113.9") == "203.0.0.0/16"
-    assert registry._prefix("2001:db8:1::9") == "2001:db8::/32"
+    assert pictures._prefix("203.0.113.9") == "203.0.0.0/16"
+    assert pictures._prefix("2001:db8:1::9") == "2001:db8::/32"
 
 
 def test_the_raster_knows_when_the_gateway_forgets(analysis: Analysis) -> None:
-    view = registry.raster_view(analysis, HOST, load("linux-connlimit"))
+    view = pictures.raster_view(analysis, HOST, load("linux-connlimit"))
     assert view.start_s.size == 33
     assert view.gone_s[-2:] == pytest.approx([90.0, 130.0])  # the one packet at 60 s, the question at 100 s
-    naive = registry.raster_view(analysis, HOST, load("naive"))
+    naive = pictures.raster_view(analysis, HOST, load("naive"))
     assert np.isnan(naive.gone_s[1:]).all()  # UDP is never in its table
 
 
 def test_shares_and_scatter_are_of_the_same_flows(analysis: Analysis) -> None:
-    table = registry.shares_view(analysis, HOST).table
-    scatter = registry.scatter_view(analysis, HOST).flows
+    table = pictures.shares_view(analysis, HOST).table
+    scatter = pictures.scatter_view(analysis, HOST).flows
     assert table["connections"].to_dict() == {"probe": 1, "sync": 30, "heavy": 1, "service": 1}
     assert scatter["kind"].value_counts().to_dict() == table["connections"].to_dict()
     assert scatter.groupby("kind")["ip_bytes"].sum().to_dict() == table["ip_bytes"].to_dict()
@@ -98,18 +98,18 @@ def test_of_a_server_what_others_open_is_drawn(tmp_path: Path) -> None:
     for i in range(20):
         tape.open(i, remote(i, 50_000), local(80))
     analysis = tape.analysis(tmp_path)
-    view = registry.timeline_view(analysis, HOST, load("linux-connlimit"), 200)
+    view = pictures.timeline_view(analysis, HOST, load("linux-connlimit"), 200)
     assert view.peak == 20
     assert "opened to the host" in view.model_title
 
 
-@pytest.mark.parametrize("name", registry.NAMES)
+@pytest.mark.parametrize("name", pictures.NAMES)
 def test_every_picture_is_drawn(analysis: Analysis, name: str) -> None:
-    assert registry.figure(analysis, name, HOST).axes
+    assert pictures.figure(analysis, name, HOST).axes
 
 
 def test_a_picture_of_another_name_is_refused(analysis: Analysis) -> None:
     with pytest.raises(SettingsError, match="there are timeline, graph"):
-        registry.figure(analysis, "pie", HOST)
+        pictures.figure(analysis, "pie", HOST)
     with pytest.raises(SettingsError, match="no local host"):
-        registry.figure(analysis, "timeline", "10.9.9.9")
+        pictures.figure(analysis, "timeline", "10.9.9.9")

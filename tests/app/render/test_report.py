@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.figures import registry
+from peerburst.analysis.figures import registry as pictures
 from peerburst.analysis.settings import Settings
 from peerburst.capture.errors import SettingsError
 from peerburst.cli.main import main
@@ -74,10 +74,10 @@ def test_all_files_are_there_and_sound(tmp_path: Path) -> None:
     analysis = analyse([login(tmp_path)], Settings(limits=(20, 100)))
     folder = tmp_path / "new" / "report"
     files = report.write(analysis, folder, HOST, 20)
-    names = ["verdict.txt", "analysis.json", "index.html", *(f"{name}.png" for name in registry.NAMES)]
+    names = ["verdict.txt", "analysis.json", "index.html", *(f"{name}.png" for name in pictures.NAMES)]
     assert [file.name for file in files] == names
     assert sorted(path.name for path in folder.iterdir()) == sorted(names)
-    for name in registry.NAMES:
+    for name in pictures.NAMES:
         width, height = png_size(folder / f"{name}.png")
         assert 1000 <= width <= 4000
         assert 500 <= height <= 4000
@@ -87,7 +87,7 @@ def test_all_files_are_there_and_sound(tmp_path: Path) -> None:
     assert f"{HOST} held 30 connections at once" in verdict
     assert "A limit of 20 would have been crossed" in verdict
     page = Page((folder / "index.html").read_text())
-    assert page.images == [f"{name}.png" for name in registry.NAMES]
+    assert page.images == [f"{name}.png" for name in pictures.NAMES]
     assert page.links == ["analysis.json"]
     assert verdict.strip() in page.text
 
@@ -102,7 +102,7 @@ def test_the_page_says_hostile_names_and_obeys_none(tmp_path: Path) -> None:
     text = (tmp_path / "report" / "index.html").read_text()
     page = Page(text)
     assert set(page.tags) == {"html", "head", "meta", "title", "style", "body", "h1", "pre", "img", "p", "a"}
-    assert page.images == [f"{name}.png" for name in registry.NAMES]
+    assert page.images == [f"{name}.png" for name in pictures.NAMES]
     assert "onerror" not in text.replace("onerror=alert(2)&gt;", "")
     assert "<script" not in text
 
