@@ -64,11 +64,12 @@ def walk(data: Bytes, at: Int, end: Int, header: PcapHeader, frames: Records) ->
 
     Answers (frames filled, next offset, why it stopped).
     """
-    big_endian, record_header = header.big_endian, header.record_header
+    big_endian, ns_per_unit, record_header = header.big_endian, header.ns_per_unit, header.record_header
+    link, maybe_swapped = header.link, header.maybe_swapped
     count, zeros = 0, 0
     while count < frames.size and at + record_header <= end:
         held, wire = read32(data, at + 8, big_endian), read32(data, at + 12, big_endian)
-        if header.maybe_swapped and held > wire:
+        if maybe_swapped and held > wire:
             held, wire = wire, held
         if held > LONGEST_PACKET:
             return count, at, BAD_LENGTH
@@ -77,11 +78,11 @@ def walk(data: Bytes, at: Int, end: Int, header: PcapHeader, frames: Records) ->
         seconds = read32(data, at, big_endian)
         fraction = read32(data, at + 4, big_endian)
         frame = frames[count]
-        frame["ts"] = seconds * 1_000_000_000 + fraction * header.ns_per_unit
+        frame["ts"] = seconds * 1_000_000_000 + fraction * ns_per_unit
         frame["start"] = at + record_header
         frame["stop"] = at + record_header + held
         frame["wire"] = wire
-        frame["link"] = header.link
+        frame["link"] = link
         zeros = zeros + 1 if wire == 0 and held == 0 and frame["ts"] == 0 else 0
         count += 1
         at += record_header + held
