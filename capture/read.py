@@ -52,7 +52,7 @@ class Capture:
 class _Found:
     """A piece of a capture, or packets of several, and how many packets came before them."""
 
-    what: Piece | npt.NDArray[np.void]
+    content: Piece | npt.NDArray[np.void]
     before: int
 
 
@@ -68,9 +68,9 @@ class _Dealt:
 def _numbered(pieces: Iterator[Piece | npt.NDArray[np.void]], most_packets: int | None) -> Iterator[_Found]:
     """Pieces with the number of packets before each, up to so many packets in all."""
     before = 0
-    for what in pieces:
+    for content in pieces:
         left = None if most_packets is None else most_packets - before
-        wanted = what.first(left) if isinstance(what, Piece) else what[:left]
+        wanted = content.first(left) if isinstance(content, Piece) else content[:left]
         yield _Found(wanted, before)
         before += wanted.size
         if most_packets is not None and before >= most_packets:
@@ -110,7 +110,7 @@ def read(
         return sources[-1]
 
     def decode(found: _Found) -> _Dealt:
-        packets = found.what.decode() if isinstance(found.what, Piece) else found.what
+        packets = found.content.decode() if isinstance(found.content, Piece) else found.content
         with stage("decode"):
             return _Dealt(packets, table.deal(packets), found.before)
 
@@ -120,15 +120,15 @@ def read(
 
     began, total = time.monotonic(), sum(_size(path) for path in paths)
 
-    def tell() -> None:
+    def report_progress() -> None:
         if progress is not None:
             done = sum(source.bytes_read for source in sources)
             progress(Progress(table.packets, done, total, time.monotonic() - began))
 
     interrupted = []
-    crew = Pipeline(_numbered(in_time_order(paths, open_source), most_packets), decode, enter, table.parts)
+    pipeline = Pipeline(_numbered(in_time_order(paths, open_source), most_packets), decode, enter, table.parts)
     try:
-        crew.work(table.parts, tell)
+        pipeline.run(table.parts, report_progress)
     except KeyboardInterrupt:
         interrupted.append("reading was interrupted; what follows is of the part that was read")
     mark_compiled()

@@ -27,8 +27,8 @@ from peerburst.analysis.gateways.compiled import (
     ModelRange,
     compile_models,
 )
-from peerburst.capture.compiled.arrays import prefetch
 from peerburst.capture.compiled.kernel import inlined_part, kernel, part
+from peerburst.capture.compiled.prefetch import prefetch
 from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, Records, UInt8s
 from peerburst.capture.conntrack.states import CLOSE, ESTABLISHED, NONE, SYN_SENT, TIME_WAIT, UDP, UDP_STREAM
 from peerburst.capture.flows.table import (

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.arrays import prefetch
 from peerburst.capture.compiled.kernel import kernel, part
+from peerburst.capture.compiled.prefetch import prefetch
 from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s, Record, Records, UInt8s
 from peerburst.capture.flows.table import (
     FLOW_HALF,

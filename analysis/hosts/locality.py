@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.hosts.ports import GATEWAY_PORTS
+from peerburst.capture.compiled.hashing import address_slot
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
 from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s, Records, UInt8s, UInt64s
 from peerburst.capture.errors import SettingsError
@@ -135,17 +136,9 @@ def fill_locality(rows: Records, networks: UInt64s, groups: UInt64s, locality: U
 
 
 @part
-def hash_address(high: np.uint64, low: np.uint64, seed: np.uint64) -> np.int64:
-    """A hash of 32 bits. `seed` keeps anybody from writing a capture whose addresses all fall into one slot."""
-    value = (low ^ seed) * np.uint64(0x9E3779B97F4A7C15)
-    value = (value ^ (value >> np.uint64(29)) ^ high) * np.uint64(0x9E3779B97F4A7C15)
-    return np.int64(value >> np.uint64(32))
-
-
-@part
-def _slot(slots: Int32s, words: UInt64s, high: np.uint64, low: np.uint64, seed: np.uint64) -> np.int64:
+def _slot(slots: Int32s, words: UInt64s, high: np.uint64, low: np.uint64, seed: np.uint64) -> int:
     """The slot that holds this address's number, or the free one (-1) where it belongs."""
-    at = hash_address(high, low, seed) & (slots.size - 1)
+    at = address_slot(seed, high, low, slots.size)
     while slots[at] >= 0 and (words[slots[at], 1] != low or words[slots[at], 0] != high):
         at = (at + 1) & (slots.size - 1)
     return at
@@ -156,7 +149,7 @@ def number_ends(rows: Records, locality: UInt8s, seed: np.uint64, code_a: Int32s
     """Number the addresses of local ends in the order they appear; answers them, n by 2 (high, low).
 
     Fills per flow (FLOW) the number of each end, -1 where its locality bit says that it is not local. `seed`: see
-    `hash_address`.
+    `hashing.address_slot`.
     """
     a_hi, a_lo, b_hi, b_lo = rows["a_hi"], rows["a_lo"], rows["b_hi"], rows["b_lo"]
     slots, words, count = np.full(1 << 10, -1, np.int32), np.empty((1 << 9, 2), np.uint64), 0

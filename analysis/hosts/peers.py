@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from peerburst.analysis.hosts.locality import hash_address
+from peerburst.capture.compiled.hashing import address_slot
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s, Records, UInt64s
 from peerburst.capture.flows.table import ORIG_IS_A
@@ -77,7 +77,7 @@ def number_peers(n: int, seed: np.uint64, room: PeerRoom) -> int:
         slots[slot] = -1
     count = 0
     for i in range(n):
-        at = hash_address(high[i], low[i], seed) & (size - 1)
+        at = address_slot(seed, high[i], low[i], size)
         while slots[at] >= 0 and (low[first[slots[at]]] != low[i] or high[first[slots[at]]] != high[i]):
             at = (at + 1) & (size - 1)
         if slots[at] < 0:

@@ -7,6 +7,7 @@ after it, unless the port had another owner by then.
 """
 
 import ipaddress
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.hosts.locality import MAPPED, Endpoints, parse_networks, to_words, within
+from peerburst.capture.compiled.hashing import row_keys
 from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s, UInt64s
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.flows.table import ORIG_IS_A, Flows
@@ -25,8 +27,7 @@ NO_ONE = -1
 WILDCARDS = ("0.0.0.0", "::")
 # How many observations of one port are tried for a flow: more overlap only where programs share a port.
 MOST_TRIED = 8
-# Odd constants of splitmix64, to mix columns into one word.
-MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9))
+KEY_SEED = secrets.randbits(64)
 
 
 def observations_beside(paths: Sequence[str]) -> SocketObservations:
@@ -193,21 +194,10 @@ def _ours(side: _Ends, is_a: Bools, ends: Endpoints, seen: _Seen) -> _Ends:
     if not seen.own_hi.size:
         return side.take(np.where(is_a[side.flow], ends.host_a[side.flow], ends.host_b[side.flow]) >= 0)
     loopback = parse_networks(["127.0.0.0/8", "::1/128"])
-    own = np.sort(_mixed([seen.own_hi, seen.own_lo]))
-    mixed = _mixed([side.local_hi, side.local_lo])
+    own = np.sort(row_keys(KEY_SEED, [seen.own_hi, seen.own_lo]))
+    mixed = row_keys(KEY_SEED, [side.local_hi, side.local_lo])
     at = np.minimum(np.searchsorted(own, mixed), own.size - 1)
     return side.take((own[at] == mixed) | within(side.local_hi, side.local_lo, loopback))
-
-
-def _mixed(columns: Sequence[npt.NDArray[np.generic]]) -> UInt64s:
-    """Columns as one word each row, in which different rows differ all but surely."""
-    word = np.zeros(columns[0].shape, np.uint64)
-    with np.errstate(over="ignore"):
-        for column in columns:
-            word = (word ^ column.astype(np.uint64)) * MIX[0]
-            word = (word ^ (word >> np.uint64(29))) * MIX[1]
-            word ^= word >> np.uint64(32)
-    return word
 
 
 def _match(side: _Ends, seen: _Seen) -> Int64s:
@@ -233,7 +223,10 @@ def _match(side: _Ends, seen: _Seen) -> Int64s:
         left = np.flatnonzero(asked & (owner == NO_ONE))
         some = np.flatnonzero(answering)
         if left.size and some.size:
-            mixed, their_mixed = _mixed([key[left] for key in keys]), _mixed([key[some] for key in their_keys])
+            mixed, their_mixed = (
+                row_keys(KEY_SEED, [key[left] for key in keys]),
+                row_keys(KEY_SEED, [key[some] for key in their_keys]),
+            )
             found = _at_the_time(mixed, side.start_ns[left], side.last_ns[left], their_mixed, some, seen)
             owner[left] = found
     return owner

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from peerburst.analysis.counting.entries import latest_ends_ns
 from peerburst.analysis.gateways import GatewayModel
-from peerburst.analysis.live import spill as retired
+from peerburst.analysis.live import spill
 from peerburst.analysis.live.spill import Part, tuple_keys
 from peerburst.capture.conntrack.states import IS_SYN, LINUX_TIMEOUTS_NS, NONE, PACKET_KINDS
 from peerburst.capture.flows.compact import compact, flow_count, heirs_kept, mark_closed, rows_of
@@ -84,7 +84,7 @@ class LiveTable:
         self._begun = 0
         self._closed_keys = np.zeros(0, np.uint64)  # of retired flows, in order
         self._files: list[Path] = []
-        self._held = retired.no_flows()
+        self._held = spill.no_flows()
         self._now_ns: int | None = None  # of the latest packets; goes back when the clock is set back
         self._looked_ns = 0
         self._count_then = 0
@@ -177,7 +177,7 @@ class LiveTable:
     def flows(self) -> Flows:
         """The flows in memory, all that the model counts among them; the rows may be a view that `add` changes."""
         if self._held.number.size:
-            return retired.join([self._held, self._live()], self._seed).flows
+            return spill.join([self._held, self._live()], self._seed).flows
         return self._table.flows()
 
     def is_due(self) -> bool:
@@ -223,7 +223,7 @@ class LiveTable:
         """Write flows to the next file; answers whether that went well. Where it did not they stay in memory."""
         try:
             path = self._place() / f"retired-{len(self._files) + 1:05d}.parquet"
-            retired.write(path, part)
+            spill.write(path, part)
         except OSError as error:
             text = f"old flows stay in memory, because they cannot be written: {error.strerror or error}"
             if text not in self.warnings:
@@ -246,15 +246,15 @@ class LiveTable:
     def choose(self, model: GatewayModel) -> None:
         """Count under another model from now on; retired flows that it still counts come back into memory."""
         self._model = model
-        self._held = retired.no_flows()
+        self._held = spill.no_flows()
         if self._files and self._now_ns is not None:
-            gone = retired.join([retired.read(path) for path in self._files], self._seed)
+            gone = spill.join([spill.read(path) for path in self._files], self._seed)
             self._held = gone.take(latest_ends_ns(model, gone.flows) > self._now_ns)
 
     def all_flows(self) -> Flows:
         """The flows of the whole session, as an undisturbed table would have them; a copy."""
-        parts = [*(retired.read(path) for path in self._files), self._live()]
-        return retired.join(parts, self._seed).flows
+        parts = [*(spill.read(path) for path in self._files), self._live()]
+        return spill.join(parts, self._seed).flows
 
     def capture(
         self,

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from peerburst.capture.compiled.hashing import row_keys
 from peerburst.capture.conntrack.states import NONE
 from peerburst.capture.flows.table import CARRIED, CLOSED, FLOW, MOST_RESTS, OFFLOAD, REST_NS, SEGMENT, Flows
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
@@ -22,17 +23,9 @@ Keys = npt.NDArray[np.uint64]
 LETTERS_AT_MOST = 12  # of a history: six for each way
 
 
-def _mix(value: Keys, word: npt.NDArray[np.unsignedinteger] | npt.NDArray[np.uint64]) -> Keys:
-    value = (value ^ word.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-    return value ^ (value >> np.uint64(29))
-
-
 def tuple_keys(seed: int, ends: npt.NDArray[np.void]) -> Keys:
     """A 64-bit number per 5-tuple, from rows with the fields a_hi to b_port and proto; seeded, so nobody can aim."""
-    key = np.full(ends.size, seed, np.uint64)
-    for name in ("a_hi", "a_lo", "b_hi", "b_lo", "a_port", "b_port", "proto"):
-        key = _mix(key, ends[name])
-    return key
+    return row_keys(seed, [ends[name] for name in ("a_hi", "a_lo", "b_hi", "b_lo", "a_port", "b_port", "proto")])
 
 
 @dataclass(frozen=True, slots=True)

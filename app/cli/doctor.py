@@ -31,9 +31,9 @@ def lines(findings: Sequence["Finding"]) -> Iterator[str]:
     """Each finding, what to do about it, and whether a live capture can begin."""
     for finding in findings:
         mark = "ok      " if finding.ok else "NOT OK  "
-        yield f"{mark}{finding.what}: {one_line(finding.says)}"
-        if finding.do:
-            yield f"        {one_line(finding.do)}"
+        yield f"{mark}{finding.what}: {one_line(finding.state)}"
+        if finding.advice:
+            yield f"        {one_line(finding.advice)}"
     yield ""
     if is_well(findings):
         yield "Live capture is ready: peerburst live"

@@ -14,8 +14,8 @@ from peerburst.analysis.humanize import counted, size
 from peerburst.analysis.settings import load_models
 from peerburst.capture.compiled.kernel import announce_first_compile
 from peerburst.capture.errors import SettingsError
-from peerburst.capture.live.backends.select import Choice, choose
-from peerburst.capture.live.savefile import Keeper
+from peerburst.capture.live.backends.select import Choice, select_backend
+from peerburst.capture.live.savefile import SavefileWriter
 from peerburst.capture.live.source import (
     LiveSource,
     capture_growing_file,
@@ -42,7 +42,7 @@ def run_live(options: LiveOptions) -> ExitCode:
     Thresholds(options.alerts)
     messenger = Messenger(options.on_alert)
     show = options.show or _usual_show()
-    choice = choose(options.capture) if options.capture is not None else None  # refuses who may not capture
+    choice = select_backend(options.capture) if options.capture is not None else None  # refuses who may not capture
     announce_first_compile()
     precompile.main()  # before the first packet: it must not wait for a kernel
     source = _open_source(options, choice)
@@ -67,13 +67,15 @@ def _usual_show() -> Show:
 
 
 def _open_source(options: LiveOptions, choice: Choice | None) -> LiveSource:
-    keep = Keeper(options.write, options.rotation) if options.write is not None else None
+    savefile = SavefileWriter(options.write, options.rotation) if options.write is not None else None
     inner = options.settings.follow_tunnels
     if options.capture is not None:
-        return capture_interfaces(options.capture, keep=keep, stops=options.stops, follow_tunnels=inner, choice=choice)
+        return capture_interfaces(
+            options.capture, savefile=savefile, stops=options.stops, follow_tunnels=inner, choice=choice
+        )
     if options.read == "-":
-        return capture_standard_input(keep=keep, stops=options.stops, follow_tunnels=inner)
-    return capture_growing_file(options.read or "", keep=keep, stops=options.stops, follow_tunnels=inner)
+        return capture_standard_input(savefile=savefile, stops=options.stops, follow_tunnels=inner)
+    return capture_growing_file(options.read or "", savefile=savefile, stops=options.stops, follow_tunnels=inner)
 
 
 def _open_sockets(options: LiveOptions) -> SocketPoller | None:

@@ -16,6 +16,6 @@ def synth(
     made = write_scenario(scenario, output)
     if not quiet:
         say(
-            f"{made.capture}: {counted(made.packets, 'packet')}, {counted(made.flows, 'flow')}, {size(made.data)} on"
-            f" the wire, {span(made.duration_s)}; labels in {made.flow_labels} and {made.packet_labels}"
+            f"{made.capture}: {counted(made.packets, 'packet')}, {counted(made.flows, 'flow')}, {size(made.wire_bytes)}"
+            f" on the wire, {span(made.duration_s)}; labels in {made.flow_labels} and {made.packet_labels}"
         )

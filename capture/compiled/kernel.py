@@ -30,22 +30,22 @@ R = TypeVar("R")
 # Its settings are made at run time, so no type checker knows them.
 NUMBA_SETTINGS: Any = numba.config
 
+_PACKAGE = Path(__file__).resolve().parents[2]
 COMPILED_MARK = "compiled"
 ANNOUNCEMENT = "peerburst: compiling packet kernels, once per installation (about 25 seconds)"
 
 
 def _kernel_sources() -> list[Path]:
     """Every module a kernel may come from: all of `capture` and `analysis`, which are small to hash."""
-    package = Path(__file__).resolve().parents[2]
-    return sorted(path for folder in ("analysis", "capture") for path in (package / folder).rglob("*.py"))
+    return sorted(path for folder in ("analysis", "capture") for path in (_PACKAGE / folder).rglob("*.py"))
 
 
 @functools.cache
 def fingerprint() -> str:
     """A short name for this very installation of the kernel sources, the versions and the processor."""
     digest = hashlib.sha256()
-    for path in _kernel_sources():
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in _kernel_sources():  # by their places: folders have files of equal names
+        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     here = str(Path(__file__).resolve().parent)  # numba keeps what it compiles by the path of its source
     facts = (
         here,
@@ -156,10 +156,10 @@ def is_cold() -> bool:
 
 
 def announce_first_compile() -> None:
-    """Say once, on stderr, that the first run compiles; stay silent once the cache is warm or with the jit off."""
-    if not is_cold() or announce_first_compile.__dict__.get("said"):
+    """Announce once, on stderr, that the first run compiles; stay silent once the cache is warm or with the jit off."""
+    if not is_cold() or announce_first_compile.__dict__.get("announced"):
         return
-    announce_first_compile.__dict__["said"] = True
+    announce_first_compile.__dict__["announced"] = True
     print(ANNOUNCEMENT, file=sys.stderr, flush=True)
 
 

@@ -13,14 +13,15 @@ from numba import types
 from numba.extending import intrinsic
 
 from peerburst.capture.compiled.kernel import NUMBA_SETTINGS, part
+from peerburst.capture.compiled.shapes import Bool, Bytes, Int, int64
 
 
 def _loader(bits: int, big_endian: bool, kind: Any) -> Any:
     """An intrinsic (bytes, at) -> word of this numba type."""
 
     @intrinsic
-    def load(context, data, at):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def load(context: Any, data: Any, at: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             array = context.make_array(signature.args[0])(context, builder, arguments[0])
             word = ir.IntType(bits)
             pointer = builder.bitcast(builder.gep(array.data, [arguments[1]]), word.as_pointer())
@@ -36,7 +37,7 @@ def _loader(bits: int, big_endian: bool, kind: Any) -> Any:
 def _reader(bits: int, big_endian: bool, kind: Any) -> Any:
     """What `_loader` does, uncompiled."""
 
-    def load(data, at):  # type: ignore[no-untyped-def]
+    def load(data: Bytes, at: Int) -> int:
         word = data[at : at + bits // 8].tobytes()
         return int.from_bytes(word, "big" if big_endian else "little", signed=kind.signed)
 
@@ -50,53 +51,53 @@ _be64, _signed64 = _make(64, True, types.uint64), _make(64, True, types.int64)
 
 
 @part
-def le16(data, at):  # type: ignore[no-untyped-def]
+def le16(data: Bytes, at: Int) -> Int:
     if at < 0 or at + 2 > data.size:
-        return np.int64(0)
-    return np.int64(_le16(data, at))
+        return int64(0)
+    return int64(_le16(data, at))
 
 
 @part
-def be16(data, at):  # type: ignore[no-untyped-def]
+def be16(data: Bytes, at: Int) -> Int:
     if at < 0 or at + 2 > data.size:
-        return np.int64(0)
-    return np.int64(_be16(data, at))
+        return int64(0)
+    return int64(_be16(data, at))
 
 
 @part
-def le32(data, at):  # type: ignore[no-untyped-def]
+def le32(data: Bytes, at: Int) -> Int:
     if at < 0 or at + 4 > data.size:
-        return np.int64(0)
-    return np.int64(_le32(data, at))
+        return int64(0)
+    return int64(_le32(data, at))
 
 
 @part
-def be32(data, at):  # type: ignore[no-untyped-def]
+def be32(data: Bytes, at: Int) -> Int:
     if at < 0 or at + 4 > data.size:
-        return np.int64(0)
-    return np.int64(_be32(data, at))
+        return int64(0)
+    return int64(_be32(data, at))
 
 
 @part
-def be64(data, at):  # type: ignore[no-untyped-def]
+def be64(data: Bytes, at: Int) -> np.uint64:
     if at < 0 or at + 8 > data.size:
         return np.uint64(0)
     return np.uint64(_be64(data, at))
 
 
 @part
-def signed64(data, at):  # type: ignore[no-untyped-def]
+def signed64(data: Bytes, at: Int) -> Int:
     """Eight bytes in network order as int64, to take fields from: their first bit is the sign."""
     if at < 0 or at + 8 > data.size:
-        return np.int64(0)
-    return np.int64(_signed64(data, at))
+        return int64(0)
+    return int64(_signed64(data, at))
 
 
 @part
-def read16(data, at, big_endian):  # type: ignore[no-untyped-def]
+def read16(data: Bytes, at: Int, big_endian: Bool) -> Int:
     return be16(data, at) if big_endian else le16(data, at)
 
 
 @part
-def read32(data, at, big_endian):  # type: ignore[no-untyped-def]
+def read32(data: Bytes, at: Int, big_endian: Bool) -> Int:
     return be32(data, at) if big_endian else le32(data, at)

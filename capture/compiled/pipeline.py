@@ -1,9 +1,9 @@
-"""Threads that share out the work of one reading: pieces are found one after another, prepared in any order, and
-entered in each part of a table in theirs.
+"""Threads that share the work of one reading: pieces are found one after another, prepared in any order, and entered
+in each shard of a table in their order.
 
-Whoever is free takes what is there, so that all are busy whichever of the three is the slowest, and no more threads run
-than there are processors. Kernels release the GIL. The thread that asks only waits: so an interrupt, which Python gives
-to the main thread, never strikes in the middle of anything.
+A thread that is free takes any of the three tasks that can be done, so all are busy whichever of them is the slowest,
+and no more threads run than there are processors. Kernels release the GIL. The thread that calls only waits: an
+interrupt, which Python gives to the main thread, never strikes in the middle of a task.
 """
 
 import threading
@@ -16,13 +16,13 @@ Ready = TypeVar("Ready")
 
 # Found and not yet entered everywhere: with fewer, somebody may soon have nothing to do; more only hold memory.
 PIECES_AHEAD = 4
-LOOK_EVERY_S = 0.1
+REPORT_EVERY_S = 0.1
 
 
 class Pipeline(Generic[Found, Ready]):
-    """Takes every one of `pieces` through `prepare` and, for each part, through `enter(ready, part)`.
+    """Takes every one of `pieces` through `prepare` and, for each shard, through `enter(ready, shard)`.
 
-    `pieces` is asked by one thread at a time; `enter` is called by one thread at a time for each part, in the order of
+    `pieces` is asked by one thread at a time; `enter` is called by one thread at a time for each shard, in the order of
     the pieces.
     """
 
@@ -31,7 +31,7 @@ class Pipeline(Generic[Found, Ready]):
         pieces: Iterator[Found],
         prepare: Callable[[Found], Ready],
         enter: Callable[[Ready, int], None],
-        parts: int,
+        shards: int,
     ) -> None:
         self._pieces = pieces
         self._prepare = prepare
@@ -41,29 +41,29 @@ class Pipeline(Generic[Found, Ready]):
         self._found: deque[tuple[int, Found]] = deque()
         self._ready: dict[int, Ready] = {}
         self._count = 0  # pieces found so far
-        self._entered = [0] * parts
-        self._is_entering = [False] * parts
+        self._entered = [0] * shards
+        self._is_entering = [False] * shards
         self._is_finding = False
         self._is_over = False  # nothing more will be found
         self._is_broken = False  # nothing more will be done
         self._failure: BaseException | None = None
 
-    def work(self, hands: int, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def run(self, workers: int, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Take all pieces through with so many threads, calling `meanwhile` in this one now and then.
 
         Raises what finding raised, once everything found before that is entered; what preparing or entering raised, at
         once. After an interrupt everything found so far is entered, and KeyboardInterrupt raised.
         """
-        for hand in range(hands):
-            threading.Thread(target=self._toil, args=(hand,), daemon=True).start()
+        for worker in range(workers):
+            threading.Thread(target=self._work, args=(worker,), daemon=True).start()
         try:
-            while not self._done.wait(LOOK_EVERY_S):
+            while not self._done.wait(REPORT_EVERY_S):
                 meanwhile()
         except BaseException:
             # Nobody waits for the thread that finds: it may be reading from a pipe that says nothing.
             with self._change:
                 self._is_over = True
-                self._look_whether_done()
+                self._check_whether_done()
                 self._change.notify_all()
             self._done.wait()
             raise
@@ -71,54 +71,54 @@ class Pipeline(Generic[Found, Ready]):
             raise self._failure
         meanwhile()
 
-    def _toil(self, hand: int) -> None:
-        while (task := self._next(hand)) is not None:
+    def _work(self, worker: int) -> None:
+        while (task := self._next(worker)) is not None:
             try:
                 task()
             except BaseException as error:
                 with self._change:
                     self._failure, self._is_broken = error, True
             with self._change:
-                self._look_whether_done()
+                self._check_whether_done()
                 self._change.notify_all()
 
-    def _next(self, hand: int) -> Callable[[], None] | None:
+    def _next(self, worker: int) -> Callable[[], None] | None:
         """Wait for something to do; None when all is done."""
         with self._change:
             while not self._done.is_set():
-                if (task := self._choose(hand)) is not None:
+                if (task := self._choose(worker)) is not None:
                     return task
                 self._change.wait()
             return None
 
-    def _choose(self, hand: int) -> Callable[[], None] | None:
+    def _choose(self, worker: int) -> Callable[[], None] | None:
         """Something to do now, marked as being done.
 
-        Finding comes first where it has fallen behind, for nobody can help with that; then entering a part of one's
-        own, of which the cache knows most.
+        Finding comes first where it has fallen behind, for only one worker at a time can do it; then entering the
+        worker's own shard, which its processor's cache knows best.
         """
-        parts, ahead = len(self._entered), self._count - min(self._entered)
+        shards, ahead = len(self._entered), self._count - min(self._entered)
         may_find = not (self._is_finding or self._is_over)
         if may_find and ahead < PIECES_AHEAD:
             self._is_finding = True
             return self._find
-        if (own := self._enterable(hand % parts)) is not None:
+        if (own := self._enterable(worker % shards)) is not None:
             return own
         if self._found:
             number, piece = self._found.popleft()
             return lambda: self._make_ready(number, piece)
-        for part in range(parts):
-            if (others := self._enterable(part)) is not None:
+        for shard in range(shards):
+            if (others := self._enterable(shard)) is not None:
                 return others
         return None
 
-    def _enterable(self, part: int) -> Callable[[], None] | None:
-        number = self._entered[part]
-        if self._is_entering[part] or number not in self._ready:
+    def _enterable(self, shard: int) -> Callable[[], None] | None:
+        number = self._entered[shard]
+        if self._is_entering[shard] or number not in self._ready:
             return None
-        self._is_entering[part] = True
+        self._is_entering[shard] = True
         ready = self._ready[number]
-        return lambda: self._enter_in(part, number, ready)
+        return lambda: self._enter_in(shard, number, ready)
 
     def _find(self) -> None:
         try:
@@ -138,14 +138,14 @@ class Pipeline(Generic[Found, Ready]):
         with self._change:
             self._ready[number] = ready
 
-    def _enter_in(self, part: int, number: int, ready: Ready) -> None:
-        self._enter(ready, part)
+    def _enter_in(self, shard: int, number: int, ready: Ready) -> None:
+        self._enter(ready, shard)
         with self._change:
-            self._is_entering[part] = False
-            self._entered[part] += 1
+            self._is_entering[shard] = False
+            self._entered[shard] += 1
             if min(self._entered) > number:
                 del self._ready[number]
 
-    def _look_whether_done(self) -> None:
+    def _check_whether_done(self) -> None:
         if self._is_broken or (self._is_over and min(self._entered) == self._count):
             self._done.set()

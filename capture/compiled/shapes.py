@@ -2,8 +2,11 @@
 
 Arrays of records are `Records`: the dtype (PACKET, FLOW, SEGMENT, ...) is named where they are filled. One record of
 them, as `flow = rows[i]`, is a `Record`: its fields are read and written by name.
+
+What a kernel takes in larger numbers than eight comes in a `typing.NamedTuple` of these, which costs nothing compiled.
 """
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,8 +20,14 @@ UInt64s: TypeAlias = npt.NDArray[np.uint64]
 Int8s: TypeAlias = npt.NDArray[np.int8]
 Int32s: TypeAlias = npt.NDArray[np.int32]
 Int64s: TypeAlias = npt.NDArray[np.int64]
+Ints: TypeAlias = npt.NDArray[Any]  # whole numbers, of 32 bits or 64
 Float64s: TypeAlias = npt.NDArray[np.float64]
 Records: TypeAlias = npt.NDArray[np.void]
-Bool: TypeAlias = bool | np.bool_
-Int: TypeAlias = int | np.integer[Any]  # one number: Python's own, or read from an array
 Record: TypeAlias = Any  # numpy knows no type for one record by its fields
+
+# Single values: what a record's field or an array's element is, or a plain number.
+Int: TypeAlias = int | np.integer[Any]
+Bool: TypeAlias = bool | np.bool_
+
+# Widens a number to 64 bits, compiled and uncompiled: to what kernels, and type checkers with them, call an int.
+int64: Callable[[Any], int] = np.int64  # type: ignore[assignment]

@@ -1,12 +1,13 @@
 """Sorting inside kernels: many short runs of one array, each nearly in order or of no order at all."""
 
 from peerburst.capture.compiled.kernel import part
+from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, Ints
 
 SHORT = 16  # runs this short are sorted by insertion
 
 
 @part
-def sort_run(values, low, high, spare):  # type: ignore[no-untyped-def]
+def sort_run(values: Int64s, low: Int, high: Int, spare: Int64s) -> None:
     """Sort values[low:high] in place; `spare` has room for as many values.
 
     A merge sort: no order of the input makes it slow, and parts that are in order already are not merged.
@@ -28,7 +29,7 @@ def sort_run(values, low, high, spare):  # type: ignore[no-untyped-def]
 
 
 @part
-def sort_spread(values, n, spare, cells):  # type: ignore[no-untyped-def]
+def sort_spread(values: Int64s, n: Int, spare: Int64s, cells: Int32s) -> None:
     """Sort the first n values in place, faster than `sort_run` where they are many and spread over their range.
 
     They are dealt to cells of that range first, and each cell is sorted: as long as no cell has more than a few, that
@@ -67,7 +68,7 @@ def sort_spread(values, n, spare, cells):  # type: ignore[no-untyped-def]
 
 
 @part
-def sort_places(places, n, first, second, spare):  # type: ignore[no-untyped-def]
+def sort_places(places: Ints, n: Int, first: Ints, second: Ints, spare: Ints) -> None:
     """Sort the first n places by what `first` holds there and, where that is equal, by `second`.
 
     A merge sort as `sort_run`, of nearly ordered places fast; `spare` has room for as many.
@@ -95,14 +96,14 @@ def sort_places(places, n, first, second, spare):  # type: ignore[no-untyped-def
 
 
 @part
-def _comes_before(one, other, first, second):  # type: ignore[no-untyped-def]
+def _comes_before(one: Int, other: Int, first: Ints, second: Ints) -> bool:
     if first[one] != first[other]:
-        return first[one] < first[other]
-    return second[one] < second[other]
+        return bool(first[one] < first[other])
+    return bool(second[one] < second[other])
 
 
 @part
-def _merge(values, begin, middle, end, spare):  # type: ignore[no-untyped-def]
+def _merge(values: Int64s, begin: Int, middle: Int, end: Int, spare: Int64s) -> None:
     """Merge two neighbouring runs that are in order."""
     left = middle - begin
     for i in range(left):

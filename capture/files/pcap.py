@@ -1,13 +1,11 @@
 """The classic pcap file (draft-ietf-opsawg-pcap): micro- and nanosecond, both byte orders, "modified" records."""
 
 import struct
-from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import NamedTuple
 
 from peerburst.capture.compiled.kernel import kernel
 from peerburst.capture.compiled.loads import read32
+from peerburst.capture.compiled.shapes import Bytes, Int, Records
 from peerburst.capture.errors import CaptureError
 
 FILE_HEADER = 24
@@ -16,7 +14,7 @@ MODIFIED_RECORD_HEADER = 24  # Kuznetzov's patch: interface index, protocol and 
 # libpcap's MAXIMUM_SNAPLEN and Wireshark's WTAP_MAX_PACKET_SIZE_STANDARD: a longer record is damage, not a packet.
 LONGEST_PACKET = 262144
 
-# Verdicts of a walk over records: it needs more bytes (or the batch is full), or a length is impossible.
+# Why a walk over records stops: it needs more bytes (or the batch is full), or a length is impossible.
 GO_ON = 0
 BAD_LENGTH = 1
 NOTHING_BUT_ZEROS = 4  # 2 and 3 are pcapng's
@@ -26,9 +24,8 @@ NOTHING_BUT_ZEROS = 4  # 2 and 3 are pcapng's
 MOST_ZERO_RECORDS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class PcapHeader:
-    """What the file header says about every record."""
+class PcapHeader(NamedTuple):
+    """What the file header says about every record; kernels take it as it is."""
 
     big_endian: bool
     ns_per_unit: int
@@ -62,13 +59,13 @@ def parse_header(path: str, data: bytes) -> PcapHeader:
 
 
 @kernel
-def walk(data, at, end, header, frames):  # type: ignore[no-untyped-def]
-    """Find whole records in bytes[at:end] and fill `frames` (FRAME); answers (frames filled, next offset, verdict).
+def walk(data: Bytes, at: Int, end: Int, header: PcapHeader, frames: Records) -> tuple[Int, Int, Int]:
+    """Find whole records in bytes[at:end] and fill `frames` (FRAME).
 
-    `header`: int64 array of big endian, nanoseconds per unit, record header length, link type, maybe swapped.
+    Answers (frames filled, next offset, why it stopped).
     """
-    big_endian, ns_per_unit, record_header, link = header[0] != 0, header[1], header[2], header[3]
-    maybe_swapped = header[4] != 0
+    big_endian, ns_per_unit, record_header = header.big_endian, header.ns_per_unit, header.record_header
+    link, maybe_swapped = header.link, header.maybe_swapped
     count, zeros = 0, 0
     while count < frames.size and at + record_header <= end:
         held, wire = read32(data, at + 8, big_endian), read32(data, at + 12, big_endian)
@@ -92,10 +89,3 @@ def walk(data, at, end, header, frames):  # type: ignore[no-untyped-def]
         if zeros == MOST_ZERO_RECORDS:
             return count - zeros, at - zeros * record_header, NOTHING_BUT_ZEROS
     return count, at, GO_ON
-
-
-def header_array(header: PcapHeader) -> npt.NDArray[np.int64]:
-    """The header as `walk` takes it."""
-    return np.array(
-        [header.big_endian, header.ns_per_unit, header.record_header, header.link, header.maybe_swapped], np.int64
-    )

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.loads import read16, read32
+from peerburst.capture.compiled.shapes import Bool, Bytes, Int, Records, int64
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files.pcap import BAD_LENGTH, GO_ON, LONGEST_PACKET
 
@@ -38,7 +39,7 @@ ISB_OSDROP = 7
 
 LATEST_NS = 1 << 62  # 2116-02-20: later instants are clamped, so that adding a timeout cannot overflow
 
-# Verdicts of the walk beyond pcap's: a block for Python at the returned offset, or a packet of no known interface.
+# Why a walk stops, beyond pcap's reasons: a block for Python at the returned offset, or a packet of no known interface.
 HEAD_BLOCK = 2
 NO_INTERFACE = 3
 
@@ -49,44 +50,44 @@ MICROSECONDS = 6
 
 
 @part
-def _to_ns(ticks, units):  # type: ignore[no-untyped-def]
+def _to_ns(ticks: np.uint64, units: Int) -> Int:
     """Ticks (uint64) since the epoch to int64 nanoseconds, clamped to LATEST_NS."""
     latest = np.uint64(LATEST_NS)
     if units < 0:
         power = -units
         whole = ticks >> np.uint64(power) if power < 64 else np.uint64(0)
         if whole >= np.uint64(LATEST_NS // 1_000_000_000):
-            return np.int64(LATEST_NS)
+            return int64(LATEST_NS)
         mask = (np.uint64(1) << np.uint64(power)) - np.uint64(1) if power < 64 else ~np.uint64(0)
         rest = ticks & mask
         if power > 93:  # 64 bits of such ticks are less than a nanosecond
-            return np.int64(0)
+            return int64(0)
         if power > 30:  # keep 30 bits, finer than a nanosecond, so that the product fits
             rest, power = rest >> np.uint64(power - 30), 30
-        return np.int64(whole) * 1_000_000_000 + np.int64((rest * np.uint64(1_000_000_000)) >> np.uint64(power))
+        return int64(whole) * 1_000_000_000 + int64((rest * np.uint64(1_000_000_000)) >> np.uint64(power))
     scale = np.uint64(1)
     if units <= 9:
         for _ in range(9 - units):
             scale *= np.uint64(10)
         if ticks > latest // scale:
-            return np.int64(LATEST_NS)
-        return np.int64(ticks * scale)
+            return int64(LATEST_NS)
+        return int64(ticks * scale)
     if units - 9 > 19:  # 10^20 would not fit, and no count of such ticks makes a nanosecond
-        return np.int64(0)
+        return int64(0)
     for _ in range(units - 9):
         scale *= np.uint64(10)
-    return np.int64(min(ticks // scale, latest))
+    return int64(min(ticks // scale, latest))
 
 
 @part
-def _stamp(data, at, big_endian, interface, i):  # type: ignore[no-untyped-def]
+def _stamp(data: Bytes, at: Int, big_endian: Bool, interface: Records, i: Int) -> Int:
     """The time stamp, high word first, of a packet on interface i."""
     high = np.uint64(read32(data, at, big_endian))
     low = np.uint64(read32(data, at + 4, big_endian))
     ns = _to_ns((high << np.uint64(32)) | low, interface["units"][i])
     offset = interface["offset_s"][i]
     if offset > LATEST_NS // 1_000_000_000:
-        return np.int64(LATEST_NS)
+        return int64(LATEST_NS)
     return (
         min(max(ns + offset * 1_000_000_000, -LATEST_NS), LATEST_NS)
         if offset > -LATEST_NS // 1_000_000_000
@@ -95,12 +96,14 @@ def _stamp(data, at, big_endian, interface, i):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def walk(data, at, end, big_endian, interface, last_ns, frames):  # type: ignore[no-untyped-def]
+def walk(
+    data: Bytes, at: Int, end: Int, big_endian: Bool, interface: Records, last_ns: Int, frames: Records
+) -> tuple[Int, Int, Int]:
     """Find whole packet blocks in bytes[at:end] and fill `frames` (FRAME).
 
-    Answers (frames filled, next offset, verdict). Blocks of other kinds are passed over, except those that change what
-    follows: at these it stops with HEAD_BLOCK. `interface`: INTERFACE_ROW per interface. Simple packets have no time;
-    they take that of the packet before them, `last_ns` for the first.
+    Answers (frames filled, next offset, why it stopped). Blocks of other kinds are passed over, except those that
+    change what follows: at these it stops with HEAD_BLOCK. `interface`: INTERFACE_ROW per interface. Simple packets
+    have no time; they take that of the packet before them, `last_ns` for the first.
     """
     count = 0
     while count < frames.size and at + SMALLEST_BLOCK <= end:
@@ -126,7 +129,7 @@ def walk(data, at, end, big_endian, interface, last_ns, frames):  # type: ignore
         if kind == SIMPLE_PACKET:
             if length < 16:
                 return count, at, BAD_LENGTH
-            which = 0
+            which: Int = 0
             body = at + 12
             wire = read32(data, at + 8, big_endian)
             held = min(wire, length - 16)

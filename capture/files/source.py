@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.arrays import BufferPool
+from peerburst.capture.compiled.pool import BufferPool
 from peerburst.capture.compiled.stopwatch import stage
 from peerburst.capture.errors import CaptureError
-from peerburst.capture.files import pcap as pcapfile
-from peerburst.capture.files import pcapng
+from peerburst.capture.files import pcap, pcapng
 from peerburst.capture.files.streams import ByteWindow, CutShort, Readable, open_stream
-from peerburst.capture.links.rare import RARE
 from peerburst.capture.packets.decode import FRAME, PACKET, decode
 
 # Bytes held at a time: some thousands of packets, for each piece of work has a price of its own; and no more than
@@ -40,9 +38,8 @@ class Piece:
 
     data: npt.NDArray[np.uint8]
     frames: npt.NDArray[np.void]  # FRAME; decoding moves them
-    has_rare_link: bool
     follow_tunnels: bool
-    room: BufferPool  # for PACKET rows
+    pool: BufferPool  # of PACKET rows
 
     @property
     def size(self) -> int:
@@ -56,12 +53,8 @@ class Piece:
     def decode(self) -> npt.NDArray[np.void]:
         """PACKET rows, the caller's own while he holds them. A piece can be decoded once."""
         data, frames, count = self.data, self.frames, self.frames.size
-        packets = self.room.take()[:count]
+        packets = self.pool.take()[:count]
         with stage("decode"):
-            if self.has_rare_link:
-                from peerburst.capture.links.rare import strip
-
-                strip(data, frames, count)
             decode(data, frames, count, packets)
             if self.follow_tunnels:
                 from peerburst.capture.packets.tunnels import follow
@@ -89,25 +82,23 @@ class PacketSource:
         self._frames = BufferPool(FRAME, BATCH, KEPT)
         self._packets = BufferPool(PACKET, BATCH, KEPT)
         self._section = pcapng.Section()
-        self._met_rare_link = False  # looked at once per interface: a file may have a million of them
-        self._pcap_header: npt.NDArray[np.int64] | None = None
+        self._pcap_header: pcap.PcapHeader | None = None
         self._start()
 
     def _start(self) -> None:
         """Tell the format by its first bytes."""
         try:
-            self._window.need(pcapfile.FILE_HEADER)
+            self._window.need(pcap.FILE_HEADER)
         except (CutShort, OSError) as error:
             self.warnings.append(f"{self.path}: {error}")
-        head = self._window.peek(pcapfile.FILE_HEADER)
+        head = self._window.peek(pcap.FILE_HEADER)
         if not head:
             raise CaptureError(self.path, "is empty")
-        if head[:4] in pcapfile.MAGICS:
-            if len(head) < pcapfile.FILE_HEADER:
+        if head[:4] in pcap.MAGICS:
+            if len(head) < pcap.FILE_HEADER:
                 raise CaptureError(self.path, "ends within the pcap file header")
-            header = pcapfile.parse_header(self.path, head)
-            self._pcap_header = pcapfile.header_array(header)
-            self._window.at += pcapfile.FILE_HEADER
+            self._pcap_header = pcap.parse_header(self.path, head)
+            self._window.at += pcap.FILE_HEADER
         elif head[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
             if len(head) < pcapng.SMALLEST_BLOCK + 4:
                 raise CaptureError(self.path, "ends within the pcapng section header")
@@ -135,42 +126,34 @@ class PacketSource:
                 found += count
                 if self.bytes_read > WIDE_FROM * found:
                     self._window.widen(WIDE_WINDOW)
-                yield Piece(
-                    self._window.window, frames[:count], self._has_rare_link(), self._follow_tunnels, self._packets
-                )
+                yield Piece(self._window.window, frames[:count], self._follow_tunnels, self._packets)
                 continue
             with stage("read"):
                 if not self._advance():
                     return
 
-    def _has_rare_link(self) -> bool:
-        if self._pcap_header is not None:
-            return int(self._pcap_header[3]) in RARE
-        return self._met_rare_link
-
     def _walk(self, frames: npt.NDArray[np.void]) -> int:
         """Fill `frames` from the bytes held and say how many; 0 when it needs more bytes or a block comes first."""
-        data = self._window
+        window, section = self._window, self._section
         if self._pcap_header is not None:
-            count, data.at, verdict = pcapfile.walk(data.window, data.at, data.end, self._pcap_header, frames)
+            count, at, reason = pcap.walk(window.window, window.at, window.end, self._pcap_header, frames)
         else:
-            section = self._section
-            count, data.at, verdict = pcapng.walk(
-                data.window, data.at, data.end, section.big_endian, section.rows(), self._last_ns, frames
+            count, at, reason = pcapng.walk(
+                window.window, window.at, window.end, section.big_endian, section.rows(), self._last_ns, frames
             )
-        self._verdict = verdict
+        window.at, self._stop_reason = int(at), reason
         return int(count)
 
     def _advance(self) -> bool:
         """Get past what stopped the walk; False when the capture is at its end."""
-        if self._verdict == pcapfile.BAD_LENGTH:
+        if self._stop_reason == pcap.BAD_LENGTH:
             return self._stop(f"a record at byte {self._window.offset} has an impossible length")
-        if self._verdict == pcapfile.NOTHING_BUT_ZEROS:
+        if self._stop_reason == pcap.NOTHING_BUT_ZEROS:
             return self._stop(f"at byte {self._window.offset} a long run of zeros begins, which are no packets")
-        if self._verdict == pcapng.NO_INTERFACE:
+        if self._stop_reason == pcapng.NO_INTERFACE:
             return self._stop(f"a packet at byte {self._window.offset} is of an interface that was never described")
         try:
-            if self._verdict == pcapng.HEAD_BLOCK:
+            if self._stop_reason == pcapng.HEAD_BLOCK:
                 return self._head_block()
             if self._window.more():
                 return True
@@ -192,10 +175,10 @@ class PacketSource:
 
     def _head_block(self) -> bool:
         """Read or skip the pcapng block at hand, whose meaning is not a packet's."""
-        data, section = self._window, self._section
-        if not data.need(16):
+        window, section = self._window, self._section
+        if not window.need(16):
             return self._stop("is cut short within a block")
-        head = data.peek(16)
+        head = window.peek(16)
         if head[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
             section.begin(self.path, head)
         kind, length = struct.unpack(section.order + "II", head[:8])
@@ -203,19 +186,18 @@ class PacketSource:
             length < pcapng.SMALLEST_BLOCK + (8 if kind in (pcapng.SECTION_HEADER, pcapng.INTERFACE) else 0)
             or length & 3
         ):
-            return self._stop(f"a block at byte {data.offset} has an impossible length")
+            return self._stop(f"a block at byte {window.offset} has an impossible length")
         if kind in (pcapng.INTERFACE, pcapng.INTERFACE_STATISTICS) and length <= pcapng.LONGEST_HEAD:
-            if not data.need(length):
+            if not window.need(length):
                 return self._stop("is cut short within a block")
-            block = data.take(length)
+            block = window.take(length)
             if kind == pcapng.INTERFACE:
                 section.describe(self.path, block)
-                self._met_rare_link = self._met_rare_link or int(section.rows()["link"][-1]) in RARE
                 self.addresses = section.addresses
             else:
                 section.count_drops(block)
                 self.drops = section.all_drops
             return True
-        if not data.skip(length):
+        if not window.skip(length):
             return self._stop("is cut short within a block")
         return True

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.arrays import BufferPool
+from peerburst.capture.compiled.pool import BufferPool
 from peerburst.capture.errors import CaptureError
 
 COMPRESSED_CHUNK = 1 << 18

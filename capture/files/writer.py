@@ -17,13 +17,11 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from peerburst.capture.errors import CaptureError, SettingsError
-from peerburst.capture.files import pcapng_blocks as pcapngblocks
+from peerburst.capture.files import pcapng_blocks
 
 LINKTYPE_ETHERNET = 1
 
-# Magic numbers of the classic format: the resolution of the timestamps is told by nothing else.
-MICROSECOND_MAGIC = 0xA1B2C3D4
-NANOSECOND_MAGIC = 0xA1B23C4D
+MICROSECOND_MAGIC = 0xA1B2C3D4  # of the classic format
 
 BILLION = 1_000_000_000
 
@@ -36,7 +34,6 @@ class Container(Enum):
     """The file formats we write, by the name a person types."""
 
     PCAP = "pcap"
-    PCAP_NANOSECONDS = "pcap-ns"
     PCAPNG = "pcapng"
 
 
@@ -59,22 +56,20 @@ class PacketWriter:
         self._container = container
         self._snaplen = snaplen
         if container is Container.PCAPNG:
-            file.write(pcapngblocks.section_header(comment))
-            file.write(pcapngblocks.interface_description("", link_type, snaplen))
+            file.write(pcapng_blocks.section_header(comment))
+            file.write(pcapng_blocks.interface_description("", link_type, snaplen))
         else:
-            magic = MICROSECOND_MAGIC if container is Container.PCAP else NANOSECOND_MAGIC
-            file.write(struct.pack("<IHHiIII", magic, 2, 4, 0, 0, snaplen, link_type))
+            file.write(struct.pack("<IHHiIII", MICROSECOND_MAGIC, 2, 4, 0, 0, snaplen, link_type))
 
     def write(self, time_ns: int, data: bytes, wire_length: int | None = None) -> None:
-        """Add one packet seen at `time_ns` (Unix epoch); `wire_length` is its true length when `bytes` was cut."""
+        """Add one packet seen at `time_ns` (Unix epoch); `wire_length` is its true length when `data` was cut."""
         length = len(data) if wire_length is None else wire_length
         kept = data[: self._snaplen]
         if self._container is Container.PCAPNG:
-            self._file.write(pcapngblocks.enhanced_packet(0, time_ns, kept, length))
+            self._file.write(pcapng_blocks.enhanced_packet(0, time_ns, kept, length))
             return
         seconds, rest = divmod(time_ns, BILLION)
-        fraction = rest // 1000 if self._container is Container.PCAP else rest
-        self._file.write(struct.pack("<IIII", seconds, fraction, len(kept), length) + kept)
+        self._file.write(struct.pack("<IIII", seconds, rest // 1000, len(kept), length) + kept)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.arrays import data, grow, reserve
+from peerburst.capture.compiled.arrays import as_bytes, grow, reserve
 from peerburst.capture.conntrack.tcp import LINE
 from peerburst.capture.flows.table import CLOSED, FIRST_CAPACITY, FLOWS, FREE, LINES, NUMBER_BITS, SEGMENTS, FlowTable
 
@@ -18,7 +18,7 @@ Bools = npt.NDArray[np.bool_]
 def _with_room(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The rows at the head of an array that has room for more."""
     out = grow(reserve(rows.dtype, FIRST_CAPACITY), rows.size)
-    data(out)[: rows.size] = data(rows)
+    as_bytes(out)[: rows.size] = as_bytes(rows)
     return out
 
 
@@ -49,7 +49,7 @@ def compact(table: FlowTable, kept: Bools) -> None:
     segments["flow"] = number[segments["flow"]]
     words = table._words[:count][kept]
     has_line = words >= 0
-    lines = data(table._lines)[words[has_line]].view(LINE)
+    lines = as_bytes(table._lines)[words[has_line]].view(LINE)
     words[has_line] = np.arange(lines.size)
     table._row, table._segments = _with_room(row), _with_room(segments)
     table._words, table._lines = _with_room(words), _with_room(lines)

@@ -19,18 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.arrays import (
-    LARGE_PAGE,
-    BufferPool,
-    grow,
-    large_page_array,
-    prefetch,
-    prefetch_to_write,
-    release,
-    reserve,
-)
+from peerburst.capture.compiled.arrays import LARGE_PAGE, grow, large_page_array, release, reserve
 from peerburst.capture.compiled.kernel import inlined_part, kernel, part
 from peerburst.capture.compiled.parallel import side_by_side
+from peerburst.capture.compiled.pool import BufferPool
+from peerburst.capture.compiled.prefetch import prefetch, prefetch_to_write
 from peerburst.capture.conntrack.states import (
     CLOSE,
     ESTABLISHED,

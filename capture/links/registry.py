@@ -1,239 +1,113 @@
-"""Link-layer headers: where the network packet starts and which EtherType it has.
+"""Every link type that is read: its number, its name, and the decoder of its header.
 
-Link types are libpcap's LINKTYPE_ numbers (https://www.tcpdump.org/linktypes.html). Every function takes the captured
-bytes and the end of the captured frame, and answers (EtherType, offset of the network header); where there is no
-network packet the first is NOT_IP, CUT or another negative verdict.
+Numbers and names are libpcap's (LINKTYPE_, https://www.tcpdump.org/linktypes.html). To read another: a file with its
+decoder, a line here, a packet in tests/capture/links/test_registry.py and its word in docs/architecture.md, "Formats
+read". tests/capture/links/test_registry_complete.py names whichever of these is missing.
 """
 
-from peerburst.capture.compiled.kernel import part
-from peerburst.capture.compiled.loads import be16, be32, le32
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
 
-LINKTYPE_NULL = 0
+from peerburst.capture.compiled.kernel import inlined_part, part
+from peerburst.capture.compiled.shapes import Bytes, Int
+from peerburst.capture.links.arcnet import arcnet
+from peerburst.capture.links.bsd_loopback import bsd_loopback
+from peerburst.capture.links.encapsulation import decapsulate
+from peerburst.capture.links.envelopes import pktap, ppi
+from peerburst.capture.links.ethernet import ethernet
+from peerburst.capture.links.fddi import fddi
+from peerburst.capture.links.frame_relay import frame_relay
+from peerburst.capture.links.hdlc import hdlc
+from peerburst.capture.links.ieee80211 import ieee802_11, radiotap
+from peerburst.capture.links.ipnet import ipnet
+from peerburst.capture.links.linux_cooked import linux_sll, linux_sll2
+from peerburst.capture.links.nflog import nflog
+from peerburst.capture.links.ppp import ppp, ppp_ether
+from peerburst.capture.links.protocols import UNKNOWN
+from peerburst.capture.links.raw import by_version
+
+# (captured bytes, offset of the header, end of the captured frame) -> (EtherType or error code, offset behind it).
+Decoder = Callable[[Bytes, Int, Int], tuple[Int, Int]]
+# The same, with the frame's link type for what chooses a decoder by it.
+Dispatcher = Callable[[Bytes, Int, Int, Int], tuple[Int, Int]]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkType:
+    """One link type. An envelope's decoder answers with the link type of the frame inside, in place of an EtherType."""
+
+    number: int
+    name: str
+    decoder: Decoder
+    documented_as: str  # the family's name in docs/architecture.md
+    is_envelope: bool = False
+
+
 LINKTYPE_ETHERNET = 1
-LINKTYPE_PPP = 9
-LINKTYPE_RAW_BSD = 12
-LINKTYPE_RAW_OPENBSD = 14
-LINKTYPE_PPP_ETHER = 51
-LINKTYPE_RAW = 101
-LINKTYPE_LOOP = 108
-LINKTYPE_LINUX_SLL = 113
-LINKTYPE_IPV4 = 228
-LINKTYPE_IPV6 = 229
-LINKTYPE_LINUX_SLL2 = 276
 
-ETHERTYPE_IPV4 = 0x0800
-ETHERTYPE_IPV6 = 0x86DD
-ETHERTYPE_VLAN = 0x8100  # IEEE 802.1Q
-ETHERTYPE_QINQ = 0x88A8  # IEEE 802.1ad
-ETHERTYPE_QINQ_OLD = 0x9100  # QinQ before 802.1ad
-ETHERTYPE_MPLS = 0x8847
-ETHERTYPE_MPLS_UPSTREAM = 0x8848
-ETHERTYPE_PPPOE = 0x8864  # RFC 2516, session stage
-ETHERTYPE_PBB = 0x88E7  # IEEE 802.1ah, provider backbone bridges
-ETHERTYPE_ETHERNET = 0x6558  # transparent Ethernet bridging, RFC 1701
-SMALLEST_ETHERTYPE = 0x0600  # below: an IEEE 802.3 length
-
-NOT_IP = -1
-CUT = -2
-UNKNOWN = -3
-ENCIPHERED = -4
-BAD = -5
-
-# A frame whose link layer `rarelink` has already followed: this plus the EtherType it found, or minus its verdict.
-STRIPPED = 1 << 20
-
-MOST_TAGS = 16  # VLAN, MPLS and PPPoE headers in a row; more is an attack on the parser
+LINK_TYPES = (
+    LinkType(LINKTYPE_ETHERNET, "ETHERNET", ethernet, "Ethernet"),
+    LinkType(276, "LINUX_SLL2", linux_sll2, "Linux cooked"),
+    LinkType(113, "LINUX_SLL", linux_sll, "Linux cooked"),
+    LinkType(101, "RAW", by_version, "raw IP"),
+    LinkType(12, "RAW_BSD", by_version, "raw IP"),  # the number that BSDs have for RAW
+    LinkType(14, "RAW_OPENBSD", by_version, "raw IP"),
+    LinkType(228, "IPV4", by_version, "raw IP"),
+    LinkType(229, "IPV6", by_version, "raw IP"),
+    LinkType(0, "NULL", bsd_loopback, "BSD loopback"),
+    LinkType(108, "LOOP", bsd_loopback, "BSD loopback"),
+    LinkType(9, "PPP", ppp, "PPP"),
+    LinkType(50, "PPP_HDLC", hdlc, "HDLC"),
+    LinkType(51, "PPP_ETHER", ppp_ether, "PPPoE"),
+    LinkType(104, "C_HDLC", hdlc, "HDLC"),
+    LinkType(107, "FRELAY", frame_relay, "frame relay"),
+    LinkType(105, "IEEE802_11", ieee802_11, "802.11"),
+    LinkType(127, "IEEE802_11_RADIOTAP", radiotap, "radiotap"),
+    LinkType(10, "FDDI", fddi, "FDDI"),
+    LinkType(129, "ARCNET_LINUX", arcnet, "ARCNET"),
+    LinkType(226, "IPNET", ipnet, "IPNET"),
+    LinkType(239, "NFLOG", nflog, "NFLOG"),
+    LinkType(192, "PPI", ppi, "PPI", is_envelope=True),
+    LinkType(258, "PKTAP", pktap, "PKTAP", is_envelope=True),
+)
 
 
 @part
-def by_version(data, at, stop):  # type: ignore[no-untyped-def]
-    """Raw IP: the version nibble tells IPv4 from IPv6."""
-    if at >= stop:
-        return CUT, at
-    version = data[at] >> 4
-    if version == 4:
-        return ETHERTYPE_IPV4, at
-    if version == 6:
-        return ETHERTYPE_IPV6, at
-    return NOT_IP, at
-
-
-@part
-def llc(data, at, stop):  # type: ignore[no-untyped-def]
-    """IEEE 802.2 LLC, with SNAP (RFC 1042) or IP's own SAP (RFC 948)."""
-    if at + 3 > stop:
-        return CUT, at
-    if data[at] == 0xAA and data[at + 1] == 0xAA and data[at + 2] == 3:
-        if at + 8 > stop:
-            return CUT, at
-        return be16(data, at + 6), at + 8
-    if data[at] == 6 and data[at + 1] == 6:
-        return ETHERTYPE_IPV4, at + 3
-    return NOT_IP, at
-
-
-@part
-def _ethernet(data, at, stop):  # type: ignore[no-untyped-def]
-    if at + 14 > stop:
-        return CUT, at
-    ethertype = be16(data, at + 12)
-    if ethertype < SMALLEST_ETHERTYPE:
-        return llc(data, at + 14, stop)
-    return ethertype, at + 14
-
-
-@part
-def ppp(data, at, stop):  # type: ignore[no-untyped-def]
-    """RFC 1661, with or without address and control, protocol field of one or two bytes."""
-    if at + 2 <= stop and data[at] == 0xFF and data[at + 1] == 3:
-        at += 2
-    if at + 2 > stop:
-        return CUT, at
-    if data[at] & 1:
-        protocol, at = data[at] + 0, at + 1
-    else:
-        protocol, at = be16(data, at), at + 2
-    if protocol == 0x0021:
-        return ETHERTYPE_IPV4, at
-    if protocol == 0x0057:
-        return ETHERTYPE_IPV6, at
-    if protocol == 0x0281:
-        return ETHERTYPE_MPLS, at
-    return NOT_IP, at
-
-
-@part
-def address_family(family, at):  # type: ignore[no-untyped-def]
-    """AF_INET is 2 everywhere; AF_INET6 is 10 (Linux), 24 (NetBSD, OpenBSD), 28 (FreeBSD) or 30 (Darwin)."""
-    if family == 2:
-        return ETHERTYPE_IPV4, at
-    if family == 10 or family == 24 or family == 28 or family == 30:
-        return ETHERTYPE_IPV6, at
-    return NOT_IP, at
-
-
-@part
-def _loopback(data, at, stop):  # type: ignore[no-untyped-def]
-    """NULL is in the byte order of the machine that captured, LOOP in network order; families are small either way."""
-    if at + 4 > stop:
-        return CUT, at
-    family = le32(data, at)
-    if family > 0xFFFF:
-        family = be32(data, at)
-    return address_family(family, at + 4)
-
-
-@part
-def _sll_protocol(data, at, stop, protocol):  # type: ignore[no-untyped-def]
-    if protocol == 4:  # LINUX_SLL_P_802_2
-        return llc(data, at, stop)
-    if protocol < SMALLEST_ETHERTYPE:
-        return NOT_IP, at
-    return protocol, at
-
-
-@part
-def _sll(data, at, stop):  # type: ignore[no-untyped-def]
-    if at + 16 > stop:
-        return CUT, at
-    return _sll_protocol(data, at + 16, stop, be16(data, at + 14))
-
-
-@part
-def _sll2(data, at, stop):  # type: ignore[no-untyped-def]
-    if at + 20 > stop:
-        return CUT, at
-    return _sll_protocol(data, at + 20, stop, be16(data, at))
-
-
-@part
-def _mpls(data, at, stop):  # type: ignore[no-untyped-def]
-    """RFC 3032 label stack; below it IP, or an Ethernet pseudowire behind a control word (RFC 4448)."""
-    labels, bottom = 0, 0
-    while labels < MOST_TAGS:
-        if at + 4 > stop:
-            return CUT, at
-        labels += 1
-        bottom = data[at + 2] & 1
-        at += 4
-        if bottom:
-            break
-    if not bottom:
-        return BAD, at
-    if at >= stop:
-        return CUT, at
-    if data[at] >> 4 == 0:
-        return ETHERTYPE_ETHERNET, at + 4
-    return by_version(data, at, stop)
-
-
-@part
-def _pppoe(data, at, stop):  # type: ignore[no-untyped-def]
-    if at + 8 > stop:
-        return CUT, at
-    if data[at + 1]:
-        return NOT_IP, at  # a discovery code, not session data
-    return ppp(data, at + 6, stop)
-
-
-@part
-def untag(data, ethertype, at, stop):  # type: ignore[no-untyped-def]
-    """Follow VLAN tags, PPPoE, MPLS and bridged Ethernet until something else: (EtherType or verdict, offset)."""
-    tags = 0
-    while ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6 and ethertype >= 0:
-        if tags == MOST_TAGS:
-            return BAD, at
-        tags += 1
-        if ethertype == ETHERTYPE_VLAN or ethertype == ETHERTYPE_QINQ or ethertype == ETHERTYPE_QINQ_OLD:
-            if at + 4 > stop:
-                return CUT, at
-            ethertype, at = be16(data, at + 2), at + 4
-            if ethertype < SMALLEST_ETHERTYPE:
-                ethertype, at = llc(data, at, stop)
-        elif ethertype == ETHERTYPE_MPLS or ethertype == ETHERTYPE_MPLS_UPSTREAM:
-            ethertype, at = _mpls(data, at, stop)
-        elif ethertype == ETHERTYPE_PPPOE:
-            ethertype, at = _pppoe(data, at, stop)
-        elif ethertype == ETHERTYPE_ETHERNET:
-            ethertype, at = _ethernet(data, at, stop)
-        elif ethertype == ETHERTYPE_PBB:  # the service tag, then the customer's whole frame
-            ethertype, at = _ethernet(data, at + 4, stop)
-        else:
-            return NOT_IP, at
-    return ethertype, at
-
-
-@part
-def _framed(data, at, stop, link):  # type: ignore[no-untyped-def]
-    """One link-layer header other than Ethernet's."""
-    if (
-        link == LINKTYPE_RAW
-        or link == LINKTYPE_RAW_BSD
-        or link == LINKTYPE_RAW_OPENBSD
-        or link == LINKTYPE_IPV4
-        or link == LINKTYPE_IPV6
-    ):
-        return by_version(data, at, stop)
-    if link == LINKTYPE_LINUX_SLL:
-        return _sll(data, at, stop)
-    if link == LINKTYPE_LINUX_SLL2:
-        return _sll2(data, at, stop)
-    if link == LINKTYPE_NULL or link == LINKTYPE_LOOP:
-        return _loopback(data, at, stop)
-    if link == LINKTYPE_PPP:
-        return ppp(data, at, stop)
-    if link == LINKTYPE_PPP_ETHER:
-        return ETHERTYPE_PPPOE, at
-    if link >= STRIPPED - 16:
-        return link - STRIPPED, at
+def _unknown(data: Bytes, at: Int, stop: Int, link: Int) -> tuple[Int, Int]:
     return UNKNOWN, at
 
 
 @part
-def network_header(data, at, stop, link):  # type: ignore[no-untyped-def]
-    """From the start of a captured frame to its network header: (ETHERTYPE_IPV4 or _IPV6 or a verdict, offset)."""
-    if link == LINKTYPE_ETHERNET:
-        ethertype, at = _ethernet(data, at, stop)
-    else:
-        ethertype, at = _framed(data, at, stop, link)
-    return untag(data, ethertype, at, stop)
+def _not_wrapped(data: Bytes, at: Int, stop: Int, link: Int) -> tuple[Int, Int]:
+    return link, at
+
+
+def _dispatcher(link_types: list[LinkType], otherwise: Dispatcher) -> Dispatcher:
+    """One function that compares the link type with each number and calls that decoder, or else `otherwise`.
+
+    It is written out as text: numba has no table of functions that costs no call, and closures that call one another
+    take twice as long to compile.
+    """
+    names: dict[str, object] = {"otherwise": otherwise}
+    lines = ["def dispatch(data, at, stop, link):"]
+    for one in link_types:
+        names[f"decode_{one.number}"] = one.decoder
+        lines.append(f"    if link == {one.number}: return decode_{one.number}(data, at, stop)")
+    exec("\n".join([*lines, "    return otherwise(data, at, stop, link)"]), names)
+    return inlined_part(cast(Dispatcher, names["dispatch"]))
+
+
+_unwrap = _dispatcher([one for one in LINK_TYPES if one.is_envelope], _not_wrapped)
+# Without envelopes: one within another, which nobody writes, is of no known link type.
+_decode = _dispatcher([one for one in LINK_TYPES if not one.is_envelope], _unknown)
+
+
+@part
+def network_header(data: Bytes, at: Int, stop: Int, link: Int) -> tuple[Int, Int]:
+    """From the start of a captured frame to its network header: (ETHERTYPE_IPV4 or _IPV6 or an error code, offset)."""
+    link, at = _unwrap(data, at, stop, link)
+    if link < 0:
+        return link, at
+    ethertype, at = _decode(data, at, stop, link)
+    return decapsulate(data, ethertype, at, stop)

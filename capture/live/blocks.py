@@ -1,4 +1,4 @@
-"""A running capture file cut into whole blocks, so that it can be kept, counted and divided where blocks end."""
+"""A running capture split into whole blocks, so that it can be kept, counted and divided where blocks end."""
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.files import pcap as pcapfile
-from peerburst.capture.files import pcapng
+from peerburst.capture.files import pcap, pcapng
 from peerburst.capture.packets.decode import FRAME
 
 OTHER_PACKETS = (pcapng.OLD_PACKET, pcapng.SIMPLE_PACKET)
@@ -31,8 +30,8 @@ class Run:
     is_head: bool = False
 
 
-class Cutter:
-    """Cuts a pcapng or classic pcap stream; beyond `most_packets` packets are left out, other blocks are not.
+class BlockSplitter:
+    """Splits a pcapng or classic pcap stream; beyond `most_packets` packets are left out, other blocks are not.
 
     `head`: the bytes that must open any file that goes on from here. `describe` may change interface description
     blocks, given with their byte order; with it the stream has to be from a capture tool, whose packets are all in
@@ -53,16 +52,16 @@ class Cutter:
         self._section = pcapng.Section()
         self._frames = np.empty(WALKED_AT_ONCE if describe is not None else 0, FRAME)
         self._rest = b""
-        self._cut: Callable[[bytes], Iterator[Run]] = self._begin
+        self._step: Callable[[bytes], Iterator[Run]] = self._begin
 
     @property
     def is_full(self) -> bool:
         return self._most_packets is not None and self.packets >= self._most_packets
 
-    def feed(self, data: bytes) -> Iterator[Run]:
+    def split(self, data: bytes) -> Iterator[Run]:
         """The whole blocks that the bytes so far complete."""
         data, self._rest = self._rest + data, b""
-        yield from self._cut(data)
+        yield from self._step(data)
 
     def end(self) -> bytes:
         """What is left when the stream ends: nothing, or a block cut short."""
@@ -70,23 +69,23 @@ class Cutter:
         return left
 
     def _begin(self, data: bytes) -> Iterator[Run]:
-        if len(data) < pcapfile.FILE_HEADER:
+        if len(data) < pcap.FILE_HEADER:
             self._rest = data
             return
         self.is_capture = True
-        if data[:4] in pcapfile.MAGICS:
-            big_endian, _unit, self._record_header = pcapfile.MAGICS[data[:4]]
+        if data[:4] in pcap.MAGICS:
+            big_endian, _unit, self._record_header = pcap.MAGICS[data[:4]]
             self._order = ">" if big_endian else "<"
-            self._cut = self._records
-            self.head = data[: pcapfile.FILE_HEADER]
+            self._step = self._records
+            self.head = data[: pcap.FILE_HEADER]
             yield Run(self.head, [], b"", is_head=True)
-            data = data[pcapfile.FILE_HEADER :]
+            data = data[pcap.FILE_HEADER :]
         elif data[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
-            self._cut = self._blocks
+            self._step = self._blocks
         else:
             self.is_capture = False
-            self._cut = self._as_it_comes
-        yield from self._cut(data)
+            self._step = self._as_it_comes
+        yield from self._step(data)
 
     def _as_it_comes(self, data: bytes) -> Iterator[Run]:
         if data:
@@ -97,15 +96,15 @@ class Cutter:
         at, ends, size = 0, list[int](), len(data)
         while at + self._record_header <= size:
             (held,) = held_at(data, at + 8)
-            if held > pcapfile.LONGEST_PACKET:
-                self._cut = self._as_it_comes
+            if held > pcap.LONGEST_PACKET:
+                self._step = self._as_it_comes
                 break
             length = self._record_header + held
             if at + length > size:
                 break
             if self.is_full:  # a record is a packet: nothing behind the last one wanted is kept
                 data, size = data[:at], at
-                self._cut = self._nothing_more
+                self._step = self._nothing_more
                 break
             at += length
             ends.append(at)
@@ -118,9 +117,9 @@ class Cutter:
         yield from ()
 
     def _go_on(self, rest: bytes) -> Iterator[Run]:
-        """Hold on to the beginning of a block; let go of what cannot be cut."""
-        if self._cut == self._as_it_comes:
-            yield from self._cut(rest)
+        """Hold on to the beginning of a block; let go of what cannot be split."""
+        if self._step == self._as_it_comes:
+            yield from self._step(rest)
         else:
             self._rest = rest
 
@@ -132,7 +131,7 @@ class Cutter:
                 self._order = ">" if data[at + 8 : at + 12] == b"\x1a\x2b\x3c\x4d" else "<"
             kind, length = struct.unpack_from(self._order + "II", data, at)
             if length < pcapng.SMALLEST_BLOCK or length & 3 or length > LONGEST_BLOCK:
-                self._cut = self._as_it_comes
+                self._step = self._as_it_comes
                 break
             if at + length > size:
                 break
@@ -160,7 +159,7 @@ class Cutter:
         window = np.frombuffer(bytearray(data), np.uint8)  # the kernels' arrays may be written to
         at, begins = 0, list[npt.NDArray[np.int64]]()
         while True:
-            count, there, _verdict = pcapng.walk(
+            count, there, _stop_reason = pcapng.walk(
                 window, at, window.size, self._section.big_endian, self._section.rows(), 0, self._frames
             )
             if not count or (self._most_packets is not None and self.packets + count > self._most_packets):

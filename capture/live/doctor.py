@@ -4,6 +4,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,28 +12,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from peerburst.capture.live import interfaces
-from peerburst.capture.live.backends import dumpcap
-from peerburst.capture.live.backends import scapy_socket as scapysocket
-from peerburst.capture.live.backends.select import HOW_TO_BE_ALLOWED
+from peerburst.capture.live.backends import dumpcap, scapy_socket
+from peerburst.capture.live.backends.select import PERMISSION_ADVICE
 
 CAPABILITY = "security.capability"  # the extended attribute that holds a file's capabilities
 CAP_NET_ADMIN, CAP_NET_RAW = 12, 13  # linux/capability.h
-CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
+CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv")
 LEAST_FREE = 1 << 30  # bytes: some hours of headers of a busy laptop
 ASK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: `says` how it is, `do` what to do about it (empty if nothing).
+    """One thing looked at: its `state`, and an `advice` what to do about it (empty if nothing).
 
     `ok` False: a live capture fails or is worse for it.
     """
 
     what: str
     ok: bool
-    says: str
-    do: str = ""
+    state: str
+    advice: str = ""
 
 
 def examine(folder: str = ".") -> tuple[Finding, ...]:
@@ -43,9 +43,10 @@ def examine(folder: str = ".") -> tuple[Finding, ...]:
     program = dumpcap.find()
     complaint = dumpcap.trouble(program, probe) if program is not None and probe else ""
     without_dumpcap = program is None or bool(complaint)
-    fallback = scapysocket.trouble()
+    fallback = scapy_socket.trouble()
     findings.append(_dumpcap(program, complaint, bool(fallback)))
     findings.append(_fallback(fallback, without_dumpcap))
+    findings += _libpcap(without_dumpcap)
     findings += _container(without_dumpcap and bool(fallback))
     findings += [_tshark(), _psutil(), _disk(folder)]
     return tuple(findings)
@@ -74,13 +75,13 @@ def _interface(default: interfaces.Interface | None) -> Finding:
 
 def _dumpcap(program: str | None, complaint: str, is_needed: bool) -> Finding:
     if program is None:
-        do = "install Wireshark's dumpcap (Debian, Ubuntu: sudo apt install wireshark-common)"
-        return Finding("dumpcap", not is_needed, "is not installed", do)
+        advice = "install Wireshark's dumpcap (Debian, Ubuntu: sudo apt install wireshark-common)"
+        return Finding("dumpcap", not is_needed, "is not installed", advice)
     version = _first_line([program, "--version"])
     if not complaint:
         return Finding("dumpcap", True, f"{program} ({version}) may capture: {_why_it_may(program)}")
     if dumpcap.is_permission(complaint):
-        return Finding("dumpcap", False, f"{program} may not capture as this user", HOW_TO_BE_ALLOWED)
+        return Finding("dumpcap", False, f"{program} may not capture as this user", PERMISSION_ADVICE)
     return Finding("dumpcap", False, f"{program} says: {complaint}", "mend that, or reinstall Wireshark")
 
 
@@ -99,8 +100,16 @@ def _why_it_may(program: str) -> str:
 def _fallback(trouble: str, is_needed: bool) -> Finding:
     if not trouble:
         return Finding("without dumpcap", True, "scapy can capture, too" if not is_needed else "scapy captures instead")
-    do = "" if not is_needed else "mend dumpcap, or run with sudo"
-    return Finding("without dumpcap", not is_needed, trouble, do)
+    advice = "" if not is_needed else "mend dumpcap, or run with sudo"
+    return Finding("without dumpcap", not is_needed, trouble, advice)
+
+
+def _libpcap(is_needed: bool) -> Iterator[Finding]:
+    """Only where it is missed: scapy's sockets take packets without it, and leave none out."""
+    if hasattr(socket, "AF_PACKET") and not scapy_socket.has_libpcap():
+        text = "is not installed: without dumpcap, capture filters (-f) do not work"
+        advice = "install libpcap (Debian, Ubuntu: sudo apt install libpcap0.8), or capture without a filter"
+        yield Finding("libpcap", not is_needed, text, advice)
 
 
 def _container(is_locked: bool) -> Iterator[Finding]:
@@ -113,15 +122,17 @@ def _container(is_locked: bool) -> Iterator[Finding]:
         f"this is a {kind} container, which sees its own network only" if kind else "root, but not all of root's powers"
     )
     if lacking and is_locked:
-        do = "start the container with --cap-add=NET_RAW --cap-add=NET_ADMIN (and --network=host for the machine's own)"
-        yield Finding("locked down", False, f"{where}; it lacks {', '.join(lacking)}", do)
+        advice = (
+            "start the container with --cap-add=NET_RAW --cap-add=NET_ADMIN (and --network=host for the machine's own)"
+        )
+        yield Finding("locked down", False, f"{where}; it lacks {', '.join(lacking)}", advice)
     else:
         yield Finding("container", True, where)
 
 
 def _container_kind() -> str:
-    marks = dict(zip(CONTAINER_MARKS, ("Docker", "Podman"), strict=True))
-    return next((kind for mark, kind in marks.items() if Path(mark).exists()), "") or os.environ.get("container", "")  # noqa: SIM112 - systemd and Podman set it so
+    kinds = dict(zip(CONTAINER_FILES, ("Docker", "Podman"), strict=True))
+    return next((kind for file, kind in kinds.items() if Path(file).exists()), "") or os.environ.get("container", "")  # noqa: SIM112 - systemd and Podman set it so
 
 
 def _lacking_capabilities() -> list[str]:

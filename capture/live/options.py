@@ -1,4 +1,4 @@
-"""What a person asks of a live capture: where to listen, how much of each packet, and when to stop."""
+"""What a person asks of a live capture: where to capture, how much of each packet, and when to stop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ KILOBYTE = 1000  # as dumpcap counts a file's size
 
 @dataclass(frozen=True, slots=True)
 class CaptureOptions:
-    """How to listen. `snaplen`: bytes kept of each packet, 0 for all; `bpf`: a libpcap filter, empty for none."""
+    """How to capture. `snaplen`: bytes kept of each packet, 0 for all; `bpf`: a libpcap filter, empty for none."""
 
     interfaces: tuple[str, ...]
     bpf: str = ""
@@ -47,45 +47,45 @@ class CaptureOptions:
 
 @dataclass(frozen=True, slots=True)
 class StopConditions:
-    """When a live capture ends by itself; None for never. `bytes` are of the kept file."""
+    """When a live capture ends by itself; None for never. `kept_bytes` are of all files kept."""
 
     duration_s: float | None = None
     packets: int | None = None
-    data: int | None = None
+    kept_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """When the kept file is changed for a new one, and how many are left (None: all); `bytes` None: never."""
+    """When the kept file is changed for a new one, and how many are left (None: all); `file_bytes` None: never."""
 
-    data: int | None = None
+    file_bytes: int | None = None
     files: int | None = None
 
 
 def parse_stops(texts: Sequence[str]) -> StopConditions:
     """`-a` as tshark takes it: duration:SECONDS, packets:NUMBER, filesize:KB (1000 bytes)."""
-    told = _parse("-a", texts, ("duration", "packets", "filesize"))
-    packets, kilobytes = told.get("packets"), told.get("filesize")
+    values = _parse("-a", texts, ("duration", "packets", "filesize"))
+    packets, kilobytes = values.get("packets"), values.get("filesize")
     return StopConditions(
-        duration_s=told.get("duration"),
+        duration_s=values.get("duration"),
         packets=None if packets is None else int(packets),
-        data=None if kilobytes is None else int(kilobytes * KILOBYTE),
+        kept_bytes=None if kilobytes is None else int(kilobytes * KILOBYTE),
     )
 
 
 def parse_rotation(texts: Sequence[str]) -> Rotation:
     """`-b` as tshark takes it: filesize:KB (1000 bytes), files:NUMBER."""
-    told = _parse("-b", texts, ("filesize", "files"))
-    if "files" in told and "filesize" not in told:
+    values = _parse("-b", texts, ("filesize", "files"))
+    if "files" in values and "filesize" not in values:
         raise SettingsError("-b files says how many to keep, not when to change: add -b filesize:KB")
-    kilobytes, files = told.get("filesize"), told.get("files")
+    kilobytes, files = values.get("filesize"), values.get("files")
     return Rotation(
-        data=None if kilobytes is None else int(kilobytes * KILOBYTE), files=None if files is None else int(files)
+        file_bytes=None if kilobytes is None else int(kilobytes * KILOBYTE), files=None if files is None else int(files)
     )
 
 
 def _parse(letter: str, texts: Sequence[str], known: tuple[str, ...]) -> dict[str, float]:
-    told: dict[str, float] = {}
+    values: dict[str, float] = {}
     for text in texts:
         word, colon, number = text.partition(":")
         if word not in known or not colon:
@@ -96,7 +96,7 @@ def _parse(letter: str, texts: Sequence[str], known: tuple[str, ...]) -> dict[st
             raise SettingsError(f"{letter} {text}: {number!r} is not a number") from None
         if not 0 < value < float("inf"):
             raise SettingsError(f"{letter} {text}: the number must be above 0")
-        if word in told:
+        if word in values:
             raise SettingsError(f"{letter} {word} was given twice; give it once")
-        told[word] = value
-    return told
+        values[word] = value
+    return values

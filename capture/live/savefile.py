@@ -24,19 +24,19 @@ ENDINGS = (".pcapng", ".pcap", ".pcapng.zst", ".pcap.zst")
 PRIVATE = 0o600  # a capture says whom we talk with; dumpcap's files are their owner's alone, too
 
 
-class Keeper:
+class SavefileWriter:
     """Writes runs of blocks to `path`, or to a row of files beside it. CaptureError if it cannot be begun.
 
     With rotation the files are called as dumpcap calls them: NAME_00001_YYYYmmddHHMMSS.pcapng, local time. A disk that
-    is full or fails ends the keeping, with a sentence in `warnings`, and nothing else.
+    is full or fails ends the writing, with a sentence in `warnings`, and nothing else.
     """
 
     def __init__(
         self, path: str, rotation: Rotation | None = None, *, now: Callable[[], datetime] = datetime.now
     ) -> None:
         self.path = path
-        self.paths: list[str] = []  # written so far, oldest first, without those that rotation took away
-        self.data = 0  # on disk, of all files
+        self.paths: list[str] = []  # written so far, oldest first, without those that rotation removed
+        self.bytes_written = 0  # on disk, of all files
         self.warnings: list[str] = []
         self._rotation = rotation or Rotation()
         self._now = now
@@ -52,13 +52,9 @@ class Keeper:
             raise CaptureError(path, _sentence(error)) from error
 
     @property
-    def is_keeping(self) -> bool:
-        return not self._is_over
-
-    @property
     def rotates(self) -> bool:
         """Whether files end at a size: runs then have to say where packets end."""
-        return self._rotation.data is not None
+        return self._rotation.file_bytes is not None
 
     def write(self, run: Run) -> None:
         """Keep a run, in a new file if it is time for one."""
@@ -73,14 +69,14 @@ class Keeper:
         """Now and then: bring a compressed file to a readable state."""
         if self._file is not None and not self._is_over:
             try:
-                self.data += self._file.flush()
+                self.bytes_written += self._file.flush()
             except OSError as error:
                 self._give_up(error)
 
     def close(self) -> None:
         if self._file is not None:
             try:
-                self.data += self._file.close()
+                self.bytes_written += self._file.close()
             except OSError as error:
                 self._give_up(error)
         self._file = None
@@ -100,22 +96,26 @@ class Keeper:
 
     def _put(self, data: bytes) -> None:
         assert self._file is not None
-        self.data += self._file.write(data)
+        self.bytes_written += self._file.write(data)
 
     def _end_of_file_within(self, run: Run, begin: int) -> int:
         """Where in a run the file at hand is full: behind a packet, as in dumpcap the first to reach the size."""
-        if self._rotation.data is None or self._file is None or run.is_head or not run.packet_ends:
+        if self._rotation.file_bytes is None or self._file is None or run.is_head or not run.packet_ends:
             return len(run.data)
-        room = max(1, self._rotation.data - self._file.size)
+        room = max(1, self._rotation.file_bytes - self._file.size)
         place = bisect.bisect_left(run.packet_ends, begin + room)
         return run.packet_ends[place] if place < len(run.packet_ends) else len(run.data)
 
     def _is_file_full(self) -> bool:
-        return self._rotation.data is not None and self._file is not None and self._file.size >= self._rotation.data
+        return (
+            self._rotation.file_bytes is not None
+            and self._file is not None
+            and self._file.size >= self._rotation.file_bytes
+        )
 
     def _begin(self) -> None:
         path = self.path
-        if self._rotation.data is not None:
+        if self._rotation.file_bytes is not None:
             self._number += 1
             stem = path.removesuffix(self._ending)
             path = f"{stem}_{self._number:05d}_{self._now():%Y%m%d%H%M%S}{self._ending}"
@@ -128,7 +128,7 @@ class Keeper:
     def _end_file(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            self.data += file.close()
+            self.bytes_written += file.close()
 
     def _give_up(self, error: OSError) -> None:
         self._is_over = True
@@ -158,10 +158,10 @@ class _File:
     def write(self, data: bytes) -> int:
         if self._compressor is None:
             return self._out(data)
-        grow = self._out(self._compressor.compress(data))
+        grown = self._out(self._compressor.compress(data))
         if not self._flush_at:
             self._flush_at = time.monotonic() + FLUSH_EVERY_S
-        return grow + self.flush()
+        return grown + self.flush()
 
     def flush(self) -> int:
         """End a zstd block if the time has come and there is something in it."""

@@ -2,20 +2,19 @@
 
 import numpy as np
 
-from peerburst.capture.compiled.arrays import prefetch_to_write
 from peerburst.capture.compiled.kernel import inlined_part, kernel, part
 from peerburst.capture.compiled.loads import be16, be32, signed64
-from peerburst.capture.links.registry import (
+from peerburst.capture.compiled.prefetch import prefetch_to_write
+from peerburst.capture.links.protocols import (
     BAD,
     CUT,
     ENCIPHERED,
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
     ETHERTYPE_VLAN,
-    LINKTYPE_ETHERNET,
     UNKNOWN,
-    network_header,
 )
+from peerburst.capture.links.registry import LINKTYPE_ETHERNET, network_header
 from peerburst.capture.packets.ip import (
     FRAGMENT,
     IPV4_SHORTEST,

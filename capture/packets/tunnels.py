@@ -8,15 +8,9 @@ import numpy as np
 
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.loads import be16
-from peerburst.capture.links.registry import (
-    CUT,
-    ETHERTYPE_ETHERNET,
-    ETHERTYPE_IPV4,
-    ETHERTYPE_IPV6,
-    NOT_IP,
-    by_version,
-    untag,
-)
+from peerburst.capture.links.encapsulation import decapsulate
+from peerburst.capture.links.protocols import CUT, ETHERTYPE_ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, NOT_IP
+from peerburst.capture.links.raw import by_version
 from peerburst.capture.packets.decode import internet
 from peerburst.capture.packets.ip import FRAGMENT, OK, PROTO_GRE, PROTO_IPIP, PROTO_IPV6, PROTO_UDP
 
@@ -166,7 +160,7 @@ def follow(data, frames, count, row, spare):  # type: ignore[no-untyped-def]
         wire_stop = at + frame["wire"]
         for _ in range(MOST_TUNNELS):
             ethertype, at = _inside(data, at, stop, packet["proto"], packet["sport"], packet["dport"])
-            ethertype, at = untag(data, ethertype, at, stop)
+            ethertype, at = decapsulate(data, ethertype, at, stop)
             if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
                 break
             within["ts"] = packet["ts"]

@@ -1,6 +1,6 @@
-"""SocketObservations: which process held which socket when; kept beside a capture, one JSON object a line.
+"""Observations of sockets: which process held which socket when; kept beside a capture, one JSON object a line.
 
-`FILE.sockets.jsonl` holds lines of three kinds: `{"id": ..., ...}`, a observation (the last line of an id wins);
+`FILE.sockets.jsonl` holds lines of three kinds: `{"id": ..., ...}`, an observation (the last line of an id wins);
 `{"addresses": [...]}`, the machine's own addresses; and `{"polled_ns": ...}`, when every observation that
 had not ended was still there. It is written by whole lines, so that a program that is killed loses no more than what
 came since its last poll, and at worst leaves a line cut short, which the reader passes over.
@@ -20,9 +20,9 @@ COMPRESSED = (".zst", ".gz", ".lz4")
 # What ring buffers add to a name before its ending: dumpcap's NAME_00001_20260131235959.pcapng.
 RING_NUMBER = re.compile(r"_\d{5}_\d{14}(?=\.|$)")
 
-# A observation takes about 300 bytes and is written twice, when it begins and when it ends: 64 MiB are 100,000 of them.
+# An observation takes about 300 bytes and is written twice, when it begins and when it ends: 64 MiB are 100,000.
 MOST_BYTES = 64 << 20
-MOST_SIGHTINGS = 100_000
+MOST_OBSERVATIONS = 100_000
 LONGEST_NAME, LONGEST_PROGRAM = 64, 256
 ALWAYS_NS = -(1 << 62)  # before any packet
 STILL_NS = 1 << 62  # after any packet
@@ -131,7 +131,7 @@ _ANY_INSTANT = (ALWAYS_NS, STILL_NS)
 _TYPES = {field.name: field.type for field in fields(SocketObservation)}
 
 
-def _sighting(content: dict[str, Any]) -> SocketObservation | None:
+def _observation(content: dict[str, Any]) -> SocketObservation | None:
     """The observation in a line, or None if it makes no sense."""
     values: dict[str, Any] = {}
     for name, kind in _TYPES.items():
@@ -161,7 +161,7 @@ def read_side_file(path: Path) -> SocketObservations:
     with path.open("rb") as file:
         for line in file:
             content = _content(line)
-            observation = _sighting(content)
+            observation = _observation(content)
             if observation is not None:
                 by_id[observation.id] = observation
             if type(content.get("polled_ns")) is int:
@@ -174,7 +174,7 @@ def read_side_file(path: Path) -> SocketObservations:
 
 
 def lasting(observation: SocketObservation, polled_ns: int) -> SocketObservation:
-    """A observation that has not ended was last seen at the latest poll."""
+    """An observation that has not ended was last seen at the latest poll."""
     if observation.gone_ns != STILL_NS or polled_ns <= observation.last_seen_ns:
         return observation
     return replace(observation, last_seen_ns=polled_ns)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from peerburst.capture.sockets.observations import (
     ALWAYS_NS,
-    MOST_SIGHTINGS,
+    MOST_OBSERVATIONS,
     STILL_NS,
     SideFile,
     SocketObservation,
@@ -87,7 +87,7 @@ class SocketPoller:
         side_file: Path | None = None,
         *,
         interval_s: float = INTERVAL_S,
-        most_observations: int = MOST_SIGHTINGS,
+        most_observations: int = MOST_OBSERVATIONS,
         table: SocketTable | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -217,7 +217,7 @@ class SocketPoller:
             opened.sure = opened.process.pid > 0
 
     def _hand_on(self, at_ns: int) -> None:
-        """Sockets whose process has ended are another's now (a child's): a observation ends, the next begins."""
+        """Sockets whose process has ended are another's now (a child's): an observation ends, the next begins."""
         if self._owners is None:
             return
         pids = {opened.process.pid for opened in self._open.values() if opened.sure}
@@ -253,7 +253,7 @@ class SocketPoller:
                 self._file.rewrite(self._snapshot(ALWAYS_NS), at_ns)
         except OSError as trouble:
             self._file_trouble = (
-                f"SocketObservations of programs are no longer written to disk: {trouble.strerror or trouble}."
+                f"Observations of programs are no longer written to disk: {trouble.strerror or trouble}."
             )
             self._file.close()
             self._file = None
@@ -273,13 +273,13 @@ class SocketPoller:
         with self._lock:
             nameless = [opened.socket.uid for opened in self._open.values() if not opened.sure]
             sockets = len(self._open)
-        said = [*_nameless(nameless, sockets, is_root=_is_root())]
+        sentences = [*_nameless(nameless, sockets, is_root=_is_root())]
         if self._owners is not None and elsewhere():  # how many changes all the time, and would be told anew each time
-            said.append("Processes in other network namespaces (containers) have sockets that are not seen.")
+            sentences.append("Processes in other network namespaces (containers) have sockets that are not seen.")
         if self._forgotten:
-            said.append(f"The oldest {self._forgotten} closed sockets were forgotten, to bound memory.")
-        said.extend(trouble for trouble in (self._table_trouble, self._file_trouble) if trouble)
-        return tuple(said)
+            sentences.append(f"The oldest {self._forgotten} closed sockets were forgotten, to bound memory.")
+        sentences.extend(trouble for trouble in (self._table_trouble, self._file_trouble) if trouble)
+        return tuple(sentences)
 
 
 def _is_root() -> bool:

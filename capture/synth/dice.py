@@ -17,7 +17,7 @@ _DRAWN_AT_ONCE = 256
 
 
 class Dice:
-    """One stream of chance, told apart from all others by the scenario's seed and a name."""
+    """One stream of chance, known by the scenario's seed and a name."""
 
     def __init__(self, seed: int, name: str) -> None:
         # crc32, for `hash` differs from run to run.
@@ -51,7 +51,7 @@ class Dice:
         radius = math.sqrt(-2.0 * math.log(1.0 - self.share()))
         return median * math.exp(sigma * radius * math.cos(2.0 * math.pi * self.share()))
 
-    def data(self, count: int) -> bytes:
+    def random_bytes(self, count: int) -> bytes:
         return b"".join(self._raw().to_bytes(8, "big") for _ in range((count + 7) // 8))[:count]
 
     def pick(self, things: Sequence[Thing]) -> Thing:

@@ -10,7 +10,7 @@ from peerburst.capture.synth.udp import UdpConversation
 from peerburst.capture.vocabulary import FlowKind
 
 PORT = 53
-A, CNAME, MX, AAAA = 1, 5, 15, 28
+A, MX, AAAA = 1, 15, 28
 INTERNET = 1
 QUERY, RESPONSE, NO_SUCH_NAME = 0x0100, 0x8180, 0x8183
 # A label that is only a pointer to the name in the question, which begins behind the header (RFC 1035 4.1.4).
@@ -29,13 +29,13 @@ def question(identifier: int, name: str, record_type: int) -> bytes:
     return header + encoded_name(name) + struct.pack(">HH", record_type, INTERNET)
 
 
-def answer(asked: bytes, records: Sequence[tuple[int, bytes]], code: int = RESPONSE) -> bytes:
-    """The response to `asked`: each record, (type, data), for the name asked for."""
-    header = asked[:2] + struct.pack(">HHHHH", code, 1, len(records), 0, 0)
+def answer(query: bytes, records: Sequence[tuple[int, bytes]], code: int = RESPONSE) -> bytes:
+    """The response to `query`: each record, (type, data), for the name asked for."""
+    header = query[:2] + struct.pack(">HHHHH", code, 1, len(records), 0, 0)
     body = b"".join(
         SAME_NAME + struct.pack(">HHIH", kind, INTERNET, TIME_TO_LIVE_S, len(data)) + data for kind, data in records
     )
-    return header + asked[12:] + body
+    return header + query[12:] + body
 
 
 def lookup(stage: Stage, at: float, name: str, remotes: Sequence[Remote]) -> float:
@@ -50,9 +50,9 @@ def ask(
 ) -> float:
     """One question from a port of its own (RFC 5452) and its answer."""
     talk = UdpConversation(stage, stage.site.resolver, PORT, FlowKind.SERVICE)
-    asked = question(stage.dice.integer(0, 0xFFFF), name, record_type)
-    talk.send(at, asked)
-    return talk.receive(talk.answered(at) + _search_s(stage.dice), answer(asked, records, code))
+    query = question(stage.dice.integer(0, 0xFFFF), name, record_type)
+    talk.send(at, query)
+    return talk.receive(talk.answered(at) + _search_s(stage.dice), answer(query, records, code))
 
 
 def _search_s(dice: Dice) -> float:

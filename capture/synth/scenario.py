@@ -33,7 +33,7 @@ class CaptureSettings:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """The hotel's LAN; the resolver is the gateway unless told otherwise."""
+    """The hotel's LAN; the resolver is the gateway unless another is named."""
 
     lan: str = setting("10.20.0.0/22")
     gateway: str = setting("10.20.0.1")
@@ -61,7 +61,7 @@ class Hours:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ProgramRun:
     """A program with its settings and hours."""
 
     program: Program
@@ -71,14 +71,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class GuestPlan:
     """A guest with all it runs."""
 
     name: str
     address: IPAddress
     mac: bytes | None
     v6: IPAddress | None
-    parts: tuple[Part, ...]
+    programs: tuple[ProgramRun, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Scenario:
     lan: ipaddress.IPv4Network
     gateway_mac: bytes
     dns: IPAddress
-    guests: tuple[Cast, ...]
+    guests: tuple[GuestPlan, ...]
 
 
 def read_scenario(path: Path) -> Scenario:
@@ -122,7 +122,7 @@ def read_scenario(path: Path) -> Scenario:
     )
 
 
-def _guest(table: Mapping[str, Any], lan: ipaddress.IPv4Network, file: str) -> Cast:
+def _guest(table: Mapping[str, Any], lan: ipaddress.IPv4Network, file: str) -> GuestPlan:
     programs = _tables(table, "program", file)
     own = {key: value for key, value in table.items() if key != "program"}
     where = f"{file}: guest '{table.get('name', '?')}'"
@@ -134,10 +134,10 @@ def _guest(table: Mapping[str, Any], lan: ipaddress.IPv4Network, file: str) -> C
     if v6 is not None and v6.version != 6:
         raise SettingsError(f"{where}: ipv6 must be an IPv6 address, not {v6}")
     mac = _mac(settings.mac, f"{where}: mac") if settings.mac else None
-    return Cast(settings.name, address, mac, v6, tuple(_part(program, v6, where) for program in programs))
+    return GuestPlan(settings.name, address, mac, v6, tuple(_program_run(program, v6, where) for program in programs))
 
 
-def _part(table: Mapping[str, Any], v6: IPAddress | None, where: str) -> Part:
+def _program_run(table: Mapping[str, Any], v6: IPAddress | None, where: str) -> ProgramRun:
     kind = table.get("kind")
     if kind not in PROGRAMS:
         raise SettingsError(f"{where}: there is no program of kind {kind!r}; {suggestion(str(kind), list(PROGRAMS))}")
@@ -152,10 +152,10 @@ def _part(table: Mapping[str, Any], v6: IPAddress | None, where: str) -> Part:
     if hours.ipv6 and v6 is None:
         raise SettingsError(f'{where}: the guest has no IPv6 address; give it one with ipv6 = "..."')
     own = {key: value for key, value in table.items() if key != "kind" and key not in common}
-    return Part(program, read_settings(program.settings, own, where), hours, where)
+    return ProgramRun(program, read_settings(program.settings, own, where), hours, where)
 
 
-def _refuse_twins(guests: tuple[Cast, ...], gateway: IPAddress, file: str) -> None:
+def _refuse_twins(guests: tuple[GuestPlan, ...], gateway: IPAddress, file: str) -> None:
     names: set[str] = set()
     addresses = {gateway}
     for guest in guests:

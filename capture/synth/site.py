@@ -1,6 +1,6 @@
 """The place a scenario plays in: a hotel's LAN with its gateway and guests, and the hosts outside.
 
-The camera stands at the gateway's LAN port, before address translation: guests appear with their own addresses, and
+Packets are seen at the gateway's LAN port, before address translation: guests appear with their own addresses, and
 everything from outside comes from the gateway's MAC address.
 """
 
@@ -133,6 +133,6 @@ def _outside_v4(dice: Dice) -> bytes:
 def _outside_v6(dice: Dice) -> bytes:
     while True:
         prefix = 0x2600 + dice.integer(0, 0x04FF)
-        address = ipaddress.IPv6Address(prefix << 112 | int.from_bytes(dice.data(14), "big"))
+        address = ipaddress.IPv6Address(prefix << 112 | int.from_bytes(dice.random_bytes(14), "big"))
         if address.is_global:
             return address.packed

@@ -47,7 +47,7 @@ class TcpConversation:
         shortest: int = 1,
         local_port: int | None = None,
     ) -> None:
-        """`opening` gives what begins the unknown part of a segment, told its size: a record header, say.
+        """`opening` gives what begins the unknown part of a segment of a given size: a record header, say.
 
         No segment of a longer message is left with fewer than `shortest` bytes.
         """
@@ -58,7 +58,7 @@ class TcpConversation:
         self._ends = (stage.guest_end(remote.endpoint), remote.endpoint)
         self._ports = (stage.guest.ephemeral_port(dice) if local_port is None else local_port, port)
         self._next = [dice.integer(0, 2**32 - 1), dice.integer(0, 2**32 - 1)]
-        self._had = [0, 0]  # what each side has received of the other, the acknowledgement it sends
+        self._received = [0, 0]  # what each side has received of the other, the acknowledgement it sends
         self._ids = [dice.integer(1, 0xFFFF), 0]
         self._mss = MSS_V4 if len(remote.endpoint.address) == 4 else MSS_V6
         self._opening = opening
@@ -86,7 +86,7 @@ class TcpConversation:
     def connect_refused(self, at: float) -> float:
         """SYN, and a reset for an answer."""
         self._emit(at, GUEST, Flag.SYN)
-        self._had[REMOTE] = self._next[GUEST]
+        self._received[REMOTE] = self._next[GUEST]
         self._next[REMOTE] = 0  # RFC 9293 3.5.2: a reset for a segment without ACK has sequence number zero
         at = self._passes(at, REMOTE)
         self._emit(at, REMOTE, Flag.RST | Flag.ACK)
@@ -95,7 +95,7 @@ class TcpConversation:
     def probe(self, at: float) -> float:
         """What a half-open scan does: SYN, SYN/ACK, RST."""
         self._emit(at, GUEST, Flag.SYN)
-        self._had[REMOTE] = self._next[GUEST]
+        self._received[REMOTE] = self._next[GUEST]
         at = self._passes(at, REMOTE)
         self._emit(at, REMOTE, Flag.SYN | Flag.ACK)
         at += WIFI_ROUND_TRIP_S
@@ -131,10 +131,10 @@ class TcpConversation:
         at = max(at, self.now)
         self._emit(at, by, Flag.FIN | Flag.ACK)
         other = 1 - by
-        self._had[other] = self._next[by]
+        self._received[other] = self._next[by]
         at = self._passes(at, other)
         self._emit(at, other, Flag.FIN | Flag.ACK)
-        self._had[by] = self._next[other]
+        self._received[by] = self._next[other]
         at = self._passes(at, by)
         self._emit(at, by, Flag.ACK)
         self.now = at
@@ -148,10 +148,10 @@ class TcpConversation:
         return at
 
     def _accepted(self, at: float) -> float:
-        self._had[REMOTE] = self._next[GUEST]
+        self._received[REMOTE] = self._next[GUEST]
         at = self._passes(at, REMOTE)
         self._emit(at, REMOTE, Flag.SYN | Flag.ACK)
-        self._had[GUEST] = self._next[REMOTE]
+        self._received[GUEST] = self._next[REMOTE]
         at = self._passes(at, GUEST)
         self._emit(at, GUEST, Flag.ACK)
         self.now = at
@@ -163,7 +163,7 @@ class TcpConversation:
         """Segments at the pace of slow start and `rate_bps`; every second one is acknowledged."""
         receiver = 1 - sender
         at = round_began = max(at, self.now)
-        self._had[sender] = self._next[receiver]
+        self._received[sender] = self._next[receiver]
         left = len(content) if size is None else size
         sent, in_round, window, waiting, acked = 0, 0, INITIAL_WINDOW, 0, at
         while left:
@@ -173,7 +173,7 @@ class TcpConversation:
             body += self._opening(length - len(body))
             self._emit(at, sender, Flag.ACK if left else Flag.ACK | Flag.PSH, body, length)
             sent, in_round, waiting = sent + length, in_round + 1, waiting + 1
-            self._had[receiver] = self._next[sender]
+            self._received[receiver] = self._next[sender]
             if waiting == 2 or (not left and last_ack):
                 lone = DELAYED_ACK_S if waiting == 1 else 0.0
                 acked = max(acked + 1e-6, self._passes(at, receiver) + lone)
@@ -210,7 +210,7 @@ class TcpConversation:
             self._ends[side],
             self._ends[1 - side],
             self._ports if side == GUEST else self._ports[::-1],
-            (self._next[side], self._had[side] if flags & Flag.ACK else 0),
+            (self._next[side], self._received[side] if flags & Flag.ACK else 0),
             flags,
             0 if flags & Flag.RST else OFFERED_SYN if syn else OFFERED,
             options=_syn_options(self._mss) if syn else b"",

@@ -53,10 +53,10 @@ def client_hello(name: str, dice: Dice) -> bytes:
         + _extension(GROUPS, struct.pack(">HHH", 4, X25519, 0x0017))
         + _extension(SIGNATURES, struct.pack(">HHHH", 6, 0x0403, 0x0804, 0x0401))
         + _extension(VERSIONS, struct.pack(">BHH", 4, 0x0304, 0x0303))
-        + _extension(KEY_SHARE, struct.pack(">HHH", 36, X25519, 32) + dice.data(32))
+        + _extension(KEY_SHARE, struct.pack(">HHH", 36, X25519, 32) + dice.random_bytes(32))
     )
     ciphers = b"".join(cipher.to_bytes(2, "big") for cipher in CIPHERS)
-    start = struct.pack(">H", 0x0303) + dice.data(32) + b"\x20" + dice.data(32)
+    start = struct.pack(">H", 0x0303) + dice.random_bytes(32) + b"\x20" + dice.random_bytes(32)
     start += len(ciphers).to_bytes(2, "big") + ciphers + b"\x01\x00"
     extensions += _extension(PADDING, bytes(max(0, HELLO_SIZE - 4 - len(start) - 2 - len(extensions) - 4)))
     return _handshake(CLIENT_HELLO, start + len(extensions).to_bytes(2, "big") + extensions, 0x0301)
@@ -64,8 +64,8 @@ def client_hello(name: str, dice: Dice) -> bytes:
 
 def server_hello(session: bytes, dice: Dice) -> bytes:
     extensions = _extension(VERSIONS, b"\x03\x04")
-    extensions += _extension(KEY_SHARE, struct.pack(">HH", X25519, 32) + dice.data(32))
-    start = b"\x03\x03" + dice.data(32) + bytes([len(session)]) + session + struct.pack(">HB", CIPHERS[0], 0)
+    extensions += _extension(KEY_SHARE, struct.pack(">HH", X25519, 32) + dice.random_bytes(32))
+    start = b"\x03\x03" + dice.random_bytes(32) + bytes([len(session)]) + session + struct.pack(">HB", CIPHERS[0], 0)
     return _handshake(SERVER_HELLO, start + len(extensions).to_bytes(2, "big") + extensions, 0x0303)
 
 

@@ -7,7 +7,7 @@ from peerburst.capture.errors import SettingsError
 from peerburst.capture.files.writer import container_of, open_capture
 from peerburst.capture.synth.dice import Dice
 from peerburst.capture.synth.labels import label_paths, write_flow_labels, write_packet_labels
-from peerburst.capture.synth.scenario import Cast, Scenario, read_scenario
+from peerburst.capture.synth.scenario import GuestPlan, Scenario, read_scenario
 from peerburst.capture.synth.site import Site, make_guest
 from peerburst.capture.synth.stage import Stage
 from peerburst.capture.synth.tape import Flow, Recorded, Tape
@@ -15,7 +15,7 @@ from peerburst.capture.synth.tape import Flow, Recorded, Tape
 
 @dataclass(frozen=True, slots=True)
 class SynthResult:
-    """What was written. `bytes` counts whole frames as they were on the wire, not what the capture kept of them."""
+    """What was written. `wire_bytes` counts whole frames as they were on the wire, kept or not."""
 
     title: str
     capture: Path
@@ -24,7 +24,7 @@ class SynthResult:
     guests: int
     flows: int
     packets: int
-    data: int
+    wire_bytes: int
     start_ns: int
     duration_s: float
 
@@ -56,7 +56,7 @@ def write_scenario(scenario_path: str | Path, out_path: str | Path) -> SynthResu
         guests=len(scenario.guests),
         flows=len(flows),
         packets=len(packets),
-        data=sum(packet.frame.length for packet in packets),
+        wire_bytes=sum(packet.frame.length for packet in packets),
         start_ns=_start_ns(scenario),
         duration_s=scenario.capture.duration_s,
     )
@@ -67,31 +67,31 @@ def play(scenario: Scenario) -> list[Recorded]:
     capture = scenario.capture
     tape = Tape(_start_ns(scenario), capture.duration_s)
     site = Site(capture.seed, scenario.gateway_mac, scenario.dns, scenario.lan)
-    for cast in scenario.guests:
-        _play_guest(cast, scenario, tape, site)
+    for plan in scenario.guests:
+        _play_guest(plan, scenario, tape, site)
     return list(tape.packets())
 
 
-def _play_guest(cast: Cast, scenario: Scenario, tape: Tape, site: Site) -> None:
-    guest = make_guest(cast.name, cast.address, cast.mac, cast.v6)
+def _play_guest(plan: GuestPlan, scenario: Scenario, tape: Tape, site: Site) -> None:
+    guest = make_guest(plan.name, plan.address, plan.mac, plan.v6)
     end_s = scenario.capture.duration_s
-    for number, part in enumerate(cast.parts):
+    for number, run in enumerate(plan.programs):
         stage = Stage(
             tape=tape,
             site=site,
             guest=guest,
             # A stream of its own for each program: changing one leaves the others' chance as it was.
-            dice=Dice(scenario.capture.seed, f"{cast.name}/{number}/{part.program.kind}"),
-            program=part.program.kind,
-            traffic_class=part.program.traffic_class,
-            start_s=part.hours.start_s,
-            end_s=end_s if part.hours.stop_s is None else min(end_s, part.hours.stop_s),
-            v6=part.hours.ipv6,
+            dice=Dice(scenario.capture.seed, f"{plan.name}/{number}/{run.program.kind}"),
+            program=run.program.kind,
+            traffic_class=run.program.traffic_class,
+            start_s=run.hours.start_s,
+            end_s=end_s if run.hours.stop_s is None else min(end_s, run.hours.stop_s),
+            v6=run.hours.ipv6,
         )
         try:
-            part.program.play(part.settings, stage)
+            run.program.play(run.settings, stage)
         except SettingsError as error:
-            raise SettingsError(f"{part.where}: {error}") from error
+            raise SettingsError(f"{run.where}: {error}") from error
 
 
 def _label_flows(packets: list[Recorded]) -> dict[int, tuple[int, Flow]]:

@@ -9,7 +9,6 @@ from peerburst.capture.conntrack.states import Phase
 from peerburst.capture.files.source import PacketSource
 from peerburst.capture.flows import table as flowtable
 from peerburst.capture.flows.table import FlowTable, segment_gaps_ns
-from peerburst.capture.links.rare import strip
 from peerburst.capture.packets.decode import FRAME, PACKET, decode
 from peerburst.capture.packets.status import Status
 from peerburst.capture.packets.tunnels import follow
@@ -33,7 +32,6 @@ def decoded(frames: list[Frame], *, follow_tunnels: bool = False, around: int = 
     data = np.frombuffer(bytes(block), np.uint8).copy()
     rows = np.empty(len(frames), PACKET)
     with np.errstate(over="ignore"):
-        strip(data, table, len(frames))
         decode(data, table, len(frames), rows)
         if follow_tunnels:
             follow(data, table, len(frames), rows, np.zeros(1, PACKET))

@@ -15,13 +15,12 @@ from peerburst.analysis.gateways.compiled import shortest_gaps_s
 from peerburst.analysis.hosts.locality import to_words
 from peerburst.analysis.settings import Settings
 from peerburst.capture.conntrack.states import PHASES
-from peerburst.capture.files.writer import Container, PacketWriter
 from peerburst.capture.flows.table import FlowTable, segment_gaps_ns
 from peerburst.capture.packets.decode import PACKET
 from peerburst.capture.packets.status import Status
 from peerburst.capture.read import Capture
 from peerburst.opening import analyse
-from tests.support import packets_by_hand as data
+from tests.support import packets_by_hand
 from tests.support.packets_by_hand import ACK, FIN, RST, SYN
 
 End = tuple[str, int]  # address and port
@@ -54,27 +53,29 @@ class Tape:
 
     def __init__(self) -> None:
         self.frames: list[tuple[float, bytes]] = []
-        self._numbers = data.Numbering()
+        self._numbers = packets_by_hand.Numbering()
 
     def _ip(self, at_s: float, proto: int, source: str, target: str, inner: bytes) -> None:
         if ipaddress.ip_address(source).version == 4:
-            frame = data.ethernet(data.ipv4(inner, proto, source, target))
+            frame = packets_by_hand.ethernet(packets_by_hand.ipv4(inner, proto, source, target))
         else:
-            frame = data.ethernet(data.ipv6(inner, proto, source, target), data.IPV6)
+            frame = packets_by_hand.ethernet(packets_by_hand.ipv6(inner, proto, source, target), packets_by_hand.IPV6)
         self.frames.append((at_s, frame))
 
     def udp(self, at_s: float, source: End, target: End, size: int = 20) -> None:
         """A datagram that carries `size` bytes."""
-        self._ip(at_s, data.UDP, source[0], target[0], data.udp(source[1], target[1], bytes(size)))
+        self._ip(
+            at_s, packets_by_hand.UDP, source[0], target[0], packets_by_hand.udp(source[1], target[1], bytes(size))
+        )
 
     def tcp(self, at_s: float, source: End, target: End, flags: int, size: int = 0) -> None:
         """A segment with these flags that carries `size` bytes."""
         seq, ack = self._numbers.of(source, target, flags, size)
-        segment = data.tcp(source[1], target[1], flags, bytes(size), seq=seq, ack=ack, window=65535)
-        self._ip(at_s, data.TCP, source[0], target[0], segment)
+        segment = packets_by_hand.tcp(source[1], target[1], flags, bytes(size), seq=seq, ack=ack, window=65535)
+        self._ip(at_s, packets_by_hand.TCP, source[0], target[0], segment)
 
     def icmp(self, at_s: float, source: str, target: str, kind: int, code: int = 0, identifier: int = 77) -> None:
-        self._ip(at_s, data.ICMP, source, target, data.icmp(kind, code, identifier))
+        self._ip(at_s, packets_by_hand.ICMP, source, target, packets_by_hand.icmp(kind, code, identifier))
 
     def exchange(self, at_s: float, client: End, server: End, apart_s: float = 0.1) -> None:
         """A question and its answer over UDP."""
@@ -113,10 +114,9 @@ class Tape:
 
     def write(self, path: Path) -> str:
         """The packets by time, as a capture with nanoseconds; answers the path as text."""
-        with path.open("wb") as file:
-            writer = PacketWriter(file, Container.PCAP_NANOSECONDS)
-            for at_s, frame in sorted(self.frames, key=lambda packet: packet[0]):
-                writer.write(ns(at_s), frame)
+        in_order = sorted(self.frames, key=lambda packet: packet[0])
+        records = [(*divmod(ns(at_s), 1_000_000_000), frame) for at_s, frame in in_order]
+        path.write_bytes(packets_by_hand.pcap(records, magic=packets_by_hand.NANOSECOND_MAGIC))
         return str(path)
 
     def analysis(
@@ -156,7 +156,7 @@ def entry_spells(
 PORTS = (5000, 5001, 53, 443)
 LOCALS = (HOST, OTHER_HOST, GATEWAY)
 REMOTES = ("8.8.8.8", "203.0.113.9", "224.0.0.251")
-KINDS_OF_TCP = (SYN, SYN | ACK, ACK, ACK | data.PSH, FIN | ACK, RST, RST | ACK, 0)
+KINDS_OF_TCP = (SYN, SYN | ACK, ACK, ACK | packets_by_hand.PSH, FIN | ACK, RST, RST | ACK, 0)
 # Around the timeouts of the models, and the two and five seconds that matter besides.
 PAUSES_S = (0, 0, 0.001, 0.5, 1, 1.999, 2, 2.5, 4.9, 5, 9.9, 10, 20, 29.9, 30, 59.9, 60, 61, 90, 119.9, 120, 180, 240,
             299.9, 300, 350, 600, 900, 3600, 7440, 86400, 432000, 500000)  # fmt: skip
@@ -167,7 +167,9 @@ def packet_rows(draw: st.DrawFn, most: int = 40) -> npt.NDArray[np.void]:
     """PACKET rows of a few conversations, whatever packets they are made of, in order of time."""
     end = st.tuples(st.sampled_from(LOCALS), st.sampled_from(PORTS))
     other = st.tuples(st.sampled_from(REMOTES + LOCALS), st.sampled_from(PORTS))
-    protocol = st.sampled_from((data.TCP, data.TCP, data.UDP, data.UDP, data.ICMP, 47))
+    protocol = st.sampled_from(
+        (packets_by_hand.TCP, packets_by_hand.TCP, packets_by_hand.UDP, packets_by_hand.UDP, packets_by_hand.ICMP, 47)
+    )
     talks = draw(st.lists(st.tuples(end, other, protocol), min_size=1, max_size=5))
     steps = draw(
         st.lists(
@@ -177,30 +179,30 @@ def packet_rows(draw: st.DrawFn, most: int = 40) -> npt.NDArray[np.void]:
                 st.sampled_from(KINDS_OF_TCP),
                 st.sampled_from(PAUSES_S),
                 st.integers(0, 2),
-                st.sampled_from(data.ASTRAY),
-                st.sampled_from(data.ASTRAY),
-                st.sampled_from(data.WINDOWS),
+                st.sampled_from(packets_by_hand.ASTRAY),
+                st.sampled_from(packets_by_hand.ASTRAY),
+                st.sampled_from(packets_by_hand.WINDOWS),
             ),
             min_size=1,
             max_size=most,
         )
     )
     rows = np.zeros(len(steps), PACKET)
-    at_s, numbers = 0.0, data.Numbering()
+    at_s, numbers = 0.0, packets_by_hand.Numbering()
     for row, ((near, far, proto), back, flags, pause_s, payload, *astray, window) in zip(rows, steps, strict=True):
         at_s += pause_s
         source, target = (far, near) if back else (near, far)
         row["ts"] = ns(at_s)
         for name, (address, port) in (("src", source), ("dst", target)):
             row[f"{name}_hi"], row[f"{name}_lo"] = to_words(ipaddress.ip_address(address))
-            if proto in (data.TCP, data.UDP):
+            if proto in (packets_by_hand.TCP, packets_by_hand.UDP):
                 row["sport" if name == "src" else "dport"] = port
         row["proto"], row["flags"], row["payload"], row["ip_bytes"] = proto, flags, payload, 40 + payload
-        if proto == data.TCP:
+        if proto == packets_by_hand.TCP:
             seq, ack = numbers.of(source, target, flags, payload)
             row["seq"], row["ack"], row["window"] = (seq + astray[0]) % 2**32, (ack + astray[1]) % 2**32, window
             row["sack"] = row["ack"]
-        if proto == data.ICMP:  # echo and its reply, or an error
+        if proto == packets_by_hand.ICMP:  # echo and its reply, or an error
             row["flags"] = {0: 3}.get(flags, 0 if back else 8)
             row["window"] = int(row["flags"]) << 8
     return rows

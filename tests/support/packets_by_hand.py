@@ -154,6 +154,10 @@ class Numbering:
 # ----------------------------------------------------------------------------------------------------------- captures
 
 
+# Of the classic format, besides the usual 0xA1B2C3D4.
+NANOSECOND_MAGIC, MODIFIED_MAGIC = 0xA1B23C4D, 0xA1B2CD34
+
+
 def pcap(
     frames: list[tuple[int, int, bytes]],
     *,
@@ -163,13 +167,13 @@ def pcap(
     snaplen: int = 65535,
 ) -> bytes:
     """A classic capture of (seconds, fraction, bytes)."""
-    made = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, snaplen, link)
+    made = [struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, snaplen, link)]
     for seconds, fraction, data in frames:
-        made += struct.pack(order + "IIII", seconds, fraction, len(data), len(data))
-        if magic == 0xA1B2CD34:
-            made += struct.pack(order + "IHBB", 1, 0, 0, 0)
-        made += data
-    return made
+        made.append(struct.pack(order + "IIII", seconds, fraction, len(data), len(data)))
+        if magic == MODIFIED_MAGIC:
+            made.append(struct.pack(order + "IHBB", 1, 0, 0, 0))
+        made.append(data)
+    return b"".join(made)
 
 
 def block(order: str, kind: int, body: bytes) -> bytes:

@@ -165,11 +165,11 @@ class DumpcapSource:
     def _end(self) -> None:
         self._is_over = True
         try:
-            _out, said = self._process.communicate(timeout=ORDERLY_S)
+            _out, errors = self._process.communicate(timeout=ORDERLY_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            _out, said = self._process.communicate()
-        text = said.decode(errors="replace")
+            _out, errors = self._process.communicate()
+        text = errors.decode(errors="replace")
         self._drops = sum(int(number) for number in SUMMARY.findall(text))
         if self._kill_at is None:
             self.why_ended = _why(self._process.returncode, complaint_in(text))

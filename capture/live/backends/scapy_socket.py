@@ -5,15 +5,17 @@ floats (coarser than a microsecond) and no original lengths.
 """
 
 import contextlib
+import ctypes.util
 import errno
 import logging
 import select
 import socket
 import struct
 import time
+from typing import Any
 
 from peerburst.capture.errors import CaptureError
-from peerburst.capture.files import pcapng_blocks as pcapngblocks
+from peerburst.capture.files import pcapng_blocks
 from peerburst.capture.live import interfaces
 from peerburst.capture.live.options import CaptureOptions
 
@@ -47,6 +49,11 @@ ORDERLY_S = 1.0  # for what waits in the sockets when they are stopped, should m
 NETLINK_GONE = (errno.ENETDOWN, errno.ENODEV, errno.ENXIO)
 
 
+def has_libpcap() -> bool:
+    """Whether scapy will find libpcap, which compiles capture filters: it looks for it in the same way."""
+    return ctypes.util.find_library("pcap") is not None
+
+
 def trouble() -> str:
     """Why packet sockets cannot be used here, as a sentence; empty if they can."""
     if not hasattr(socket, "AF_PACKET"):
@@ -62,13 +69,13 @@ def trouble() -> str:
     return ""
 
 
-class _Listener:
+class _InterfaceSocket:
     """One interface's socket, and what it received and lost so far."""
 
     def __init__(self, number: int, name: str, options: CaptureOptions) -> None:
         self.number = number
         self.name = name
-        self.received = self.drops = self.told = 0
+        self.received = self.drops = self.drops_reported = 0
         self.was_switched_off = False
         self._scapy_socket = _open(name, options)
         self.socket: socket.socket = self._scapy_socket.ins
@@ -98,19 +105,18 @@ class _Listener:
         made = []
         for _ in range(AT_ONCE):
             try:
-                data, told, _flags, sender = self.socket.recvmsg(self._snaplen, 256)
+                data, ancillary, _flags, sender = self.socket.recvmsg(self._snaplen, 256)
             except BlockingIOError:
                 break
             # Each packet on the loopback is seen twice, leaving and coming; libpcap, too, leaves out the first.
             if self._is_loopback and sender[2] == socket.PACKET_OUTGOING:
                 continue
-            made.append(self._block(data, told))
-            self.was_switched_off = False
+            made.append(self._block(data, ancillary))
         return b"".join(made)
 
-    def _block(self, data: bytes, told: list[tuple[int, int, bytes]]) -> bytes:
+    def _block(self, data: bytes, ancillary: list[tuple[int, int, bytes]]) -> bytes:
         time_ns, length = 0, len(data)
-        for level, kind, control in told:
+        for level, kind, control in ancillary:
             if level == SOL_PACKET and kind == PACKET_AUXDATA and len(control) >= AUXDATA.size:
                 status, length, _captured, _mac, _net, tag, tag_kind = AUXDATA.unpack_from(control)
                 if status & TP_STATUS_VLAN_VALID and self.link_type == LINKTYPE_ETHERNET:
@@ -121,33 +127,33 @@ class _Listener:
             elif level == socket.SOL_SOCKET and kind == SCM_TIMESTAMPNS:
                 seconds, rest = TIMESPEC.unpack(control)
                 time_ns = seconds * 1_000_000_000 + rest
-        return pcapngblocks.enhanced_packet(self.number, time_ns or time.time_ns(), data, length)
+        return pcapng_blocks.enhanced_packet(self.number, time_ns or time.time_ns(), data, length)
 
     def statistics(self) -> bytes:
-        self.told = self.drops
-        return pcapngblocks.interface_statistics(self.number, time.time_ns(), self.received, self.drops)
+        self.drops_reported = self.drops
+        return pcapng_blocks.interface_statistics(self.number, time.time_ns(), self.received, self.drops)
 
 
 class ScapySource:
-    """Packet sockets on one or more interfaces. Raises CaptureError if one cannot be listened on."""
+    """Packet sockets on one or more interfaces. Raises CaptureError if one cannot be opened."""
 
     name = "live capture"
 
     def __init__(self, options: CaptureOptions) -> None:
         self.warnings: list[str] = []
         self.why_ended = ""
-        self._listeners: list[_Listener] = []
+        self._sockets: list[_InterfaceSocket] = []
         try:
             for number, name in enumerate(options.interfaces):
-                self._listeners.append(_Listener(number, name, options))
+                self._sockets.append(_InterfaceSocket(number, name, options))
         except BaseException:
-            for one in self._listeners:
+            for one in self._sockets:
                 one.close()
             raise
-        self._open = list(self._listeners)
-        self._head = pcapngblocks.section_header() + b"".join(
-            pcapngblocks.interface_description(one.name, one.link_type, options.bytes_per_packet)
-            for one in self._listeners
+        self._open = list(self._sockets)
+        self._head = pcapng_blocks.section_header() + b"".join(
+            pcapng_blocks.interface_description(one.name, one.link_type, options.bytes_per_packet)
+            for one in self._sockets
         )
         self._count_at = 0.0
         self._stop_at: float | None = None
@@ -155,7 +161,7 @@ class ScapySource:
 
     @property
     def drops(self) -> int:
-        return sum(one.drops for one in self._listeners)
+        return sum(one.drops for one in self._sockets)
 
     def read(self, timeout_s: float) -> bytes | None:
         if self._head:
@@ -165,67 +171,70 @@ class ScapySource:
             return b""
         is_stopping = self._stop_at is not None
         ready = select.select([one.socket for one in self._open], [], [], 0 if is_stopping else timeout_s)[0]
-        made = b"".join(self._take(one) for one in list(self._open) if one.socket in ready) + self._news_of_drops()
-        self._drop_those_gone()
+        made = b"".join(self._take(one) for one in list(self._open) if one.socket in ready) + self._new_statistics()
+        self._drop_removed()
         is_late = self._stop_at is not None and time.monotonic() > self._stop_at
         if not self._open or is_late or (is_stopping and not made):
-            return made + self._last_words()
+            return made + self._final_statistics()
         return made or None
 
     def stop(self) -> None:
         if self._stop_at is None:
             self._stop_at = time.monotonic() + ORDERLY_S
 
-    def _take(self, listener: _Listener) -> bytes:
+    def _take(self, one: _InterfaceSocket) -> bytes:
         try:
-            return listener.packets()
+            return one.packets()
         except OSError as error:
             if error.errno in NETLINK_GONE:
-                listener.was_switched_off = True
+                one.was_switched_off = True
             else:
-                self._drop(listener, error.strerror or str(error))
+                self._drop(one, error.strerror or str(error))
             return b""
 
-    def _drop_those_gone(self) -> None:
+    def _drop_removed(self) -> None:
         """A socket survives its interface being switched off and on again, not its removal.
 
         Linux tells of both by one error, when the interface goes down. Of the removal, a moment later, it tells only
-        sockets that are still bound, which these are no more (net/packet/af_packet.c, packet_notifier): so look.
+        sockets that are still bound, which these are no more (net/packet/af_packet.c, packet_notifier): so look, until
+        it is on again and they are bound. Packets say nothing of that: the error comes before those that waited.
         """
         for one in [one for one in self._open if one.was_switched_off]:
-            if interfaces.state_of(one.name) is None:
+            is_up = interfaces.state_of(one.name)
+            if is_up is None:
                 self._drop(one, "the interface is gone; the capture ended there")
+            one.was_switched_off = not is_up
 
-    def _drop(self, listener: _Listener, why: str) -> None:
-        self._open.remove(listener)
-        self.warnings.append(f"{listener.name}: {why}")
+    def _drop(self, one: _InterfaceSocket, why: str) -> None:
+        self._open.remove(one)
+        self.warnings.append(f"{one.name}: {why}")
         if not self._open:
             self.why_ended = self.warnings[-1]
 
-    def _news_of_drops(self) -> bytes:
-        """Statistics blocks of the interfaces that lost packets since they last told, at most once a second."""
+    def _new_statistics(self) -> bytes:
+        """Statistics blocks of the interfaces that lost packets since their last one, at most once a second."""
         now = time.monotonic()
         if now < self._count_at:
             return b""
         self._count_at = now + STATISTICS_EVERY_S
         for one in self._open:
             one.count_drops()
-        return b"".join(one.statistics() for one in self._open if one.drops > one.told)
+        return b"".join(one.statistics() for one in self._open if one.drops > one.drops_reported)
 
-    def _last_words(self) -> bytes:
+    def _final_statistics(self) -> bytes:
         self._is_over = True
         for one in self._open:
             one.count_drops()
-        said = b"".join(one.statistics() for one in self._listeners)
-        for one in self._listeners:
+        statistics = b"".join(one.statistics() for one in self._sockets)
+        for one in self._sockets:
             one.close()
-        return said
+        return statistics
 
 
-def _open(name: str, options: CaptureOptions):  # type: ignore[no-untyped-def]
+def _open(name: str, options: CaptureOptions) -> Any:
     """scapy's listening socket on one interface, its sentences made ours."""
     if name == interfaces.ANY or interfaces.state_of(name) is None:
-        raise CaptureError(name, f"no such interface; {_those_here()}")
+        raise CaptureError(name, f"no such interface; {_interfaces_here()}")
     from scapy.arch.linux import L2ListenSocket
     from scapy.error import Scapy_Exception, log_runtime
 
@@ -245,6 +254,6 @@ def _open(name: str, options: CaptureOptions):  # type: ignore[no-untyped-def]
         raise CaptureError(name, f"cannot be listened on: {error.strerror or error}") from error
 
 
-def _those_here() -> str:
+def _interfaces_here() -> str:
     names = [one.name for one in interfaces.list_interfaces()]
     return f"there are {', '.join(names)}" if names else "there is none at all"

@@ -5,12 +5,11 @@ from enum import Enum
 
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.live import interfaces
-from peerburst.capture.live.backends import dumpcap
-from peerburst.capture.live.backends import scapy_socket as scapysocket
+from peerburst.capture.live.backends import dumpcap, scapy_socket
 from peerburst.capture.live.backends.byte_source import ByteSource
 from peerburst.capture.live.options import CaptureOptions
 
-HOW_TO_BE_ALLOWED = (
+PERMISSION_ADVICE = (
     "let dumpcap capture for you (Debian, Ubuntu: sudo dpkg-reconfigure wireshark-common, then "
     "sudo usermod -aG wireshark $USER and log in anew; elsewhere: "
     "sudo setcap cap_net_raw,cap_net_admin=eip $(command -v dumpcap)), or run it with sudo"
@@ -31,7 +30,7 @@ class Choice:
     reason: str
 
 
-def choose(options: CaptureOptions) -> Choice:
+def select_backend(options: CaptureOptions) -> Choice:
     """The tool for these interfaces and this filter; CaptureError with what to do when none can or may."""
     program = dumpcap.find()
     if program is None:
@@ -44,20 +43,20 @@ def choose(options: CaptureOptions) -> Choice:
             without = f"dumpcap cannot: {complaint}"
         else:
             without = "dumpcap may not capture as this user"
-    trouble = scapysocket.trouble()
+    trouble = scapy_socket.trouble()
     if not trouble:
         return Choice(Tool.SCAPY, "", f"scapy captures: {without}")
     first = options.interfaces[0]
     if program is None:
         raise CaptureError(first, f"{without} and {trouble}; install Wireshark's dumpcap or run it with sudo")
-    raise CaptureError(first, f"you may not capture packets: {without} and {trouble}; {HOW_TO_BE_ALLOWED}")
+    raise CaptureError(first, f"you may not capture packets: {without} and {trouble}; {PERMISSION_ADVICE}")
 
 
 def open_byte_source(options: CaptureOptions, choice: Choice) -> ByteSource:
     """Begin to capture with the chosen tool. May raise CaptureError."""
     if choice.tool is Tool.DUMPCAP:
         return dumpcap.DumpcapSource(choice.program, options)
-    return scapysocket.ScapySource(options)
+    return scapy_socket.ScapySource(options)
 
 
 def _complaint(program: str, options: CaptureOptions) -> str:

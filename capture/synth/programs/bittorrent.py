@@ -31,7 +31,8 @@ KEEPALIVE_S = 120.0
 TIMEOUT_S = 15.0
 ID_SIZE = 20
 NODE_SIZE = 26  # BEP 5 compact node: id, address, port
-NODES_TOLD = 8
+NODES_RETURNED = 8
+COMPACT_PEER = 6  # BEP 23: address, port
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Settings:
 
 def play(settings: Settings, stage: Stage) -> None:
     dice = stage.dice
-    torrent, own_id = dice.data(ID_SIZE), dice.data(ID_SIZE)
+    torrent, own_id = dice.random_bytes(ID_SIZE), dice.random_bytes(ID_SIZE)
     begun = _announce(settings, stage, torrent)
     _walk_dht(settings, stage, torrent, own_id)
     at = begun
@@ -63,7 +64,7 @@ def play(settings: Settings, stage: Stage) -> None:
         if dice.happens(settings.failing_share):
             _fail(talk, at, dice)
             continue
-        greeted = _greet(talk, at, torrent, own_id, dice.data(ID_SIZE))
+        greeted = _greet(talk, at, torrent, own_id, dice.random_bytes(ID_SIZE))
         if giving < settings.giving_peers:
             giving += 1
             _take_pieces(settings, stage, talk, greeted)
@@ -77,12 +78,12 @@ def _announce(settings: Settings, stage: Stage, torrent: bytes) -> float:
     at = dns.lookup(stage, stage.start_s, TRACKER, [server])
     talk = TcpConversation(stage, server, TRACKER_PORT, FlowKind.SERVICE)
     escaped = "".join(f"%{byte:02x}" for byte in torrent)
-    asked = f"/announce?info_hash={escaped}&port={settings.local_port}&compact=1"
-    request = f"GET {asked} HTTP/1.1\r\nHost: {TRACKER}\r\n\r\n"
-    told = 6 * settings.peers
-    body = f"d8:intervali1800e5:peers{told}:".encode()
-    header = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body) + told + 1}\r\n\r\n".encode() + body
-    header += stage.dice.data(told) + b"e"
+    target = f"/announce?info_hash={escaped}&port={settings.local_port}&compact=1"
+    request = f"GET {target} HTTP/1.1\r\nHost: {TRACKER}\r\n\r\n"
+    size = COMPACT_PEER * settings.peers
+    body = f"d8:intervali1800e5:peers{size}:".encode()
+    header = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body) + size + 1}\r\n\r\n".encode() + body
+    header += stage.dice.random_bytes(size) + b"e"
     at = talk.exchange(talk.connect(at), (request.encode(), len(request)), (header, len(header)), think_s=0.03)
     return talk.close(at + 0.01)
 
@@ -95,14 +96,14 @@ def _walk_dht(settings: Settings, stage: Stage, torrent: bytes, own_id: bytes) -
         talk = UdpConversation(
             stage, stage.peer(), dice.integer(1025, 65535), FlowKind.PROBE, local_port=settings.local_port
         )
-        mark = dice.data(2)
+        mark = dice.random_bytes(2)
         query = b"d1:ad2:id20:" + own_id + b"9:info_hash20:" + torrent + b"e1:q9:get_peers1:t2:" + mark + b"1:y1:qe"
         if dice.happens(settings.failing_share):
             talk.send(at, query)
         else:
-            nodes = dice.data(NODE_SIZE * NODES_TOLD)
-            told = b"d1:rd2:id20:" + dice.data(ID_SIZE) + b"5:nodes%d:" % len(nodes) + nodes
-            reply = told + b"5:token8:" + dice.data(8) + b"e1:t2:" + mark + b"1:y1:re"
+            nodes = dice.random_bytes(NODE_SIZE * NODES_RETURNED)
+            head = b"d1:rd2:id20:" + dice.random_bytes(ID_SIZE) + b"5:nodes%d:" % len(nodes) + nodes
+            reply = head + b"5:token8:" + dice.random_bytes(8) + b"e1:t2:" + mark + b"1:y1:re"
             talk.exchange(at, (query, len(query)), (reply, len(reply)))
         at += 0.001 if number % 5 else dice.exponential(1.0)
 

@@ -53,7 +53,7 @@ def play(settings: Settings, stage: Stage) -> None:
     # The other side's second candidate, its address on a LAN far away, is never heard of again.
     dead = UdpConversation(stage, stage.peer(), dice.integer(1025, 65535), FlowKind.PROBE, local_port=local_port)
     for wait in (0.0, 0.5, 1.5):
-        dead.send(at + wait, _stun(BINDING_REQUEST, dice.data(12), b""))
+        dead.send(at + wait, _stun(BINDING_REQUEST, dice.random_bytes(12), b""))
     partner = UdpConversation(stage, stage.peer(), dice.integer(1025, 65535), FlowKind.MEDIA, local_port=local_port)
     begun = _bind(at + 0.05, partner, dice)
     _speak(settings, stage, partner, begun + 0.3)
@@ -64,7 +64,7 @@ def play(settings: Settings, stage: Stage) -> None:
 
 
 def _bind(at: float, talk: UdpConversation, dice: Dice) -> float:
-    transaction = dice.data(12)
+    transaction = dice.random_bytes(12)
     request = _stun(BINDING_REQUEST, transaction, b"")
     response = _stun(BINDING_SUCCESS, transaction, _mapped_address(talk.remote, dice))
     return talk.exchange(at, (request, len(request)), (response, len(response)))
@@ -74,7 +74,7 @@ def _speak(settings: Settings, stage: Stage, talk: UdpConversation, at: float) -
     """Both sides talk all the time: voice detection is off by default in most clients."""
     dice = stage.dice
     frame_s = 1.0 / settings.packets_per_s
-    sources = (dice.data(4), dice.data(4))
+    sources = (dice.random_bytes(4), dice.random_bytes(4))
     first = (dice.integer(0, 0xFFFF), dice.integer(0, 0xFFFF))
     number = 0
     while at + number * frame_s < stage.end_s:
@@ -96,7 +96,7 @@ def _stun(kind: int, transaction: bytes, attributes: bytes) -> bytes:
 def _mapped_address(remote: Remote, dice: Dice) -> bytes:
     """What the server sees of us is behind the camera, on the far side of the gateway: a port and address of chance."""
     family = 1 if len(remote.endpoint.address) == 4 else 2
-    value = dice.data(2 + len(remote.endpoint.address))
+    value = dice.random_bytes(2 + len(remote.endpoint.address))
     return struct.pack(">HHBB", XOR_MAPPED_ADDRESS, 2 + len(value), 0, family) + value
 
 

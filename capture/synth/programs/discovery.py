@@ -77,8 +77,8 @@ def _set_clock(settings: Settings, stage: Stage) -> None:
         at = dns.lookup(stage, stage.start_s + dice.uniform(0, 3), f"{number}.pool.example", [server])
         while at < stage.end_s:
             talk = UdpConversation(stage, server, NTP_PORT, FlowKind.SERVICE)
-            mark = dice.data(8)
+            mark = dice.random_bytes(8)
             request = bytes([NTP_CLIENT, 0, 6, 0xEC]) + bytes(36) + mark
-            reply = bytes([NTP_SERVER, 2, 6, 0xEC]) + bytes(20) + mark + dice.data(16)
+            reply = bytes([NTP_SERVER, 2, 6, 0xEC]) + bytes(20) + mark + dice.random_bytes(16)
             talk.exchange(at, (request, len(request)), (reply, len(reply)))
             at += NTP_POLL_S

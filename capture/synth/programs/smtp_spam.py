@@ -84,7 +84,7 @@ def _converse(stage: Stage, talk: TcpConversation, at: float, domain: str, *, gr
         text = mail + ADVERTISEMENT.decode() * lines + "."
         dialogue += [("DATA", "354 End data with <CR><LF>.<CR><LF>"), (text, "250 2.0.0 Ok: queued")]
     dialogue.append(("QUIT", "221 2.0.0 Bye"))
-    for said, replied in dialogue:
-        out, back = f"{said}\r\n".encode(), f"{replied}\r\n".encode()
+    for command, reply in dialogue:
+        out, back = f"{command}\r\n".encode(), f"{reply}\r\n".encode()
         at = talk.exchange(at + 0.002, (out, len(out)), (back, len(back)), think_s=0.01 + dice.exponential(THINK_S))
     talk.close(at, by=GUEST if greylisted else REMOTE)

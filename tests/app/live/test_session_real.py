@@ -14,15 +14,14 @@ from typing import IO
 import pytest
 
 from peerburst.analysis.settings import Settings
-from peerburst.capture.live.backends import dumpcap
-from peerburst.capture.live.backends import scapy_socket as scapysocket
+from peerburst.capture.live.backends import dumpcap, scapy_socket
 from peerburst.opening import analyse
 from peerburst.render.json_document import document
 from tests.support.kernels import COMPILED
 from tests.support.live.private_nets import FAR, NEAR, Pair, ip
 from tests.support.netns import inside, missing
 
-LACKING = missing() or (None if dumpcap.find() or not scapysocket.trouble() else "needs dumpcap or scapy")
+LACKING = missing() or (None if dumpcap.find() or not scapy_socket.trouble() else "needs dumpcap or scapy")
 pytestmark = [
     pytest.mark.skipif(LACKING is not None, reason=f"no private network can be made here: it {LACKING}"),
     pytest.mark.skipif(not COMPILED, reason="a process of its own would compile"),

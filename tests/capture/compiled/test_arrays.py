@@ -6,8 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from peerburst.capture.compiled import arrays as memory
-from peerburst.capture.compiled.arrays import LARGE_PAGE, BufferPool, grow, large_page_array, release, reserve
+from peerburst.capture.compiled.arrays import LARGE_PAGE, grow, large_page_array, release, reserve
+from peerburst.capture.compiled.pool import BufferPool
 from peerburst.capture.flows.table import FIRST_CAPACITY, FLOW, FlowTable
 from peerburst.capture.packets.decode import PACKET
 
@@ -34,7 +34,7 @@ def test_without_room_arrays_grow_by_copying(monkeypatch: pytest.MonkeyPatch) ->
         raise OSError("no address space")
 
     with_room = FlowTable()
-    monkeypatch.setattr(memory.mmap, "mmap", refuse)
+    monkeypatch.setattr(mmap, "mmap", refuse)
     assert reserve(FLOW, 10).size == 10
     without = FlowTable()
     packets = many_flows(2 * FIRST_CAPACITY + 1000)
@@ -79,19 +79,6 @@ def test_memory_is_given_back_through_a_view_as_well() -> None:
     release(array[: rows - 10][: rows - 20], LARGE_PAGE // 8)
     assert not array[: LARGE_PAGE // 8].any()
     assert array[LARGE_PAGE // 8] == 5
-
-
-def test_arrays_are_used_again_once_nobody_holds_them() -> None:
-    reused = BufferPool(np.int64, 10, most=2)
-    first, second = reused.take(), reused.take()
-    third, fourth = reused.take(), reused.take()  # beyond the two that are kept
-    assert len({array.ctypes.data for array in (first, second, third, fourth)}) == 4
-    assert (first.size, first.dtype) == (10, np.int64)
-    at, view = first.ctypes.data, first[3:5]
-    del first
-    assert reused.take().ctypes.data != at  # a view holds it
-    del view
-    assert reused.take().ctypes.data == at
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")

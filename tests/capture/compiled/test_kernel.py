@@ -1,4 +1,4 @@
-"""The kernels' cache: its name, its place, its one announcement; and how kernels read words."""
+"""The kernels' cache: its name, its place, its one announcement."""
 
 import os
 import shutil
@@ -6,18 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from peerburst.capture.compiled import kernel as kernels
-from peerburst.capture.compiled import loads as data
+from peerburst.capture.compiled import kernel
 from tests.support.kernels import COMPILED
 
-PACKAGE = Path(kernels.__file__).resolve().parents[2]
+PACKAGE = Path(kernel.__file__).resolve().parents[2]
 
 FINGERPRINT = """
 import importlib.util, sys
-spec = importlib.util.spec_from_file_location("kernels", sys.argv[1])
+spec = importlib.util.spec_from_file_location("kernel", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 print(module.fingerprint())
@@ -42,7 +40,7 @@ def test_the_fingerprint_is_of_all_kernel_sources(tmp_path: Path) -> None:
     kernels_py = copied(tmp_path)
     before = fingerprint(kernels_py)
     assert before == fingerprint(kernels_py)
-    seen = {before, kernels.fingerprint()}  # an installation elsewhere has machine code of its own
+    seen = {before, kernel.fingerprint()}  # an installation elsewhere has machine code of its own
     # A constant in one file is compiled into the kernels of others; analysis has kernels of its own.
     for changed in ("capture/packets/ip.py", "analysis/counting/entries.py", "capture/compiled/kernel.py"):
         with (tmp_path / changed).open("a") as source:
@@ -51,13 +49,20 @@ def test_the_fingerprint_is_of_all_kernel_sources(tmp_path: Path) -> None:
     assert len(seen) == 5
 
 
+def test_the_fingerprint_is_of_where_sources_stand_as_well(tmp_path: Path) -> None:
+    kernels_py = copied(tmp_path)
+    before = fingerprint(kernels_py)
+    (tmp_path / "capture/links").rename(tmp_path / "capture/linkt")  # the order of names and contents is the same
+    assert fingerprint(kernels_py) != before
+
+
 def test_the_cache_lies_in_the_users_cache_folder() -> None:
-    assert kernels.cache_folder().name == f"kernels-{kernels.fingerprint()}"
-    assert os.access(kernels.cache_folder(), os.W_OK)
-    assert PACKAGE not in kernels.cache_folder().parents
+    assert kernel.cache_folder().name == f"kernels-{kernel.fingerprint()}"
+    assert os.access(kernel.cache_folder(), os.W_OK)
+    assert PACKAGE not in kernel.cache_folder().parents
 
 
-WHERE = "from peerburst.capture.compiled import kernel as kernels; print(kernels.cache_folder())"
+WHERE = "from peerburst.capture.compiled import kernel; print(kernel.cache_folder())"
 
 
 def test_without_a_writable_cache_folder_a_private_one_serves(tmp_path: Path) -> None:
@@ -72,9 +77,9 @@ def test_without_a_writable_cache_folder_a_private_one_serves(tmp_path: Path) ->
 
 
 def test_numbas_own_setting_is_left_alone() -> None:
-    before = kernels.NUMBA_SETTINGS.CACHE_DIR
-    kernels.kernel(lambda value: value)
-    assert before == kernels.NUMBA_SETTINGS.CACHE_DIR
+    before = kernel.NUMBA_SETTINGS.CACHE_DIR
+    kernel.kernel(lambda value: value)
+    assert before == kernel.NUMBA_SETTINGS.CACHE_DIR
 
 
 READ = """
@@ -117,30 +122,14 @@ def test_the_first_run_says_that_it_compiles_and_the_next_does_not(tmp_path: Pat
     first, second = (
         subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)
     )
-    assert (first.stdout, first.stderr) == ("1\n", kernels.ANNOUNCEMENT + "\n")
+    assert (first.stdout, first.stderr) == ("1\n", kernel.ANNOUNCEMENT + "\n")
     assert (second.stdout, second.stderr) == ("1\n", "")
     assert sorted(package.rglob("*")) == before
     (folder,) = (tmp_path / "cache" / "peerburst").iterdir()
-    assert (folder / kernels.COMPILED_MARK).exists()
+    assert (folder / kernel.COMPILED_MARK).exists()
     assert list(folder.rglob("*.nbc")), "no machine code was kept"
     # Taken up without the compiler, the machine code still says what is out of bounds.
     lean = subprocess.run([*command[:2], READ + LEAN, *command[3:]], env=environment, capture_output=True, text=True)
     assert (lean.stdout, lean.stderr) == ("1\nFalse\nindex is out of bounds\n", "")
     for made in (package / "capture", package / "analysis", package):
         made.chmod(0o755)
-
-
-@pytest.mark.filterwarnings("ignore:overflow encountered")
-def test_words_are_read_in_either_order_and_never_beyond_the_array() -> None:
-    array = np.arange(1, 10, dtype=np.uint8)
-    assert data.be16(array, 0) == 0x0102
-    assert data.le16(array, 7) == 0x0908
-    assert data.be32(array, 5) == 0x06070809
-    assert data.le32(array, 1) == 0x05040302
-    assert data.be64(array, 1) == 0x0203040506070809
-    full = np.full(8, 255, np.uint8)
-    assert (data.be32(full, 0), data.le32(full, 4), data.be64(full, 0)) == (2**32 - 1, 2**32 - 1, 2**64 - 1)
-    for at in (-1, 8, 9, 2**40):
-        assert (data.be16(array, at), data.le16(array, at)) == (0, 0)
-    for at in (-1, 6, 9, 2**40):
-        assert (data.be32(array, at), data.le32(array, at)) == (0, 0)

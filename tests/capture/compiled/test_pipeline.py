@@ -1,4 +1,4 @@
-"""Work shared out: every piece once, each part in order, errors and interrupts after what came before them."""
+"""Work shared out: every piece once, each shard in order, errors and interrupts after what came before them."""
 
 import threading
 import time
@@ -10,19 +10,19 @@ from peerburst.capture.compiled.pipeline import PIECES_AHEAD, Pipeline
 
 
 class Entered:
-    """What was entered in each part, and by how many at the same time."""
+    """What was entered in each shard, and by how many at the same time."""
 
-    def __init__(self, parts: int) -> None:
-        self.numbers: list[list[int]] = [[] for _ in range(parts)]
-        self.inside = [0] * parts
+    def __init__(self, shards: int) -> None:
+        self.numbers: list[list[int]] = [[] for _ in range(shards)]
+        self.inside = [0] * shards
         self.at_once = 0
 
-    def enter(self, number: int, part: int) -> None:
-        self.inside[part] += 1
-        self.at_once = max(self.at_once, self.inside[part])
+    def enter(self, number: int, shard: int) -> None:
+        self.inside[shard] += 1
+        self.at_once = max(self.at_once, self.inside[shard])
         time.sleep(0.0005 * (number % 3))
-        self.numbers[part].append(number)
-        self.inside[part] -= 1
+        self.numbers[shard].append(number)
+        self.inside[shard] -= 1
 
 
 def slow_for_some(number: int) -> int:
@@ -30,17 +30,17 @@ def slow_for_some(number: int) -> int:
     return number
 
 
-@pytest.mark.parametrize(("hands", "parts"), [(1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (3, 4)])
-def test_every_piece_is_entered_once_in_every_part_in_order(hands: int, parts: int) -> None:
-    entered = Entered(parts)
-    Pipeline(iter(range(60)), slow_for_some, entered.enter, parts).work(hands)
-    assert entered.numbers == [list(range(60))] * parts
+@pytest.mark.parametrize(("workers", "shards"), [(1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (3, 4)])
+def test_every_piece_is_entered_once_in_every_shard_in_order(workers: int, shards: int) -> None:
+    entered = Entered(shards)
+    Pipeline(iter(range(60)), slow_for_some, entered.enter, shards).run(workers)
+    assert entered.numbers == [list(range(60))] * shards
     assert entered.at_once == 1
 
 
 def test_nothing_is_no_work() -> None:
     entered = Entered(2)
-    Pipeline(iter(()), slow_for_some, entered.enter, 2).work(2)
+    Pipeline(iter(()), slow_for_some, entered.enter, 2).run(2)
     assert entered.numbers == [[], []]
 
 
@@ -55,7 +55,7 @@ def test_pieces_are_found_by_one_and_not_far_ahead() -> None:
             ahead = max(ahead, len(found) - len(entered.numbers[0]))
             yield number
 
-    Pipeline(pieces(), slow_for_some, entered.enter, 1).work(3)
+    Pipeline(pieces(), slow_for_some, entered.enter, 1).run(3)
     assert len(entered.numbers[0]) == 50
     assert ahead <= PIECES_AHEAD
 
@@ -67,7 +67,7 @@ def test_an_error_in_finding_comes_after_the_pieces_before_it() -> None:
 
     entered = Entered(2)
     with pytest.raises(KeyError, match="sixth"):
-        Pipeline(pieces(), slow_for_some, entered.enter, 2).work(2)
+        Pipeline(pieces(), slow_for_some, entered.enter, 2).run(2)
     assert entered.numbers == [list(range(5))] * 2
 
 
@@ -83,7 +83,7 @@ def test_an_error_in_the_work_ends_it(where: str) -> None:
             raise ValueError("third")
 
     with pytest.raises(ValueError, match="third"):
-        Pipeline(iter(range(1000)), prepare, enter, 2).work(2)
+        Pipeline(iter(range(1000)), prepare, enter, 2).run(2)
 
 
 def test_after_an_interrupt_all_parts_have_the_same_pieces() -> None:
@@ -94,7 +94,7 @@ def test_after_an_interrupt_all_parts_have_the_same_pieces() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Pipeline(iter(range(100_000)), slow_for_some, entered.enter, 2).work(2, interrupted)
+        Pipeline(iter(range(100_000)), slow_for_some, entered.enter, 2).run(2, interrupted)
     first, second = entered.numbers
     assert first == second == list(range(len(first)))
     assert 20 < len(first) < 100_000
@@ -113,7 +113,7 @@ def test_an_interrupt_does_not_wait_for_a_silent_pipe() -> None:
 
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        Pipeline(pieces(), slow_for_some, entered.enter, 2).work(2, interrupted)
+        Pipeline(pieces(), slow_for_some, entered.enter, 2).run(2, interrupted)
     assert time.monotonic() - began < 10
     assert entered.numbers == [[0, 1, 2, 3]] * 2
     silent.set()

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from peerburst.capture.compiled import stopwatch as timing
+from peerburst.capture.compiled import stopwatch
 
 
 @pytest.fixture
@@ -17,51 +17,51 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_stage_within_another_counts_for_itself_alone(clock: list[float]) -> None:
-    watch = timing.start()
-    with timing.stage("models"):
+    watch = stopwatch.start()
+    with stopwatch.stage("models"):
         clock[0] += 1
-        with timing.stage("flows"):
+        with stopwatch.stage("flows"):
             clock[0] += 10
         clock[0] += 2
-    with timing.stage("flows"):
+    with stopwatch.stage("flows"):
         clock[0] += 100
-    timing.stop()
+    stopwatch.stop()
     assert watch.seconds == {"flows": 110.0, "models": 3.0}
 
 
 def test_a_stage_that_fails_is_timed_as_well(clock: list[float]) -> None:
-    watch = timing.start()
+    watch = stopwatch.start()
 
     def fail() -> None:
-        with timing.stage("read"):
+        with stopwatch.stage("read"):
             clock[0] += 1
             raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
         fail()
-    timing.stop()
+    stopwatch.stop()
     assert watch.seconds == {"read": 1.0}
 
 
 def test_nothing_is_kept_where_nobody_asks(clock: list[float]) -> None:
-    watch = timing.start()
-    timing.stop()
-    with timing.stage("read"), timing.stage("read"):
+    watch = stopwatch.start()
+    stopwatch.stop()
+    with stopwatch.stage("read"), stopwatch.stage("read"):
         clock[0] += 1
     assert watch.seconds == {}
 
 
 def test_threads_keep_apart_what_lies_within_what(clock: list[float]) -> None:
-    watch = timing.start()
+    watch = stopwatch.start()
 
     def beside() -> None:
-        with timing.stage("decode"):
+        with stopwatch.stage("decode"):
             clock[0] += 5
 
-    with timing.stage("flows"):
+    with stopwatch.stage("flows"):
         thread = threading.Thread(target=beside)
         thread.start()
         thread.join()
         clock[0] += 1
-    timing.stop()
+    stopwatch.stop()
     assert watch.seconds == {"decode": 5.0, "flows": 6.0}  # the same five seconds passed in both

@@ -85,13 +85,11 @@ def packet_rows(found: Piece | Packets) -> Packets:
 
 
 def write_unsorted(path: Path, number: int, seconds: list[int]) -> None:
-    from peerburst.capture.files.writer import Container, PacketWriter
-    from tests.support.packets_by_hand import UDP, ethernet, ipv4, udp
+    from tests.support.packets_by_hand import NANOSECOND_MAGIC, UDP, ethernet, ipv4, pcap, udp
 
-    with path.open("wb") as file:
-        writer = PacketWriter(file, Container.PCAP_NANOSECONDS)
-        for i, at in enumerate(seconds):
-            writer.write(ns(at), ethernet(ipv4(udp(1000 + number, 1000 + i), UDP, HOST, "8.8.8.8")))
+    frames = [ethernet(ipv4(udp(1000 + number, 1000 + i), UDP, HOST, "8.8.8.8")) for i in range(len(seconds))]
+    records = [(*divmod(ns(at), 1_000_000_000), frame) for at, frame in zip(seconds, frames, strict=True)]
+    path.write_bytes(pcap(records, magic=NANOSECOND_MAGIC))
 
 
 # --- what can go wrong -----------------------------------------------------------------------------------------------

@@ -29,14 +29,6 @@ def test_classic_capture_is_as_written_by_hand() -> None:
     assert written(Container.PCAP) == bytes.fromhex(expected)
 
 
-def test_nanosecond_capture_has_its_own_magic_and_the_full_time() -> None:
-    expected = (
-        "4d3cb2a1 0200 0400 00000000 00000000 00000400 01000000"  # 2003 ns are 0x7d3
-        "4141ba4b d3070000 05000000 05000000 0102030405"
-    )
-    assert written(Container.PCAP_NANOSECONDS) == bytes.fromhex(expected)
-
-
 def test_pcapng_is_as_written_by_hand() -> None:
     high, low = divmod(MOMENT_NS, 2**32)
     expected = (

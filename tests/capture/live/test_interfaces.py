@@ -1,14 +1,16 @@
 """Interfaces as they were made, and what the doctor finds."""
 
+import ctypes.util
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from peerburst.capture.live import doctor, interfaces
-from peerburst.capture.live.backends import dumpcap
-from peerburst.capture.live.backends import scapy_socket as scapysocket
+from peerburst.capture.live.backends import dumpcap, scapy_socket
 from peerburst.capture.live.interfaces import Interface
 from tests.support.live.private_nets import FAR, NEAR, NEAR_V6, Pair, ip
 from tests.support.netns import inside, missing
@@ -75,16 +77,33 @@ That string isn't a valid capture filter (can't parse filter expression: syntax 
 
 def test_the_doctor_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(dumpcap, "find", lambda: None)
-    monkeypatch.setattr(scapysocket, "trouble", lambda: "scapy is not installed (pip install 'peerburst[live]')")
+    monkeypatch.setattr(scapy_socket, "trouble", lambda: "scapy is not installed (pip install 'peerburst[live]')")
     found = {finding.what: finding for finding in doctor.examine(str(tmp_path))}
     assert not found["dumpcap"].ok
-    assert "install" in found["dumpcap"].do
+    assert "install" in found["dumpcap"].advice
     assert not found["without dumpcap"].ok
-    monkeypatch.setattr(scapysocket, "trouble", lambda: "")
+    monkeypatch.setattr(scapy_socket, "trouble", lambda: "")
     found = {finding.what: finding for finding in doctor.examine(str(tmp_path))}
     assert found["dumpcap"].ok
-    assert found["without dumpcap"].says == "scapy captures instead"
-    assert all(finding.do for finding in found.values() if not finding.ok)
+    assert found["without dumpcap"].state == "scapy captures instead"
+    assert all(finding.advice for finding in found.values() if not finding.ok)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_PACKET"), reason="the system has no packet sockets")
+@pytest.mark.parametrize("has_dumpcap", [False, True])
+def test_the_doctor_says_what_does_not_work_without_libpcap(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, has_dumpcap: bool
+) -> None:
+    monkeypatch.setattr(dumpcap, "find", lambda: sys.executable if has_dumpcap else None)
+    monkeypatch.setattr(dumpcap, "trouble", lambda *_arguments: "")
+    monkeypatch.setattr(scapy_socket, "trouble", lambda: "")
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: None if name == "pcap" else name)
+    found = {finding.what: finding for finding in doctor.examine(str(tmp_path))}
+    assert found["libpcap"].ok == has_dumpcap  # dumpcap filters by itself
+    assert found["libpcap"].state == "is not installed: without dumpcap, capture filters (-f) do not work"
+    assert "libpcap0.8" in found["libpcap"].advice
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: f"lib{name}.so")
+    assert "libpcap" not in {finding.what for finding in doctor.examine(str(tmp_path))}
 
 
 @pytest.mark.skipif(dumpcap.find() is None, reason="dumpcap is not installed")
@@ -94,4 +113,4 @@ def test_the_doctor_agrees_with_a_real_dumpcap(tmp_path: Path) -> None:
     assert program is not None
     asked = subprocess.run([program, "-i", "lo", "-L"], capture_output=True, text=True, check=False)
     assert found["dumpcap"].ok == (asked.returncode == 0)
-    assert "GB are free" in found["disk"].says
+    assert "GB are free" in found["disk"].state

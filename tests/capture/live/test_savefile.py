@@ -1,4 +1,4 @@
-"""Bytes cut into blocks, kept, rotated and stopped, with captures of known size."""
+"""Bytes split into blocks, kept, rotated and stopped, with captures of known size."""
 
 import os
 import re
@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from peerburst.capture.errors import CaptureError, SettingsError
-from peerburst.capture.files import pcapng_blocks as pcapngblocks
+from peerburst.capture.files import pcapng_blocks
 from peerburst.capture.files.source import PacketSource
-from peerburst.capture.live import source as livesource
+from peerburst.capture.live import packet_queue
 from peerburst.capture.live.backends.pipe import PipeSource
-from peerburst.capture.live.blocks import Cutter
+from peerburst.capture.live.blocks import BlockSplitter
 from peerburst.capture.live.options import (
     CaptureOptions,
     Rotation,
@@ -25,12 +25,12 @@ from peerburst.capture.live.options import (
     parse_rotation,
     parse_stops,
 )
-from peerburst.capture.live.savefile import Keeper
-from peerburst.capture.live.source import LiveSource
+from peerburst.capture.live.savefile import SavefileWriter
+from peerburst.capture.live.source import LiveSource, capture_growing_file
 from tests.support.netns import missing
 
-HEAD = pcapngblocks.section_header() + pcapngblocks.interface_description("one", 1, 96)
-SECOND = pcapngblocks.interface_description("two", 1, 96)
+HEAD = pcapng_blocks.section_header() + pcapng_blocks.interface_description("one", 1, 96)
+SECOND = pcapng_blocks.interface_description("two", 1, 96)
 BLOCK = 32 + 60  # bytes of a packet of ours in the file
 
 
@@ -39,18 +39,18 @@ def packet(number: int, interface: int = 0) -> bytes:
     ethernet = bytes(12) + b"\x08\x00"
     ipv4 = struct.pack(">BBHHHBBH", 0x45, 0, 46, number & 0xFFFF, 0, 64, 17, 0) + bytes([10, 0, 0, 1, 10, 0, 0, 2])
     udp = struct.pack(">HHHH", 4000, 5000, 26, 0) + bytes(18)
-    return pcapngblocks.enhanced_packet(interface, number * 1_000_000_000, ethernet + ipv4 + udp, 60)
+    return pcapng_blocks.enhanced_packet(interface, number * 1_000_000_000, ethernet + ipv4 + udp, 60)
 
 
 def capture(count: int) -> bytes:
     return (
         HEAD
         + b"".join(packet(number) for number in range(1, count + 1))
-        + pcapngblocks.interface_statistics(0, 1, 9, 4)
+        + pcapng_blocks.interface_statistics(0, 1, 9, 4)
     )
 
 
-class StubFeed:
+class StubByteSource:
     """Bytes of a list, one piece a reading; nothing is lost."""
 
     name = "stub"
@@ -84,13 +84,13 @@ def taken(source: LiveSource) -> list[int]:
 
 @pytest.mark.parametrize("size", [1, 7, 92, 1000, 10**6])
 def test_blocks_are_whole_however_the_bytes_come(size: int) -> None:
-    data = HEAD + packet(1) + packet(2) + SECOND + packet(3, 1) + pcapngblocks.interface_statistics(0, 1, 9, 4)
-    cutter = Cutter()
-    runs = [run for piece in in_pieces(data, size) for run in cutter.feed(piece)]
+    data = HEAD + packet(1) + packet(2) + SECOND + packet(3, 1) + pcapng_blocks.interface_statistics(0, 1, 9, 4)
+    splitter = BlockSplitter()
+    runs = [run for piece in in_pieces(data, size) for run in splitter.split(piece)]
     assert b"".join(run.data for run in runs) == data
-    assert cutter.end() == b""
-    assert cutter.packets == 3
-    assert cutter.head == HEAD + SECOND
+    assert splitter.end() == b""
+    assert splitter.packets == 3
+    assert splitter.head == HEAD + SECOND
     assert all(run.data[at - BLOCK :][:4] == b"\x06\0\0\0" for run in runs for at in run.packet_ends)
     assert sum(len(run.packet_ends) for run in runs) == 3
     third = next(run for run in runs if packet(3, 1) in run.data)
@@ -102,59 +102,61 @@ def test_a_section_of_the_other_byte_order_is_cut_too() -> None:
     section = struct.pack(">IIIHHQI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, 2**64 - 1, 28)
     interface = struct.pack(">IIHHII", 1, 20, 1, 0, 96, 20)
     simple = struct.pack(">III", 3, 20, 4) + b"abcd" + struct.pack(">I", 20)
-    cutter = Cutter()
-    runs = [run for piece in in_pieces(section + interface + simple, 5) for run in cutter.feed(piece)]
+    splitter = BlockSplitter()
+    runs = [run for piece in in_pieces(section + interface + simple, 5) for run in splitter.split(piece)]
     assert [run.data for run in runs] == [section, interface, simple]
-    assert cutter.packets == 1
+    assert splitter.packets == 1
 
 
 def test_damage_and_other_formats_pass_as_they_come() -> None:
     damaged = HEAD + packet(1) + struct.pack("<II", 6, 13) + bytes(50)
-    cutter = Cutter()
-    assert b"".join(run.data for piece in in_pieces(damaged, 9) for run in cutter.feed(piece)) == damaged
-    other = Cutter()
-    assert b"".join(run.data for run in other.feed(b"\x1f\x8b" + bytes(40))) == b"\x1f\x8b" + bytes(40)
+    splitter = BlockSplitter()
+    assert b"".join(run.data for piece in in_pieces(damaged, 9) for run in splitter.split(piece)) == damaged
+    other = BlockSplitter()
+    assert b"".join(run.data for run in other.split(b"\x1f\x8b" + bytes(40))) == b"\x1f\x8b" + bytes(40)
     assert other.is_capture is False
 
 
 def test_rotation_makes_dumpcaps_names_and_loses_nothing(tmp_path: Path) -> None:
     data = capture(100)
-    keeper = Keeper(str(tmp_path / "day.pcapng"), Rotation(data=1000), now=lambda: datetime(2026, 3, 4, 5, 6, 7))
-    assert taken(LiveSource(StubFeed(in_pieces(data, 333)), keep=keeper)) == list(range(1, 101))
+    writer = SavefileWriter(
+        str(tmp_path / "day.pcapng"), Rotation(file_bytes=1000), now=lambda: datetime(2026, 3, 4, 5, 6, 7)
+    )
+    assert taken(LiveSource(StubByteSource(in_pieces(data, 333)), savefile=writer)) == list(range(1, 101))
     # The head takes len(HEAD) bytes, so 1000 are reached by the packet that makes it 10 or 11 of them.
     each = -(-(1000 - len(HEAD)) // BLOCK)
     files = sorted(path.name for path in tmp_path.iterdir())
     assert files == [f"day_{number:05d}_20260304050607.pcapng" for number in range(1, -(-100 // each) + 1)]
-    assert [str(tmp_path / name) for name in files] == keeper.paths
+    assert [str(tmp_path / name) for name in files] == writer.paths
     contents = [(tmp_path / name).read_bytes() for name in files]
     assert all(content.startswith(HEAD) for content in contents)
     assert HEAD + b"".join(content[len(HEAD) :] for content in contents) == data
     assert [len(seconds(tmp_path / name)) for name in files[:-1]] == [each] * (len(files) - 1)
-    assert keeper.data == sum(len(content) for content in contents)
+    assert writer.bytes_written == sum(len(content) for content in contents)
 
 
 def test_rotation_repeats_interfaces_described_later(tmp_path: Path) -> None:
     data = HEAD + b"".join(map(packet, range(1, 12))) + SECOND + b"".join(packet(n, 1) for n in range(12, 40))
-    keeper = Keeper(str(tmp_path / "two.pcapng"), Rotation(data=1000))
-    assert taken(LiveSource(StubFeed([data]), keep=keeper)) == list(range(1, 40))
-    assert [second for path in keeper.paths for second in seconds(path)] == list(range(1, 40))
-    assert Path(keeper.paths[-1]).read_bytes().startswith(HEAD + SECOND)
+    writer = SavefileWriter(str(tmp_path / "two.pcapng"), Rotation(file_bytes=1000))
+    assert taken(LiveSource(StubByteSource([data]), savefile=writer)) == list(range(1, 40))
+    assert [second for path in writer.paths for second in seconds(path)] == list(range(1, 40))
+    assert Path(writer.paths[-1]).read_bytes().startswith(HEAD + SECOND)
 
 
 @pytest.mark.parametrize("ending", [".pcapng", ".pcapng.zst"])
 def test_a_ring_keeps_the_newest_files(tmp_path: Path, ending: str) -> None:
-    keeper = Keeper(str(tmp_path / f"ring{ending}"), Rotation(data=200, files=3))
-    taken(LiveSource(StubFeed(in_pieces(capture(4000), 5000)), keep=keeper))
-    assert len(keeper.paths) == 3
-    assert sorted(map(str, tmp_path.iterdir())) == keeper.paths
-    kept = [second for path in keeper.paths for second in seconds(path)]
+    writer = SavefileWriter(str(tmp_path / f"ring{ending}"), Rotation(file_bytes=200, files=3))
+    taken(LiveSource(StubByteSource(in_pieces(capture(4000), 5000)), savefile=writer))
+    assert len(writer.paths) == 3
+    assert sorted(map(str, tmp_path.iterdir())) == writer.paths
+    kept = [second for path in writer.paths for second in seconds(path)]
     assert kept == list(range(4001 - len(kept), 4001))
-    assert all(re.fullmatch(rf"ring_\d{{5}}_\d{{14}}{re.escape(ending)}", Path(path).name) for path in keeper.paths)
+    assert all(re.fullmatch(rf"ring_\d{{5}}_\d{{14}}{re.escape(ending)}", Path(path).name) for path in writer.paths)
 
 
 def test_packets_stop_exactly_and_statistics_are_still_read(tmp_path: Path) -> None:
-    keeper = Keeper(str(tmp_path / "ten.pcapng"))
-    source = LiveSource(StubFeed([capture(30)]), keep=keeper, stops=StopConditions(packets=10))
+    writer = SavefileWriter(str(tmp_path / "ten.pcapng"))
+    source = LiveSource(StubByteSource([capture(30)]), savefile=writer, stops=StopConditions(packets=10))
     assert taken(source) == list(range(1, 11))
     assert seconds(tmp_path / "ten.pcapng") == list(range(1, 11))
     assert source.drops == 4
@@ -165,14 +167,14 @@ def test_a_classic_pcap_from_a_pipe_is_kept_and_divided(tmp_path: Path) -> None:
     header = struct.pack(">IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 96, 1)
     records = [struct.pack(">IIII", number, 0, 60, 60) + packet(number)[28:88] for number in range(1, 31)]
     ours, theirs = os.pipe()
-    keeper = Keeper(str(tmp_path / "old.pcap"), Rotation(data=500))
-    source = LiveSource(PipeSource(ours), keep=keeper, stops=StopConditions(packets=20))
+    writer = SavefileWriter(str(tmp_path / "old.pcap"), Rotation(file_bytes=500))
+    source = LiveSource(PipeSource(ours), savefile=writer, stops=StopConditions(packets=20))
     os.write(theirs, header + b"".join(records)[:700])
     time.sleep(0.05)
     os.write(theirs, b"".join(records)[700:])
     os.close(theirs)
     assert taken(source) == list(range(1, 21))
-    contents = [Path(path).read_bytes() for path in keeper.paths]
+    contents = [Path(path).read_bytes() for path in writer.paths]
     assert header + b"".join(content[24:] for content in contents) == header + b"".join(records[:20])
     assert len(contents) == 3  # 24 + 7 * 76 is the first above 500: seven records each
     os.close(ours)
@@ -199,26 +201,25 @@ def test_a_full_disk_ends_the_keeping_and_not_the_count(small_disk: Path, name: 
     data = HEAD + b"".join(packet(n)[:-40] + noise.bytes(36) + packet(n)[-4:] for n in range(1, 2001))
     if name.endswith("pcapng"):
         (small_disk / "other").unlink()
-    keeper = Keeper(str(small_disk / name))
-    source = LiveSource(StubFeed(in_pieces(data, 3000)), keep=keeper)
+    writer = SavefileWriter(str(small_disk / name))
+    source = LiveSource(StubByteSource(in_pieces(data, 3000)), savefile=writer)
     assert taken(source) == list(range(1, 2001))
     assert source.warnings == (
         f"{small_disk / name}: the disk is full; nothing more is kept, and the counting goes on",
     )
-    assert not keeper.is_keeping
     if name.endswith("pcapng"):
         kept = PacketSource(str(small_disk / name))
-        assert sum(packets.size for packets in kept.batches()) == (keeper.data - len(HEAD)) // BLOCK > 500
+        assert sum(packets.size for packets in kept.batches()) == (writer.bytes_written - len(HEAD)) // BLOCK > 500
         assert kept.warnings == []  # it ends where a packet does
 
 
 def test_what_cannot_be_kept_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="the folder does not exist"):
-        Keeper(str(tmp_path / "none" / "x.pcapng"))
+        SavefileWriter(str(tmp_path / "none" / "x.pcapng"))
     with pytest.raises(SettingsError, match="must end in"):
-        Keeper(str(tmp_path / "x.txt"))
-    keeper = Keeper(str(tmp_path / "x.pcapng"))
-    source = LiveSource(StubFeed([b"\x1f\x8b" + bytes(100)]), keep=keeper)
+        SavefileWriter(str(tmp_path / "x.txt"))
+    writer = SavefileWriter(str(tmp_path / "x.pcapng"))
+    source = LiveSource(StubByteSource([b"\x1f\x8b" + bytes(100)]), savefile=writer)
     with pytest.raises(CaptureError, match="decompress it before"):
         taken(source)
 
@@ -226,7 +227,7 @@ def test_what_cannot_be_kept_is_refused_at_once(tmp_path: Path) -> None:
 def test_a_growing_file_is_followed_until_stopped(tmp_path: Path) -> None:
     data, path = capture(50), tmp_path / "grows.pcapng"
     path.write_bytes(data[:1000])
-    source = livesource.capture_growing_file(str(path))
+    source = capture_growing_file(str(path))
     found: list[int] = []
     pieces = in_pieces(data[1000:], 900)
     for packets in source.batches(0.3):
@@ -246,7 +247,7 @@ def test_a_growing_file_is_followed_until_stopped(tmp_path: Path) -> None:
 def test_a_file_cut_shorter_ends_with_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "shrinks.pcapng"
     path.write_bytes(capture(10))
-    source = livesource.capture_growing_file(str(path))
+    source = capture_growing_file(str(path))
     found = 0
     for packets in source.batches(0.2):
         if packets is None:
@@ -256,14 +257,14 @@ def test_a_file_cut_shorter_ends_with_a_sentence(tmp_path: Path) -> None:
     assert found == 10
     assert source.ended == f"{path}: was cut shorter while it was read; what came before was read"
     with pytest.raises(CaptureError, match="no such file"):
-        livesource.capture_growing_file(str(tmp_path / "none"))
+        capture_growing_file(str(tmp_path / "none"))
 
 
 def test_a_slow_taker_holds_the_reading_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(livesource, "MOST_WAITING", 1000)
+    monkeypatch.setattr(packet_queue, "MOST_PACKETS", 1000)
     pieces = in_pieces(capture(200_000), 1 << 18)
     count = len(pieces)
-    source = LiveSource(StubFeed(pieces))
+    source = LiveSource(StubByteSource(pieces))
     first = next(source.batches(5.0))
     time.sleep(0.5)
     assert len(pieces) > count // 2  # 18 MB, of which pipe, window and queue hold a few
@@ -275,9 +276,9 @@ def test_a_slow_taker_holds_the_reading_back(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_no_capture_at_all_is_an_error() -> None:
     with pytest.raises(CaptureError, match="stub: is not a pcap or pcapng file"):
-        taken(LiveSource(StubFeed([b"good morning, this is no capture"])))
+        taken(LiveSource(StubByteSource([b"good morning, this is no capture"])))
     with pytest.raises(CaptureError, match="stub: is empty"):
-        taken(LiveSource(StubFeed([])))
+        taken(LiveSource(StubByteSource([])))
 
 
 def test_settings_as_they_are_typed() -> None:
@@ -295,4 +296,4 @@ def test_settings_as_they_are_typed() -> None:
         with pytest.raises(SettingsError):
             CaptureOptions(**made)
     with pytest.raises(SettingsError, match="add -w"):
-        livesource.capture_growing_file("x", stops=StopConditions(data=5))
+        capture_growing_file("x", stops=StopConditions(kept_bytes=5))

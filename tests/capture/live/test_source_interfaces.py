@@ -1,6 +1,7 @@
 """Live capture of real traffic between two namespaces, through each of the two tools."""
 
 import contextlib
+import io
 import os
 import random
 import signal
@@ -17,13 +18,12 @@ import pytest
 
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files.source import PacketSource
-from peerburst.capture.live import source as livesource
-from peerburst.capture.live.backends import dumpcap
-from peerburst.capture.live.backends import scapy_socket as scapysocket
-from peerburst.capture.live.backends.select import Choice, Tool, choose
+from peerburst.capture.live import forwarder
+from peerburst.capture.live.backends import dumpcap, scapy_socket
+from peerburst.capture.live.backends.select import Choice, Tool, select_backend
 from peerburst.capture.live.options import CaptureOptions, StopConditions
-from peerburst.capture.live.savefile import Keeper
-from peerburst.capture.live.source import LiveSource, Packets
+from peerburst.capture.live.savefile import SavefileWriter
+from peerburst.capture.live.source import LiveSource, Packets, capture_interfaces, warm_up
 from peerburst.capture.packets.decode import PACKET
 from peerburst.capture.packets.status import Status
 from tests.support.live.private_nets import FAR_V6, NEAR, NEAR_V6, Pair, ip
@@ -39,12 +39,12 @@ SETTLE_S = 0.3  # more than dumpcap holds a packet back
 def _choices() -> list[Choice]:
     program = dumpcap.find()
     found = [] if program is None else [Choice(Tool.DUMPCAP, program, "")]
-    return found if scapysocket.trouble() else [*found, Choice(Tool.SCAPY, "", "")]
+    return found if scapy_socket.trouble() else [*found, Choice(Tool.SCAPY, "", "")]
 
 
 TOOLS = pytest.mark.parametrize("choice", _choices() if LACKING is None else [], ids=lambda choice: choice.tool.value)
 needs_dumpcap = pytest.mark.skipif(dumpcap.find() is None, reason="dumpcap is not installed")
-needs_scapy = pytest.mark.skipif(bool(scapysocket.trouble()), reason="scapy cannot capture here")
+needs_scapy = pytest.mark.skipif(bool(scapy_socket.trouble()), reason="scapy cannot capture here")
 
 
 @pytest.fixture
@@ -58,9 +58,9 @@ def listen(pair: Pair, choice: Choice | None, keep: Path | None = None, **option
     if options.get("bpf") and choice is not None and choice.tool is Tool.SCAPY and find_library("pcap") is None:
         pytest.skip("libpcap is not here: scapy cannot compile a capture filter without it")
     with inside(pair.near):
-        return livesource.capture_interfaces(
+        return capture_interfaces(
             CaptureOptions((pair.interface,), **options),  # type: ignore[arg-type]
-            keep=Keeper(str(keep)) if keep is not None else None,
+            savefile=SavefileWriter(str(keep)) if keep is not None else None,
             stops=stops,  # type: ignore[arg-type]
             choice=choice,
         )
@@ -211,13 +211,13 @@ def test_an_interface_that_vanishes_after_its_error_was_read_ends_it_too(
     """Linux tells of a removal once, when the interface goes down: read at that moment, it is there still."""
     source = listen(pair, Choice(Tool.SCAPY, "", ""))
     asked: list[str] = []
-    state_of = scapysocket.interfaces.state_of
+    state_of = scapy_socket.interfaces.state_of
 
     def down_at_first(name: str) -> bool | None:
         asked.append(name)
         return False if len(asked) == 1 else state_of(name)
 
-    monkeypatch.setattr(scapysocket.interfaces, "state_of", down_at_first)
+    monkeypatch.setattr(scapy_socket.interfaces, "state_of", down_at_first)
     acting = threading.Thread(target=ip, args=("-n", pair.near, "link", "delete", "near0"))
     acting.start()
     rows(source)
@@ -226,9 +226,29 @@ def test_an_interface_that_vanishes_after_its_error_was_read_ends_it_too(
     assert source.ended == "near0: the interface is gone; the capture ended there"
 
 
+@needs_scapy
+def test_packets_that_waited_when_an_interface_vanished_are_read_and_it_ends(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error comes before the packets: those say nothing of whether the interface is on again."""
+    with inside(pair.near):
+        source = scapy_socket.ScapySource(CaptureOptions((pair.interface,)))
+    pair.send_udp(3)
+    ip("-n", pair.near, "link", "delete", "near0")
+    states = iter([False, False])
+    monkeypatch.setattr(scapy_socket.interfaces, "state_of", lambda _name: next(states, None))
+    made, until = [], time.monotonic() + 5
+    while (data := source.read(0.1)) != b"":
+        made.append(data or b"")
+        assert time.monotonic() < until, "it never ended"
+    captured = PacketSource("waiting", stream=io.BytesIO(b"".join(made)))
+    assert sum(int((packets["dport"] == 9999).sum()) for packets in captured.batches()) == 3
+    assert source.why_ended == "near0: the interface is gone; the capture ended there"
+
+
 @TOOLS
 def test_an_interface_switched_off_and_on_goes_on(pair: Pair, choice: Choice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(livesource, "LOOK_AT_INTERFACES_S", 0.1)
+    monkeypatch.setattr(forwarder, "CHECK_INTERFACES_EVERY_S", 0.1)
     source = listen(pair, choice, bpf="udp port 9999")
 
     def traffic() -> None:
@@ -248,9 +268,9 @@ def test_bad_filters_and_names_are_refused_in_a_sentence(pair: Pair, choice: Cho
     def begin(name: str, bpf: str) -> None:
         with inside(pair.near):
             if choice.tool is Tool.DUMPCAP:
-                choose(CaptureOptions((name,), bpf=bpf))
+                select_backend(CaptureOptions((name,), bpf=bpf))
             else:
-                scapysocket.ScapySource(CaptureOptions((name,), bpf=bpf))
+                scapy_socket.ScapySource(CaptureOptions((name,), bpf=bpf))
 
     with pytest.raises(CaptureError, match=r"near0: the capture filter 'bad \(' is not understood \(.*syntax error\)"):
         begin("near0", "bad (")
@@ -283,7 +303,7 @@ def test_drops_are_told(pair: Pair, choice: Choice, tmp_path: Path) -> None:
     options = CaptureOptions((pair.interface,), bpf="udp port 9999", buffer_mib=1)
     with inside(pair.near):
         if choice.tool is Tool.SCAPY:
-            byte_source: dumpcap.DumpcapSource | scapysocket.ScapySource = scapysocket.ScapySource(options)
+            byte_source: dumpcap.DumpcapSource | scapy_socket.ScapySource = scapy_socket.ScapySource(options)
         else:
             byte_source = dumpcap.DumpcapSource(choice.program, options)
     data = byte_source.read(5.0) or b""
@@ -307,7 +327,7 @@ def test_drops_are_told(pair: Pair, choice: Choice, tmp_path: Path) -> None:
 @TOOLS
 @pytest.mark.parametrize("name", ["kept.pcapng", "kept.pcapng.zst"])
 def test_kill_9_at_any_moment_leaves_a_readable_file(pair: Pair, choice: Choice, name: str, tmp_path: Path) -> None:
-    livesource.warm_up()
+    warm_up()
     path = tmp_path / name
     child = os.fork()
     if child == 0:
@@ -330,9 +350,9 @@ def test_kill_9_at_any_moment_leaves_a_readable_file(pair: Pair, choice: Choice,
 
 def test_an_ordinary_user_is_told_what_to_do(pair: Pair) -> None:
     code = (
-        "from peerburst.capture.live.backends.select import choose\n"
+        "from peerburst.capture.live.backends.select import select_backend\n"
         "from peerburst.capture.live.options import CaptureOptions\n"
-        "try:\n    print(choose(CaptureOptions(('near0',))))\n"
+        "try:\n    print(select_backend(CaptureOptions(('near0',))))\n"
         "except Exception as error:\n    print(type(error).__name__, error)\n"
     )
     command = ["ip", "netns", "exec", pair.near, "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]

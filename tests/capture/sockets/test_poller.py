@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_TCP, PROTO_UDP
-from peerburst.capture.sockets import owners
-from peerburst.capture.sockets import tables as socktables
+from peerburst.capture.sockets import owners, tables
 from peerburst.capture.sockets.observations import (
     ALWAYS_NS,
     STILL_NS,
@@ -35,7 +34,7 @@ SECOND = 1_000_000_000
 
 
 def seen(**changes: object) -> SocketObservation:
-    """A observation of a UDP socket at 0.0.0.0:40000, with changes."""
+    """An observation of a UDP socket at 0.0.0.0:40000, with changes."""
     fields: dict[str, object] = {
         "id": 1,
         "protocol": PROTO_UDP,
@@ -66,7 +65,7 @@ def test_lines_of_proc_net() -> None:
         "   2: 0A00020A:D431 08080808:01BB 01 00000000:00000000 00:00000000 00000000     0  0 4712 1 0 20 4 30 10 -1",
         "   3: 0A00020A:D432 08080808:01BB 06 00000000:00000000 03:00000176 00000000     0  0 0 3 0",
     ]
-    listed = [found for _key, found in socktables._parsed(lines, PROTO_TCP, ())]
+    listed = [found for _key, found in tables._parsed(lines, PROTO_TCP, ())]
     assert listed == [
         Socket(PROTO_TCP, "127.0.0.1", 631, "", 0, False, 1000, 4711, 0),
         Socket(PROTO_TCP, "10.2.0.10", 54321, "8.8.8.8", 443, False, 0, 4712, 0),
@@ -83,7 +82,7 @@ def test_ipv6_lines_of_proc_net() -> None:
     ]
     ends = [
         (found.local, found.remote, found.remote_port)
-        for _key, found in socktables._parsed(lines, PROTO_UDP, ())
+        for _key, found in tables._parsed(lines, PROTO_UDP, ())
         if found is not None
     ]
     assert ends == [
@@ -106,17 +105,15 @@ def test_a_netlink_message() -> None:
     message = diag_message(socket.AF_INET, local, remote, (50000, 443), 4711)
     assert len(message) == 72
     expected = Socket(PROTO_TCP, "192.0.2.1", 50000, "198.51.100.7", 443, False, 1000, 4711, 0)
-    assert socktables._diagnosed_socket(PROTO_TCP, message) == expected
-    assert socktables._diagnosed_socket(PROTO_TCP, diag_message(socket.AF_INET, local, remote, (50000, 443), 0)) is None
+    assert tables._diagnosed_socket(PROTO_TCP, message) == expected
+    assert tables._diagnosed_socket(PROTO_TCP, diag_message(socket.AF_INET, local, remote, (50000, 443), 0)) is None
 
 
 @pytest.mark.parametrize(("value", "v6_only"), [(0, False), (1, True)])
 def test_whether_a_wildcard_serves_ipv4_too(value: int, v6_only: bool) -> None:
     attributes = struct.pack("=HHB3x", 5, 8, 0) + struct.pack("=HHB3x", 5, 11, value)  # INET_DIAG_SHUTDOWN, _SKV6ONLY
     message = diag_message(socket.AF_INET6, bytes(16), bytes(16), (5353, 0), 4711, attributes)
-    assert socktables._diagnosed_socket(PROTO_UDP, message) == Socket(
-        PROTO_UDP, "::", 5353, "", 0, v6_only, 1000, 4711, 0
-    )
+    assert tables._diagnosed_socket(PROTO_UDP, message) == Socket(PROTO_UDP, "::", 5353, "", 0, v6_only, 1000, 4711, 0)
 
 
 def test_own_addresses_of_proc() -> None:
@@ -131,7 +128,7 @@ def test_own_addresses_of_proc() -> None:
         "           /32 link BROADCAST",
     ]
     if_inet6 = ["fe80000000000000000000fffe000001 02 40 20 80     eth0"]
-    assert socktables._proc_addresses(fib_trie, if_inet6) == {"127.0.0.1", "fe80::ff:fe00:1"}
+    assert tables._proc_addresses(fib_trie, if_inet6) == {"127.0.0.1", "fe80::ff:fe00:1"}
 
 
 @linux
@@ -281,7 +278,7 @@ def test_the_instants_of_a_port_that_another_takes_over(table: MadeUp, clock: Cl
     assert [s.id for s in poller.observations(since_ns=102 * SECOND).seen] == [2]
 
 
-def test_old_sightings_are_forgotten_and_that_is_said(table: MadeUp, clock: Clock) -> None:
+def test_old_observations_are_forgotten_and_that_is_said(table: MadeUp, clock: Clock) -> None:
     poller = SocketPoller(table=table, clock_ns=clock, most_observations=3)
     for number in range(6):
         table.open = {number: udp(40000 + number)}
@@ -447,7 +444,7 @@ def test_lines_that_make_no_sense_are_passed_over(line: bytes, tmp_path: Path) -
 @pytest.mark.parametrize(
     "change", [{"local_port": 70000}, {"local_port": True}, {"pid": 1.5}, {"name": None}, {"last_seen_ns": 1 << 70}]
 )
-def test_a_sighting_out_of_bounds_is_passed_over(change: dict[str, object], tmp_path: Path) -> None:
+def test_an_observation_out_of_bounds_is_passed_over(change: dict[str, object], tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text(json.dumps({name: getattr(seen(), name) for name in SocketObservation.__slots__} | change) + "\n")
     assert read_side_file(path).seen == ()
@@ -510,14 +507,14 @@ def test_an_ordinary_user_is_told_what_is_hidden() -> None:
 
 def test_icmp_sockets_are_known_by_identifier() -> None:
     line = "  1: 00000000:0007 01010101:0000 07 00000000:00000000 00:00000000 00000000  0  0 4711 2 0 0"
-    found = [s for _key, s in socktables._parsed([line], PROTO_ICMP, ())]
+    found = [s for _key, s in tables._parsed([line], PROTO_ICMP, ())]
     assert [(s.protocol, s.local_port, s.remote) for s in found if s] == [(PROTO_ICMP, 7, "1.1.1.1")]
 
 
 def test_psutil_where_linux_s_tables_are_not() -> None:
     pytest.importorskip("psutil")
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listed = socktables.PsutilTable().sockets(())
+        listed = tables.PsutilTable().sockets(())
         port = listener.getsockname()[1]
         mine = [s for _key, s in listed if s is not None and s.local_port == port]
     assert [(s.protocol, s.local, s.remote, s.pid) for s in mine] == [(PROTO_TCP, "127.0.0.1", "", os.getpid())]

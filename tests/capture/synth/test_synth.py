@@ -17,8 +17,7 @@ import pytest
 
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.files import zstd
-from peerburst.capture.synth import SynthResult, write_scenario
-from peerburst.capture.synth import dns as dns_messages
+from peerburst.capture.synth import SynthResult, dns, write_scenario
 from peerburst.capture.synth.dice import Dice
 from peerburst.capture.synth.frames import Endpoint, checksum, tcp
 from peerburst.capture.synth.programs import PROGRAMS, p2p_group_chat
@@ -278,10 +277,10 @@ def test_every_tcp_program_shakes_hands(everything: SynthResult, packets: list[P
 
 
 def test_a_dns_answer_is_as_written_by_hand() -> None:
-    asked = dns_messages.question(0x1234, "a.example", dns_messages.A)
+    asked = dns.question(0x1234, "a.example", dns.A)
     name = "0161 076578616d706c65 00"
     assert asked == bytes.fromhex(f"1234 0100 0001 0000 0000 0000 {name} 0001 0001")
-    reply = dns_messages.answer(asked, [(dns_messages.A, bytes([192, 0, 2, 1]))])
+    reply = dns.answer(asked, [(dns.A, bytes([192, 0, 2, 1]))])
     record = "c00c 0001 0001 0000012c 0004 c0000201"
     assert reply == bytes.fromhex(f"1234 8180 0001 0001 0000 0000 {name} 0001 0001 {record}")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from peerburst.capture.files.writer import NANOSECOND_MAGIC
+from tests.support.packets_by_hand import NANOSECOND_MAGIC
 
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 TCP, UDP, ICMP, ICMPV6, ESP = 6, 17, 1, 58, 50

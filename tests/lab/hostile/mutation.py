@@ -38,13 +38,12 @@ from peerburst.capture.compiled.kernel import NUMBA_SETTINGS
 from peerburst.capture.compiled.loads import read32
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import source
-from peerburst.capture.files.pcap import MAGICS
+from peerburst.capture.files.pcap import MAGICS, PcapHeader
 from peerburst.capture.files.pcap import walk as walk_pcap
 from peerburst.capture.files.pcapng import BYTE_ORDER_MAGIC, HEAD_BLOCK, INTERFACE_ROW, LATEST_NS, SECTION_HEADER
 from peerburst.capture.files.pcapng import walk as walk_pcapng
 from peerburst.capture.files.source import PacketSource
 from peerburst.capture.flows.table import Flows, FlowTable, segment_gaps_ns
-from peerburst.capture.links.rare import RARE, strip
 from peerburst.capture.packets.decode import FRAME, PACKET, decode
 from peerburst.capture.packets.status import Status
 from peerburst.capture.packets.tunnels import follow
@@ -168,14 +167,10 @@ def batch_of_images(
 PCAP_HEADERS = np.array([(int.from_bytes(magic, "little"), *facts) for magic, facts in MAGICS.items()], np.int64)
 MOST_ROWS = 128  # packets of one image in the way `kernels`
 
-# Interfaces for images whose descriptions are not read: every rare link, and resolutions from seconds to 2^-127.
-INTERFACES = np.array(
-    [
-        (link, units, 0, 0)
-        for link, units in zip((1, 101, *RARE), (6, 9, 0, 12, 30, 127, -1, -30, -64, -94, -127, 6, 6), strict=True)
-    ],
-    INTERFACE_ROW,
-)
+# Interfaces for images whose descriptions are not read: many link types, and resolutions from seconds to 2^-127.
+LINKS = (1, 101, 10, 50, 104, 105, 107, 127, 129, 192, 226, 239, 258)
+UNITS = (6, 9, 0, 12, 30, 127, -1, -30, -64, -94, -127, 6, 6)
+INTERFACES = np.array([(link, units, 0, 0) for link, units in zip(LINKS, UNITS, strict=True)], INTERFACE_ROW)
 
 
 @njit(boundscheck=True)
@@ -207,12 +202,11 @@ def run_kernels(images, sizes, headers, interfaces, frames, rows, spare):  # typ
         if facts[0]:
             link = read32(data, 20, facts[1] != 0) & 0xFFFF
             swapped = read32(data, 8, False) & 1  # as old versions have the lengths; here, by a field nobody reads
-            header = np.array([facts[1], facts[2], facts[3], link, swapped])
+            header = PcapHeader(facts[1] != 0, facts[2], facts[3], link, np.int64(0), swapped != 0)
             found = walk_pcap(data, 24, data.size, header, frames)[0]
         else:
             found = _walk_pcapng(data, interfaces, frames)
         row = rows[count : count + found]
-        strip(data, frames, found)
         decode(data, frames, found, row)
         follow(data, frames, found, row, spare)
         count += found

@@ -8,7 +8,6 @@ import struct
 import lz4.frame
 
 from peerburst.capture.files import zstd
-from peerburst.capture.links.rare import LINKTYPE_PKTAP, LINKTYPE_PPI
 from tests.capture.packets.test_tunnels import CARRIERS, CARRIERS6
 from tests.support.bytes_generated import IPV4_FRAMING
 from tests.support.packets_by_hand import (
@@ -114,8 +113,8 @@ def _links() -> dict[str, bytes]:
     packet = ipv4(udp(5000, 53), UDP, HOST, PEER)
     made = {f"link-{link}": _one(framing + packet, link) for link, framing in IPV4_FRAMING.items()}
     made["link-101"] = _one(packet, 101)
-    made["envelope-ppi"] = _one(struct.pack("<BBHI", 0, 0, 8, 1) + ethernet(packet), LINKTYPE_PPI)
-    made["envelope-pktap"] = _one(struct.pack("<III", 12, 1, 1) + ethernet(packet), LINKTYPE_PKTAP)
+    made["envelope-ppi"] = _one(struct.pack("<BBHI", 0, 0, 8, 1) + ethernet(packet), link=192)
+    made["envelope-pktap"] = _one(struct.pack("<III", 12, 1, 1) + ethernet(packet), link=258)
     return made
 
 

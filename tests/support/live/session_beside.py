@@ -13,7 +13,7 @@ from pathlib import Path
 
 from peerburst.analysis.gateways import DEFAULT_MODELS
 from peerburst.capture.live.options import CaptureOptions
-from peerburst.capture.live.savefile import Keeper
+from peerburst.capture.live.savefile import SavefileWriter
 from peerburst.capture.live.source import capture_interfaces
 from peerburst.capture.sockets.observations import side_file
 from peerburst.capture.sockets.poller import SocketPoller
@@ -29,7 +29,7 @@ def main(interface: str, kept: str, result: Path) -> None:
         views.append((view.now_s, view.count))
 
     listening = CaptureOptions((interface,))
-    with capture_interfaces(listening, keep=Keeper(kept)) as source:
+    with capture_interfaces(listening, savefile=SavefileWriter(kept)) as source:
         sockets = SocketPoller(side_file(kept))
         sockets.start()
         session = LiveSession(source, LiveOptions(capture=listening, write=kept), sockets=sockets)
