@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 
 from peerburst.analysis.figures import style
 from peerburst.analysis.figures.sheet import Sheet, open_sheet, shorten, text_width_in
+from peerburst.analysis.figures.subject import Subject
 from peerburst.analysis.humanize import clock, counted, number, one_line, span
 
 Colour = tuple[float, float, float, float]
@@ -45,6 +46,13 @@ class MatrixView:
     crossed_s: pd.DataFrame
     peaks: "pd.Series[int]"
     at_least: bool = False
+
+
+def view(subject: Subject) -> MatrixView:
+    """The host under each gateway model and limit of the analysis."""
+    analysis, number = subject.analysis, subject.number
+    peaks = pd.Series({model.name: analysis.peak(number, model).peak for model in analysis.models}, dtype="int64")
+    return MatrixView(subject.host, analysis.matrix(subject.host), peaks, at_least=analysis.at_least(number))
 
 
 @dataclass(frozen=True, slots=True)

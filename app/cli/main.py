@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from peerburst import __version__
+from peerburst.analysis.figures import registry
 from peerburst.capture.compiled import stopwatch as timing
 from peerburst.capture.errors import PeerburstError, SettingsError
 
@@ -226,7 +227,7 @@ def analyze(
     terminal.print_analysis(analysis, _chosen_host(analysis, host), _chosen_limit(limit), terminal.console())
 
 
-@app.command()
+@app.command(epilog=registry.listed())
 def report(
     captures: Captures = None,
     read: Read = None,
@@ -244,7 +245,7 @@ def report(
     progress: Progress = When.auto,
     timing: Timing = False,
 ) -> None:
-    """Write a folder with six pictures, the verdict and the numbers.
+    """Write a folder with pictures, the verdict and the numbers.
 
     Prints the verdict, and where the folder is.
     """
