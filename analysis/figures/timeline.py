@@ -175,7 +175,7 @@ def _above_in_words(view: TimelineView) -> str:
     total = sum(end - start for start, end in view.above)
     return (
         f"Above the limit of {number(view.limit)} for {span(total)}"
-        + (f" in {counted(len(view.above), 'interval')}" if len(view.above) > 1 else "")
+        + (f" in {counted(len(view.above), 'spell')}" if len(view.above) > 1 else "")
         + f", first {span(view.above[0][0])} after the first packet."
     )
 
