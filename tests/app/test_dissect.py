@@ -58,3 +58,10 @@ def test_it_is_asked_too_where_another_has_used_up_the_event_loop(tmp_path: Path
         pytest.skip("tshark is not installed")
     asyncio.run(asyncio.sleep(0))  # leaves the thread without one
     assert dissect.dissect(two_flows(tmp_path), "2").packets
+
+
+def test_without_tshark_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyshark")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SettingsError, match="dissecting needs tshark; install"):
+        dissect.dissect(two_flows(tmp_path), "2")
