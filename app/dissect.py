@@ -4,9 +4,13 @@ This reads payload, which peerburst itself never does.
 """
 
 import asyncio
+import contextlib
 import shutil
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import pandas as pd
 
@@ -98,22 +102,19 @@ def _stacks(path: str, chosen: str) -> Counter[str]:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        capture = pyshark.FileCapture(path, display_filter=chosen, keep_packets=False)
-    except TSharkNotFoundException:
+        with contextlib.closing(pyshark.FileCapture(path, display_filter=chosen, keep_packets=False)) as capture:
+            return _count(capture)
+    except TSharkNotFoundException:  # some versions look for it when the first packet is asked for
         raise SettingsError(
             "dissecting needs tshark; install Wireshark's command line (Debian, Ubuntu: apt install tshark)"
         ) from None
-    stacks: Counter[str] = Counter()
-    try:
-        for packet in capture:
-            stacks[":".join(layer.layer_name for layer in packet.layers)] += 1
-            if sum(stacks.values()) >= MOST_PACKETS:
-                break
     except TSharkCrashException as error:
         raise CaptureError(path, f"tshark could not read it: {error}") from None
-    finally:
-        capture.close()
-    return stacks
+
+
+def _count(packets: Iterable[Any]) -> Counter[str]:
+    """How many of the first packets have each stack of layers."""
+    return Counter(":".join(layer.layer_name for layer in packet.layers) for packet in islice(packets, MOST_PACKETS))
 
 
 def lines(found: Dissection) -> list[str]:

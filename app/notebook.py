@@ -125,11 +125,11 @@ class OpenCapture:
         return self.analysis.matrix(host or self.host)
 
     def plot(self, name: str = "timeline", host: str | None = None, *, model: str | None = None) -> Figure:
-        """One of the pictures timeline, graph, raster, scatter, shares, matrix, as a matplotlib figure."""
-        from peerburst.analysis.figures import registry as pictures
+        """A picture by its name in `analysis.figures.registry.FIGURES` (those of a report), as a matplotlib figure."""
+        from peerburst.analysis.figures import registry
 
         chosen = self._model(model)
-        return pictures.figure(self.analysis, name, host or self.host, model=chosen)
+        return registry.figure(self.analysis, name, host or self.host, model=chosen)
 
     def report(self, folder: Path_like, host: str | None = None) -> list[Path]:
         """Write pictures, sentences and numbers into a folder; returns the paths of its files."""

@@ -10,7 +10,6 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +17,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Arc
 
-from peerburst.analysis.figures import style
+from peerburst.analysis.figures import ring, sidelabels, style
 from peerburst.analysis.figures.key import Entry, draw_key
-from peerburst.analysis.figures.sheet import open_sheet, shorten, text_width_in
+from peerburst.analysis.figures.ring import Network
+from peerburst.analysis.figures.sheet import Sheet, open_sheet, text_width_in
+from peerburst.analysis.figures.sidelabels import Column, Label
+from peerburst.analysis.figures.subject import Subject
+from peerburst.analysis.hosts.locality import pair_codes, to_text
 from peerburst.analysis.humanize import counted, few_digits, number, one_line, share, size
+from peerburst.capture.vocabulary import KIND_NAMES
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,16 +35,9 @@ MOST_PEERS = 6000
 _HEIGHT_IN = 6.9
 _KEY_IN = 0.45
 _RING_IN = 2.02  # radius; smaller if long names need the room
-_HOLE = 0.5  # of the ring's radius: room for the host and for seeing the lines
-_OUTERMOST = 0.97  # leaves the rim to the peers with names
-_ONE_RING = 40  # up to this many peers stand on the rim
+_SMALLEST_RING_IN = 1.2
 _MOST_NAMED_PEERS = 8
-_MOST_NAMED_NETWORKS = 6
-_SMALLEST_NAMED_NETWORK = 4
-_LABEL_IN = 0.38
-_BRACKET = 1.1  # of the ring's radius
 _BEYOND_IN = 0.3  # from the bracket to the names
-_GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +52,31 @@ class GraphView:
     peers: pd.DataFrame
 
 
-class Network(NamedTuple):
-    """A network with many of the peers: how many, and the angles of its first and last."""
+def view(subject: Subject) -> GraphView:
+    """The host's peers outside, with how many connections each and of which kind most."""
+    analysis = subject.analysis
+    flows = analysis.counted_flows(subject.number)
+    codes, addresses = pair_codes(flows.remote_hi, flows.remote_lo)
+    peers, kinds = addresses.shape[0], len(KIND_NAMES)
+    by_kind = np.bincount(codes * kinds + analysis.kinds[flows.flow], minlength=peers * kinds).reshape(peers, kinds)
+    ip_bytes = np.bincount(codes, weights=analysis.facts.ip_bytes[flows.flow], minlength=peers)
+    names = [to_text(int(high), int(low)) for high, low in addresses]
+    columns = {
+        "peer": names,
+        "prefix": [prefix(name) for name in names],
+        "connections": np.bincount(codes, minlength=peers),
+        "ip_bytes": ip_bytes.astype(np.int64),
+        "kind": [KIND_NAMES[most] for most in by_kind.argmax(axis=1)] if peers else [],
+    }
+    return GraphView(subject.host, pd.DataFrame(columns))
 
-    prefix: str
-    peers: int
-    start: float
-    end: float
 
-
-class Label(NamedTuple):
-    """A name beside the ring: two lines, the point it belongs to, and its place (inches from the host)."""
-
-    first: str
-    second: str
-    point: tuple[float, float]
-    left: bool
-    height: float
+def prefix(address: str) -> str:
+    """The /16 of an IPv4 address, the /32 of an IPv6 one, as people write it."""
+    if ":" in address:
+        return str(ipaddress.ip_network((address, 32), strict=False))
+    first, second = address.split(".")[:2]
+    return f"{first}.{second}.0.0/16"
 
 
 def title(view: GraphView) -> str:
@@ -109,24 +113,38 @@ def draw(view: GraphView) -> Figure:
     if view.peers.empty:
         sheet.say_nothing_to_draw("the host talked to no peer")
         return sheet.figure
+    axes = _centred_canvas(sheet)
     peers = _in_address_order(view.peers)
+    _draw_ring(axes, peers, one_line(view.host))
+    _draw_key(axes, peers, axes.get_xlim()[0], axes.get_ylim()[1] - 0.1)
+    return sheet.figure
+
+
+def _centred_canvas(sheet: Sheet) -> Axes:
+    """All of the sheet that is free, in inches from where the host stands: in the middle of what lies under the key."""
     axes = sheet.canvas(sheet.left_in, sheet.bottom_in, sheet.right_in, sheet.top_in)
     axes.set_label("graph")
-    half_width, tall = (sheet.right_in - sheet.left_in) / 2, sheet.top_in - sheet.bottom_in
-    below = (tall - _KEY_IN) / 2
-    axes.set(xlim=(-half_width, half_width), ylim=(-below, tall - below))
+    half_width, height = (sheet.right_in - sheet.left_in) / 2, sheet.top_in - sheet.bottom_in
+    below = (height - _KEY_IN) / 2
+    axes.set(xlim=(-half_width, half_width), ylim=(-below, height - below))
+    return axes
+
+
+def _draw_ring(axes: Axes, peers: pd.DataFrame, host: str) -> None:
+    """Draw the host, its peers around it, and the names of those that stand out."""
+    half_width = axes.get_xlim()[1]
     named = _named_peers(peers)
-    angles = _angles(peers["prefix"].to_numpy())
-    networks = _named_networks(peers, angles)
-    ring = _ring_in(peers, named, half_width)
-    points = _points(angles, named) * ring
-    _draw_peers(axes, peers, points)
-    _draw_host(axes, one_line(view.host))
-    _draw_labels(axes, _labels(peers, points, named, networks, ring), ring, half_width)
+    angles = ring.angles(peers["prefix"].to_numpy())
+    networks = ring.named_networks(peers["prefix"], angles)
+    radius = _radius_in(peers, named, half_width)
+    points = ring.points(angles, named) * radius
+    _draw_connections(axes, peers, points)
+    _draw_dots(axes, peers, points)
+    _draw_host(axes, host)
+    labels = _network_labels(networks, radius) + _peer_labels(peers, points, named)
+    sidelabels.draw(axes, labels, Column(ring.BRACKET * radius + _BEYOND_IN, half_width, ring.BRACKET * _RING_IN))
     for network in networks:
-        _draw_bracket(axes, network, ring)
-    _draw_key(axes, peers, -half_width, tall - below - 0.1)
-    return sheet.figure
+        ring.draw_bracket(axes, network, radius)
 
 
 def _address_key(text: str) -> tuple[int, int, str]:
@@ -154,63 +172,35 @@ def _named_peers(peers: pd.DataFrame) -> list[int]:
     return [int(row) for row in ranked.index[:_MOST_NAMED_PEERS]]
 
 
-def _ring_in(peers: pd.DataFrame, named: Sequence[int], half_width: float) -> float:
+def _radius_in(peers: pd.DataFrame, named: Sequence[int], half_width: float) -> float:
     """The ring's radius in inches, such that the longest name fits beside it."""
     widest = max((text_width_in(one_line(str(peers["peer"][row])), style.SMALL_PT) for row in named), default=0.0)
-    return max(1.2, min(_RING_IN, (half_width - _BEYOND_IN - widest) / _BRACKET))
+    return max(_SMALLEST_RING_IN, min(_RING_IN, (half_width - _BEYOND_IN - widest) / ring.BRACKET))
 
 
-def _angles(prefixes: npt.NDArray[np.object_]) -> Floats:
-    """Clockwise from the top, one step per peer and a gap on both sides of a network with several peers."""
-    if prefixes.size == 1:
-        return np.zeros(1)
-    at = np.arange(prefixes.size, dtype=float)
-    starts = np.flatnonzero(np.r_[True, prefixes[1:] != prefixes[:-1]])
-    sizes = np.diff(np.r_[starts, prefixes.size])
-    gaps = np.zeros(prefixes.size)
-    many = (sizes >= _SMALLEST_NAMED_NETWORK) & (sizes < prefixes.size)
-    gap = max(0.6, prefixes.size / 150)
-    gaps[starts[many]] += gap
-    ends = (starts + sizes)[many]
-    gaps[ends[ends < prefixes.size]] += gap
-    whole = prefixes.size + gaps.sum() + (gap if many.any() else 0)
-    turns: Floats = (at + np.cumsum(gaps) + 0.5) / whole
-    return np.pi / 2 - 2 * np.pi * turns
+def _thinness(peers: pd.DataFrame) -> float:
+    """How much thinner and fainter than usual: many lines meet at the host, or the middle becomes a blot."""
+    return float(min(1.0, (60 / len(peers)) ** 0.5))
 
 
-def _points(angles: Floats, named: Sequence[int]) -> Floats:
-    """Where each peer stands, (x, y) in radii from the host; named peers stand on the rim, before their names."""
-    count = angles.size
-    depth = np.ones(count)
-    if count > _ONE_RING:
-        # Steps of the golden ratio fill the ring evenly whatever the number of peers.
-        depth = np.sqrt(_HOLE**2 + (_OUTERMOST**2 - _HOLE**2) * np.mod(np.arange(count) * _GOLDEN, 1.0))
-        depth[np.array(named, dtype=np.intp)] = 1.03
-    return np.column_stack((np.cos(angles), np.sin(angles))) * depth[:, None]
-
-
-def _draw_peers(axes: Axes, peers: pd.DataFrame, points: Floats) -> None:
-    count = len(peers)
-    colours = [style.KIND_LOOKS[str(kind)].colour for kind in peers["kind"]]
-    connections = peers["connections"].to_numpy(dtype=float)
-    data = peers["ip_bytes"].to_numpy(dtype=float)
-    # Many lines meet at the host: the more there are, the thinner and fainter, or the middle becomes a blot.
-    thin = min(1.0, (60 / count) ** 0.5)
-    widths = np.minimum(0.9 * np.sqrt(connections) * max(thin, 0.35), 7)
-    axes.add_collection(
-        LineCollection(
-            [((0.0, 0.0), point) for point in points.tolist()],
-            colors=colours,
-            linewidths=widths.tolist(),
-            alpha=max(0.12, 0.55 * thin),
-            zorder=1,
-            label="connections",
-        )
+def _draw_connections(axes: Axes, peers: pd.DataFrame, points: Floats) -> None:
+    """A line from the host to each peer."""
+    thin = _thinness(peers)
+    widths = np.minimum(0.9 * np.sqrt(peers["connections"].to_numpy(dtype=float)) * max(thin, 0.35), 7)
+    lines = LineCollection(
+        [((0.0, 0.0), point) for point in points.tolist()],
+        colors=[style.KIND_LOOKS[str(kind)].colour for kind in peers["kind"]],
+        linewidths=widths.tolist(),
+        alpha=max(0.12, 0.55 * thin),
+        zorder=1,
+        label="connections",
     )
-    smallest = 34 * max(thin, 0.16)
-    largest = max(float(data.max()), 1.0)
-    areas = smallest * (0.6 + 4 * np.sqrt(data / largest) * max(thin, 0.45))
-    kinds = peers["kind"].to_numpy()
+    axes.add_collection(lines)
+
+
+def _draw_dots(axes: Axes, peers: pd.DataFrame, points: Floats) -> None:
+    """A dot for each peer, its area by bytes."""
+    areas, kinds = _areas(peers), peers["kind"].to_numpy()
     for kind, look in style.KIND_LOOKS.items():
         its = kinds == kind
         axes.scatter(
@@ -226,11 +216,17 @@ def _draw_peers(axes: Axes, peers: pd.DataFrame, points: Floats) -> None:
         )
 
 
+def _areas(peers: pd.DataFrame) -> Floats:
+    """Areas of the dots in square points."""
+    thin, ip_bytes = _thinness(peers), peers["ip_bytes"].to_numpy(dtype=float)
+    largest = max(float(ip_bytes.max()), 1.0)
+    smallest_area = 34 * max(thin, 0.16)
+    areas: Floats = smallest_area * (0.6 + 4 * np.sqrt(ip_bytes / largest) * max(thin, 0.45))
+    return areas
+
+
 def _draw_host(axes: Axes, host: str) -> None:
-    lines = [host]
-    if text_width_in(host, style.LABEL_PT, "bold") > 1.7 and ":" in host:
-        parts = host.split(":")
-        lines = [":".join(parts[: len(parts) // 2]) + ":", ":".join(parts[len(parts) // 2 :])]
+    lines = _host_lines(host)
     axes.text(
         0,
         0,
@@ -244,79 +240,28 @@ def _draw_host(axes: Axes, host: str) -> None:
     )
 
 
-def _named_networks(peers: pd.DataFrame, angles: Floats) -> list[Network]:
-    """Networks with many of the peers, the largest first."""
-    sizes = peers["prefix"].value_counts(sort=False)
-    least = max(_SMALLEST_NAMED_NETWORK, 0.03 * len(peers))
-    large = sizes[(sizes >= least) & (sizes < len(peers))].sort_values(ascending=False, kind="stable")
-    named = []
-    for prefix, count in large.iloc[:_MOST_NAMED_NETWORKS].items():
-        rows = np.flatnonzero((peers["prefix"] == prefix).to_numpy())
-        named.append(Network(one_line(str(prefix)), int(count), float(angles[rows[0]]), float(angles[rows[-1]])))
-    return named
+def _host_lines(host: str) -> list[str]:
+    """A long IPv6 address in two lines."""
+    if text_width_in(host, style.LABEL_PT, "bold") <= 1.7 or ":" not in host:
+        return [host]
+    groups = host.split(":")
+    middle = len(groups) // 2
+    return [":".join(groups[:middle]) + ":", ":".join(groups[middle:])]
 
 
-def _labels(
-    peers: pd.DataFrame, points: Floats, named: Sequence[int], networks: Sequence[Network], ring: float
-) -> list[Label]:
-    """Names for networks and peers, set in a column on each side so that none lies on another."""
-    wanted = []
-    for network in networks:
-        middle = (network.start + network.end) / 2
-        point = (_BRACKET * ring * np.cos(middle), _BRACKET * ring * np.sin(middle))
-        wanted.append((network.prefix, f"{counted(network.peers, 'peer')} in this network", point))
+def _network_labels(networks: Sequence[Network], radius: float) -> list[Label]:
+    return [
+        Label(network.prefix, f"{counted(network.peers, 'peer')} in this network", ring.bracket_point(network, radius))
+        for network in networks
+    ]
+
+
+def _peer_labels(peers: pd.DataFrame, points: Floats, named: Sequence[int]) -> list[Label]:
+    labels = []
     for row in named:
         what = f"{counted(peers['connections'][row], 'connection')}, {size(peers['ip_bytes'][row])}"
-        wanted.append((one_line(str(peers["peer"][row])), what, (float(points[row, 0]), float(points[row, 1]))))
-    reach = _BRACKET * _RING_IN
-    labels = []
-    for left in (True, False):
-        side = [label for label in wanted if (label[2][0] < 0) == left][: int(2 * reach / _LABEL_IN)]
-        side.sort(key=lambda label: label[2][1])
-        heights = _spread([label[2][1] for label in side], -reach, reach)
-        labels += [Label(*label, left, height) for label, height in zip(side, heights, strict=True)]
+        labels.append(Label(one_line(str(peers["peer"][row])), what, (float(points[row, 0]), float(points[row, 1]))))
     return labels
-
-
-def _spread(heights: Sequence[float], lowest: float, highest: float) -> list[float]:
-    """Rising heights moved as little as needed to stand `_LABEL_IN` apart between lowest and highest."""
-    placed: list[float] = []
-    for at, height in enumerate(heights):
-        least = placed[-1] + _LABEL_IN if placed else lowest + _LABEL_IN / 2
-        most = highest - _LABEL_IN / 2 - (len(heights) - 1 - at) * _LABEL_IN
-        placed.append(max(least, min(height, most)))
-    return placed
-
-
-def _draw_labels(axes: Axes, labels: Sequence[Label], ring: float, half_width: float) -> None:
-    beside = _BRACKET * ring + _BEYOND_IN
-    for label in labels:
-        side = -1 if label.left else 1
-        axes.plot(
-            [label.point[0], side * (beside - 0.14), side * (beside - 0.05)],
-            [label.point[1], label.height, label.height],
-            color=style.QUIET,
-            linewidth=0.6,
-            zorder=2,
-        )
-        align = "right" if label.left else "left"
-        for text, va, colour in ((label.first, "bottom", style.INK), (label.second, "top", style.QUIET)):
-            axes.text(
-                side * beside,
-                label.height,
-                shorten(text, half_width - beside, style.SMALL_PT),
-                ha=align,
-                va=va,
-                color=colour,
-                fontsize=style.SMALL_PT,
-            )
-
-
-def _draw_bracket(axes: Axes, network: Network, ring: float) -> None:
-    """An arc around the peers of one network."""
-    around = 2 * _BRACKET * ring
-    first, last = np.degrees(min(network.start, network.end)), np.degrees(max(network.start, network.end))
-    axes.add_patch(Arc((0, 0), around, around, theta1=first, theta2=last, color=style.QUIET, linewidth=1.6))
 
 
 def _draw_key(axes: Axes, peers: pd.DataFrame, left: float, height: float) -> None:

@@ -9,9 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from peerburst.analysis.figures import style
 from peerburst.analysis.figures.sheet import Sheet, open_sheet, shorten, text_width_in
+from peerburst.analysis.figures.subject import Subject
 from peerburst.analysis.humanize import clock, counted, number, one_line, span
 
 Colour = tuple[float, float, float, float]
@@ -45,6 +47,13 @@ class MatrixView:
     crossed_s: pd.DataFrame
     peaks: "pd.Series[int]"
     at_least: bool = False
+
+
+def view(subject: Subject) -> MatrixView:
+    """The host under each gateway model and limit of the analysis."""
+    analysis, number = subject.analysis, subject.number
+    peaks = pd.Series({model.name: analysis.peak(number, model).peak for model in analysis.models}, dtype="int64")
+    return MatrixView(subject.host, analysis.matrix(subject.host), peaks, at_least=analysis.at_least(number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,25 +208,20 @@ def _draw_cells(
 ) -> None:
     base, tall, grid = place
     for at, (limit, seconds) in enumerate(crossed.items()):
-        left = grid.left_in + at * grid.cell_in
-        axes.add_patch(
-            Rectangle((left, base), grid.cell_in, tall, facecolor=colour_of(seconds), edgecolor="white", linewidth=1.5)
-        )
-        words = cell_text(seconds)
-        if not look.can_fit(words, grid.cell_in):
-            words = short_cell_text(seconds)
-        is_crossed = not np.isnan(seconds)
-        axes.text(
-            left + grid.cell_in / 2,
-            base + tall / 2,
-            words,
-            ha="center",
-            va="center_baseline",
-            fontsize=look.fitting(words, grid.cell_in) if is_crossed else style.SMALL_PT,
-            fontweight=look.weight if is_crossed else "normal",
-            color=style.INK if is_crossed else style.QUIET,
-            gid=f"cell:{crossed.name}:{limit}",
-        )
+        corner = (grid.left_in + at * grid.cell_in, base)
+        cell = Rectangle(corner, grid.cell_in, tall, facecolor=colour_of(seconds), edgecolor="white", linewidth=1.5)
+        axes.add_patch(cell)
+        _write_cell(axes, cell, seconds, look).set_gid(f"cell:{crossed.name}:{limit}")
+
+
+def _write_cell(axes: Axes, cell: Rectangle, seconds: float, look: _Look) -> Text:
+    """When the limit was crossed, in the row's type, or a quiet `ok`."""
+    words = cell_text(seconds) if look.can_fit(cell_text(seconds), cell.get_width()) else short_cell_text(seconds)
+    middle = cell.get_x() + cell.get_width() / 2, cell.get_y() + cell.get_height() / 2
+    text = axes.text(*middle, words, ha="center", va="center_baseline", fontsize=style.SMALL_PT, color=style.QUIET)
+    if not np.isnan(seconds):
+        text.set(fontsize=look.fitting(words, cell.get_width()), fontweight=look.weight, color=style.INK)
+    return text
 
 
 def _colours(crossed_s: pd.DataFrame) -> Callable[[float], Colour]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from peerburst.analysis.figures import style
 from peerburst.analysis.figures.key import Entry, draw_key
 from peerburst.analysis.figures.sheet import DPI, open_sheet
-from peerburst.analysis.figures.timeaxis import set_time_axis
+from peerburst.analysis.figures.subject import Subject
+from peerburst.analysis.figures.timeaxis import set_time_axis, utc
 from peerburst.analysis.humanize import counted, number, one_line, share, span
 
 Floats = npt.NDArray[np.float64]
@@ -47,6 +49,32 @@ class RasterView:
     kind: npt.NDArray[np.integer]
     end_s: float
     start_utc: str = ""
+
+
+def view(subject: Subject) -> RasterView:
+    """The host's flows as lines, and how long the gateway remembers each."""
+    analysis = subject.analysis
+    first_ns, which = analysis.capture.first_ns, analysis.counted_flows(subject.number).flow
+    return RasterView(
+        host=subject.host,
+        model_title=subject.model.title,
+        start_s=(analysis.facts.start_ns[which] - first_ns) / 1e9,
+        last_s=(analysis.facts.last_ns[which] - first_ns) / 1e9,
+        gone_s=_gone_s(subject)[which],
+        kind=analysis.kinds[which],
+        end_s=analysis.capture.duration_s,
+        start_utc=utc(first_ns),
+    )
+
+
+def _gone_s(subject: Subject) -> Floats:
+    """For every flow of the capture, when its last entry of this host goes; NaN where it has none."""
+    analysis = subject.analysis
+    entry = analysis.entries_of(subject.number, subject.model).entry
+    gone = np.full(analysis.kinds.size, -np.inf)
+    np.maximum.at(gone, entry["flow"], (entry["end"] - analysis.capture.first_ns) / 1e9)
+    gone[np.isneginf(gone)] = np.nan
+    return gone
 
 
 def title(view: RasterView) -> str:
@@ -89,13 +117,17 @@ def draw(view: RasterView) -> Figure:
         _draw_lines(axes, view, order)
     else:
         _draw_image(axes, view, order, length_s)
+    _set_scale(axes, count)
+    set_time_axis(axes, length_s, view.start_utc)
+    _draw_key(sheet.canvas(sheet.left_in, top, sheet.right_in, sheet.top_in), view)
+    return sheet.figure
+
+
+def _set_scale(axes: Axes, count: int) -> None:
     axes.set_ylim(0, count)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _: number(at)))
     axes.set_ylabel("flows, in the order of their start")
-    set_time_axis(axes, length_s, view.start_utc)
-    _draw_key(sheet.canvas(sheet.left_in, top, sheet.right_in, sheet.top_in), view)
-    return sheet.figure
 
 
 def _tail_ends(view: RasterView) -> Floats:
@@ -127,33 +159,49 @@ def _draw_lines(axes: Axes, view: RasterView, order: npt.NDArray[np.intp]) -> No
 
 def _draw_image(axes: Axes, view: RasterView, order: npt.NDArray[np.intp], length_s: float) -> None:
     """Rows of several flows each: a pixel has the mean colour of those held there, the fainter the fewer they are."""
-    count = order.size
-    pixel = _IMAGE_COLUMNS / length_s
-    row = (np.arange(count) * _IMAGE_ROWS // count).astype(np.intp)
+    row = (np.arange(order.size) * _IMAGE_ROWS // order.size).astype(np.intp)
+    ink, total = _ink(view.kind[order], row, _columns(view, order, _IMAGE_COLUMNS / length_s))
     flows_in_row = np.bincount(row, minlength=_IMAGE_ROWS).astype(float)
-    start = _column(view.start_s[order] * pixel)
-    # A flow of a single packet still takes one pixel.
-    last = np.maximum(_column(view.last_s[order] * pixel), start + 1)
-    gone = np.maximum(_column(_tail_ends(view)[order] * pixel), last)
-    ink = np.zeros((_IMAGE_ROWS, _IMAGE_COLUMNS, 3))
-    total = np.zeros((_IMAGE_ROWS, _IMAGE_COLUMNS, 1))
-    for code, look in enumerate(style.KIND_LOOKS.values()):
-        its = view.kind[order] == code
-        for begin, end, colour in ((start, last, to_rgb(look.colour)), (last, gone, _tail_colour(look.colour))):
-            held = _held(row[its], begin[its], end[its])[:, :, None]
-            ink += held * np.array(colour)
-            total += held
     # The power lifts what few flows of a row do out of the white, and leaves none and all of them as they are.
     cover = (total / flows_in_row[:, None, None]) ** _LIFT
     paper = 1 - cover + cover * ink / np.maximum(total, 1)
     axes.imshow(
         np.clip(paper, 0, 1),
-        extent=(0, length_s, 0, count),
+        extent=(0, length_s, 0, order.size),
         origin="lower",
         aspect="auto",
         interpolation="antialiased",
         label="flows",
     )
+
+
+class _Columns(NamedTuple):
+    """The image column in which each flow starts, is last heard of, and is forgotten."""
+
+    start: npt.NDArray[np.intp]
+    last: npt.NDArray[np.intp]
+    gone: npt.NDArray[np.intp]
+
+
+def _columns(view: RasterView, order: npt.NDArray[np.intp], per_s: float) -> _Columns:
+    start = _column(view.start_s[order] * per_s)
+    # A flow of a single packet still takes one pixel.
+    last = np.maximum(_column(view.last_s[order] * per_s), start + 1)
+    return _Columns(start, last, np.maximum(_column(_tail_ends(view)[order] * per_s), last))
+
+
+def _ink(kind: npt.NDArray[np.integer], row: npt.NDArray[np.intp], columns: _Columns) -> tuple[Floats, Floats]:
+    """For each pixel the sum of the colours of the flows held there (rows, columns, RGB), and how many they are."""
+    ink = np.zeros((_IMAGE_ROWS, _IMAGE_COLUMNS, 3))
+    total = np.zeros((_IMAGE_ROWS, _IMAGE_COLUMNS, 1))
+    start, last, gone = columns
+    for code, look in enumerate(style.KIND_LOOKS.values()):
+        its = kind == code
+        for begin, end, colour in ((start, last, to_rgb(look.colour)), (last, gone, _tail_colour(look.colour))):
+            held = _held(row[its], begin[its], end[its])[:, :, None]
+            ink += held * np.array(colour)
+            total += held
+    return ink, total
 
 
 def _column(at: Floats) -> npt.NDArray[np.intp]:

@@ -16,8 +16,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from peerburst.analysis.figures import style
 from peerburst.analysis.figures.key import Entry, draw_key
-from peerburst.analysis.figures.sheet import open_sheet
+from peerburst.analysis.figures.sheet import Sheet, open_sheet
+from peerburst.analysis.figures.subject import Subject
 from peerburst.analysis.humanize import counted, number, one_line, share, size, span
+from peerburst.capture.vocabulary import KIND_NAMES
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,9 +29,11 @@ _SPOTS_PER_DECADE = 28  # two marks this far apart can still be told apart
 _FINE_SPOTS_PER_DECADE = 1000  # for few flows: only those alike to 0.2 % share a mark
 _MANY_SPOTS = 3000
 _FEW_SPOTS = 60
+_INSTANT_COLUMN = np.iinfo(np.int64).min  # of flows that take no time, as a single packet
 _ROUND_SPANS_S = (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1, 10, 60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400)
 _KEY_IN = 0.42
 _STRIP_IN = 1.05
+_TIME_LABEL_IN = 0.55
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,18 @@ class ScatterView:
 
     host: str
     flows: pd.DataFrame
+
+
+def view(subject: Subject) -> ScatterView:
+    """Bytes and duration of the host's flows."""
+    analysis, facts = subject.analysis, subject.analysis.facts
+    which = analysis.counted_flows(subject.number).flow
+    columns = {
+        "duration_s": (facts.last_ns[which] - facts.start_ns[which]) / 1e9,
+        "ip_bytes": facts.ip_bytes[which],
+        "kind": np.array(KIND_NAMES)[analysis.kinds[which]],
+    }
+    return ScatterView(subject.host, pd.DataFrame(columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +121,29 @@ def draw(view: ScatterView) -> Figure:
     if view.flows.empty:
         sheet.say_nothing_to_draw("there was no flow")
         return sheet.figure
-    left, bottom, top = sheet.left_in + 0.85, sheet.bottom_in + 0.55, sheet.top_in - _KEY_IN
+    instant, lasting = _plane(sheet, view.flows)
+    spots = _spots(view.flows)
+    density = _density(len(spots), int(spots["flows"].max()))
+    _draw_spots(instant, spots[spots["duration_s"] <= 0], density)
+    _draw_spots(lasting, spots[spots["duration_s"] > 0], density)
+    _dress(instant, lasting)
+    _draw_key(sheet.canvas(sheet.left_in, sheet.top_in - _KEY_IN, sheet.right_in, sheet.top_in), view.flows)
+    bottom = sheet.bottom_in + _TIME_LABEL_IN
+    _draw_sizes(sheet.canvas(sheet.right_in - 0.9, bottom, sheet.right_in, bottom + 1.2), density)
+    return sheet.figure
+
+
+def _plane(sheet: Sheet, flows: pd.DataFrame) -> tuple[Axes, Axes]:
+    """The strip of single packets and, right of it, the plane of all that last; both to scale."""
+    left, bottom, top = sheet.left_in + 0.85, sheet.bottom_in + _TIME_LABEL_IN, sheet.top_in - _KEY_IN
     instant = sheet.axes(left, bottom, left + _STRIP_IN, top)
     lasting = sheet.axes(left + _STRIP_IN + 0.12, bottom, sheet.right_in - 0.95, top)
     instant.set_label("instant")
     lasting.set_label("lasting")
-    is_instant = (view.flows["duration_s"] <= 0).to_numpy()
-    spots = _spots(view.flows)
-    most = int(spots["flows"].max())
-    density = _density(len(spots), most)
-    _scale_bytes(instant, view.flows)
-    _scale_bytes(lasting, view.flows)
-    _scale_spans(lasting, view.flows[~is_instant])
-    _draw_spots(instant, spots[spots["duration_s"] <= 0], density)
-    _draw_spots(lasting, spots[spots["duration_s"] > 0], density)
-    _dress(instant, lasting)
-    _draw_key(sheet.canvas(sheet.left_in, top, sheet.right_in, sheet.top_in), view.flows)
-    _draw_sizes(sheet.canvas(sheet.right_in - 0.9, bottom, sheet.right_in, bottom + 1.2), density)
-    return sheet.figure
+    _scale_bytes(instant, flows)
+    _scale_bytes(lasting, flows)
+    _scale_spans(lasting, flows[flows["duration_s"] > 0])
+    return instant, lasting
 
 
 def _density(spots: int, most: int) -> _Density:
@@ -136,26 +157,35 @@ def _density(spots: int, most: int) -> _Density:
 def _spots(flows: pd.DataFrame) -> pd.DataFrame:
     """Flows gathered by kind and spot on the logarithmic plane: duration_s, ip_bytes (of the spot), kind, flows."""
     grid = _SPOTS_PER_DECADE if len(flows) > _MANY_SPOTS else _FINE_SPOTS_PER_DECADE
-    spans = flows["duration_s"].to_numpy(dtype=float)
-    data = np.maximum(flows["ip_bytes"].to_numpy(dtype=float), 1)
-    lasting = spans > 0
-    column = np.full(spans.size, np.iinfo(np.int64).min)
-    column[lasting] = np.round(np.log10(spans[lasting]) * grid)
-    row = np.round(np.log10(data) * grid).astype(np.int64)
-    table = pd.DataFrame({"column": column, "row": row, "kind": flows["kind"].to_numpy()})
-    spots = table.groupby(["column", "row", "kind"], observed=True).size().rename("flows").reset_index()
-    is_lasting = spots["column"] != np.iinfo(np.int64).min
+    columns = {"column": _columns(flows, grid), "row": _rows(flows, grid), "kind": flows["kind"].to_numpy()}
+    by_spot = pd.DataFrame(columns).groupby(["column", "row", "kind"], observed=True)
+    spots = by_spot.size().rename("flows").reset_index()
+    is_lasting = spots["column"] != _INSTANT_COLUMN
     spots["duration_s"] = np.where(is_lasting, 10 ** (spots["column"] / grid), 0.0)
     spots["ip_bytes"] = 10 ** (spots["row"] / grid)
     return spots[["duration_s", "ip_bytes", "kind", "flows"]]
+
+
+def _columns(flows: pd.DataFrame, grid: int) -> npt.NDArray[np.int64]:
+    """The column of the grid that each flow's duration falls on."""
+    spans = flows["duration_s"].to_numpy(dtype=float)
+    column = np.full(spans.size, _INSTANT_COLUMN)
+    column[spans > 0] = np.round(np.log10(spans[spans > 0]) * grid)
+    return column
+
+
+def _rows(flows: pd.DataFrame, grid: int) -> npt.NDArray[np.int64]:
+    """The row of the grid that each flow's bytes fall on."""
+    ip_bytes = np.maximum(flows["ip_bytes"].to_numpy(dtype=float), 1)
+    rows: npt.NDArray[np.int64] = np.round(np.log10(ip_bytes) * grid).astype(np.int64)
+    return rows
 
 
 def _draw_spots(axes: Axes, spots: pd.DataFrame, density: _Density) -> None:
     kinds = _rare_last(spots)
     lanes = [kind for kind in style.KINDS if kind in kinds]
     for place, kind in enumerate(kinds):
-        its = spots[spots["kind"] == kind]
-        look = style.KIND_LOOKS[kind]
+        its, look = spots[spots["kind"] == kind], style.KIND_LOOKS[kind]
         across = its["duration_s"].to_numpy(dtype=float)
         if axes.get_label() == "instant":
             # One lane per kind, so that kinds of the same size stand side by side.

@@ -1,14 +1,20 @@
 """Share of connections beside share of bytes, by kind of flow: many connections are not much traffic."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from peerburst.analysis.figures import style
-from peerburst.analysis.figures.sheet import open_sheet
+from peerburst.analysis.figures.sheet import Sheet, open_sheet
+from peerburst.analysis.figures.subject import Subject
 from peerburst.analysis.humanize import counted, number, one_line, share, size
+from peerburst.capture.vocabulary import KIND_NAMES
 
 CONNECTIONS, IP_BYTES = "connections", "ip_bytes"
 _BAR = 0.62  # of a row
@@ -28,6 +34,19 @@ class SharesView:
 
     host: str
     table: pd.DataFrame
+
+
+def view(subject: Subject) -> SharesView:
+    """The host's connections and bytes by kind."""
+    analysis = subject.analysis
+    which = analysis.counted_flows(subject.number).flow
+    kind, many = analysis.kinds[which], len(KIND_NAMES)
+    ip_bytes = np.bincount(kind, weights=analysis.facts.ip_bytes[which], minlength=many)
+    table = pd.DataFrame(
+        {CONNECTIONS: np.bincount(kind, minlength=many), IP_BYTES: ip_bytes.astype(np.int64)},
+        index=pd.Index(KIND_NAMES, name="kind"),
+    )
+    return SharesView(subject.host, table[table[CONNECTIONS] > 0])
 
 
 def title(view: SharesView) -> str:
@@ -59,21 +78,13 @@ def draw(view: SharesView) -> Figure:
     if table.empty:
         sheet.say_nothing_to_draw("no connection was opened")
         return sheet.figure
-    middle, half = (sheet.left_in + sheet.right_in) / 2, _NAME_IN / 2
-    top, bottom = sheet.top_in - 0.35, sheet.bottom_in + 0.1
-    left = sheet.axes(sheet.left_in, bottom, middle - half, top)
-    right = sheet.axes(middle + half, bottom, sheet.right_in, top)
-    _draw_side(left, table[CONNECTIONS], "connections", [counted(value, "connection") for value in table[CONNECTIONS]])
-    _draw_side(right, table[IP_BYTES], "bytes", [size(value) for value in table[IP_BYTES]])
-    left.set_label(CONNECTIONS)
-    right.set_label(IP_BYTES)
+    left, right = _two_sides(sheet)
+    _draw_side(left, table[CONNECTIONS], _CONNECTIONS_SIDE)
+    _draw_side(right, table[IP_BYTES], _BYTES_SIDE)
     left.invert_xaxis()
     left.spines["left"].set_visible(False)
     left.spines["right"].set_visible(True)
-    between = (left.get_position().x1 + right.get_position().x0) / 2
-    for row, kind in enumerate(table.index):
-        height = left.transData.transform((0, row))[1] / sheet.figure.bbox.height
-        sheet.figure.text(between, height, kind, ha="center", va="center_baseline", fontsize=12, fontweight="bold")
+    _draw_names(sheet, left, right, [str(kind) for kind in table.index])
     return sheet.figure
 
 
@@ -91,36 +102,57 @@ def _part_in_words(table: pd.DataFrame, kind: str, flows: float, data: float) ->
     )
 
 
-def _draw_side(axes: Axes, values: "pd.Series[float]", what: str, amounts: list[str]) -> None:
+def _two_sides(sheet: Sheet) -> tuple[Axes, Axes]:
+    """Axes for connections and for bytes, with room for names between."""
+    middle, half = (sheet.left_in + sheet.right_in) / 2, _NAME_IN / 2
+    top, bottom = sheet.top_in - 0.35, sheet.bottom_in + 0.1
+    left = sheet.axes(sheet.left_in, bottom, middle - half, top)
+    right = sheet.axes(middle + half, bottom, sheet.right_in, top)
+    left.set_label(CONNECTIONS)
+    right.set_label(IP_BYTES)
+    return left, right
+
+
+class _Side(NamedTuple):
+    """How one side is set: what it shares out, an amount and the whole in words, and where bars and words begin."""
+
+    what: str
+    amount: Callable[[float], str]
+    whole: Callable[[float], str]
+    outwards: int  # 1 to the right, -1 to the left
+    align: Literal["left", "right"]
+    heading_at: Literal["left", "right"]
+
+
+_CONNECTIONS_SIDE = _Side("connections", partial(counted, one="connection"), number, -1, "right", "right")
+_BYTES_SIDE = _Side("bytes", size, size, 1, "left", "left")
+
+
+def _draw_side(axes: Axes, values: "pd.Series[float]", side: _Side) -> None:
     """Bars from the middle outwards, each with its share and its amount written at its end."""
     whole = float(values.sum())
     parts = [float(value) / whole if whole else 0.0 for value in values]
     looks = [style.KIND_LOOKS[str(kind)] for kind in values.index]
     axes.barh(range(len(parts)), parts, _BAR, color=[look.colour for look in looks], linewidth=0)
-    outwards = 1 if what == "bytes" else -1
-    for row, (part, value, amount) in enumerate(zip(parts, values, amounts, strict=True)):
-        axes.annotate(
-            share(float(value), whole),
-            (part, row),
-            (7 * outwards, 0),
-            textcoords="offset points",
-            ha="left" if outwards > 0 else "right",
-            va="bottom",
-            fontsize=12,
-            fontweight="bold",
-        )
-        axes.annotate(
-            amount,
-            (part, row),
-            (7 * outwards, -1),
-            textcoords="offset points",
-            ha="left" if outwards > 0 else "right",
-            va="top",
-            fontsize=style.SMALL_PT + 0.5,
-            color=style.QUIET,
-        )
+    for row, (part, value) in enumerate(zip(parts, values, strict=True)):
+        _draw_amounts(axes, (part, row), (share(float(value), whole), side.amount(value)), side)
     axes.set(xlim=(0, 1 / _FULL_BAR), ylim=(len(parts) - 0.5, -0.5), xticks=[], yticks=[])
     axes.spines["bottom"].set_visible(False)
-    total = size(whole) if what == "bytes" else number(whole)
-    heading = f"share of bytes (of {total})" if what == "bytes" else f"share of connections (of {total})"
-    axes.set_title(heading, loc="left" if what == "bytes" else "right", fontsize=11, pad=8)
+    axes.set_title(f"share of {side.what} (of {side.whole(whole)})", loc=side.heading_at, fontsize=11, pad=8)
+
+
+def _draw_amounts(axes: Axes, end: tuple[float, float], words: tuple[str, str], side: _Side) -> None:
+    """The share, and the amount under it, beyond the end of a bar."""
+    beyond = 7 * side.outwards
+    setting: dict[str, Any] = {"textcoords": "offset points", "ha": side.align}
+    axes.annotate(words[0], end, (beyond, 0), va="bottom", fontsize=12, fontweight="bold", **setting)
+    small = style.SMALL_PT + 0.5
+    axes.annotate(words[1], end, (beyond, -1), va="top", fontsize=small, color=style.QUIET, **setting)
+
+
+def _draw_names(sheet: Sheet, left: Axes, right: Axes, kinds: list[str]) -> None:
+    """The kind of each row of bars, between the two sides."""
+    between = (left.get_position().x1 + right.get_position().x0) / 2
+    for row, kind in enumerate(kinds):
+        height = left.transData.transform((0, row))[1] / sheet.figure.bbox.height
+        sheet.figure.text(between, height, kind, ha="center", va="center_baseline", fontsize=12, fontweight="bold")

@@ -21,6 +21,7 @@ from peerburst.capture.errors import SettingsError
 WIDTH_IN = 11.0
 HEIGHT_IN = 6.2
 MARGIN_IN = 0.35
+_FOOT_IN = 0.2
 DPI = 160  # 1760 pixels wide
 LINE_SPACING = 1.3
 _SMALLEST_TITLE_PT = 12.0
@@ -75,25 +76,28 @@ def open_sheet(title: str, subtitle: str, caption: str, height_in: float = HEIGH
     """A sheet 11 inches wide with its words on it; each is wrapped to the width, so none is ever clipped."""
     figure = Picture(figsize=(WIDTH_IN, height_in), dpi=DPI)
     FigureCanvasAgg(figure)
-    width = WIDTH_IN - 2 * MARGIN_IN
-    top = height_in - 0.28
-    title_pt = _title_size(title, width)
-    top = _write_down(figure, title, title_pt, "bold", style.INK, top)
+    title_pt = _title_size(title, WIDTH_IN - 2 * MARGIN_IN)
+    top = _write_down(figure, title, title_pt, "bold", style.INK, height_in - 0.28)
     top = _write_down(figure, subtitle, style.SUBTITLE_PT, "normal", style.QUIET, top - 0.04)
-    lines = wrap(caption, width, style.CAPTION_PT)
+    bottom = _write_caption(figure, caption)
+    rule = [MARGIN_IN / WIDTH_IN, 1 - MARGIN_IN / WIDTH_IN]
+    figure.add_artist(Line2D(rule, [bottom / height_in] * 2, color=style.FAINT, linewidth=0.8))
+    return Sheet(figure, bottom + 0.12, top - 0.1)
+
+
+def _write_caption(figure: Figure, caption: str) -> float:
+    """Set the caption at the foot of the sheet; returns where it ends above."""
+    lines = wrap(caption, WIDTH_IN - 2 * MARGIN_IN, style.CAPTION_PT)
     figure.text(
         MARGIN_IN / WIDTH_IN,
-        0.2 / height_in,
+        _FOOT_IN / figure.get_figheight(),
         "\n".join(lines),
         fontsize=style.CAPTION_PT,
         va="bottom",
         linespacing=LINE_SPACING,
         gid="caption",
     )
-    bottom = 0.2 + _lines_in(len(lines), style.CAPTION_PT) + 0.1
-    rule = [MARGIN_IN / WIDTH_IN, 1 - MARGIN_IN / WIDTH_IN]
-    figure.add_artist(Line2D(rule, [bottom / height_in] * 2, color=style.FAINT, linewidth=0.8))
-    return Sheet(figure, bottom + 0.12, top - 0.1)
+    return _FOOT_IN + _lines_in(len(lines), style.CAPTION_PT) + 0.1
 
 
 @style.house_style

@@ -1,5 +1,6 @@
 """A time axis in the unit that suits its length: seconds, minutes, hours or days since the first packet."""
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -39,6 +40,11 @@ def step_for(length_s: float, unit: TimeUnit) -> float:
     steps = sorted(unit.steps)
     fitting = (step for step in steps if length_s / (step * unit.seconds) <= _MOST_TICKS)
     return next(fitting, length_s / unit.seconds / _MOST_TICKS) * unit.seconds
+
+
+def utc(ns: int) -> str:
+    """Nanoseconds since 1970 as date and time, for the axis's label."""
+    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def set_time_axis(axes: Axes, length_s: float, start_utc: str = "") -> None:

@@ -6,41 +6,36 @@ only remembered by the gateway (lingering). Together they are what a limit is he
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from peerburst.analysis.figures import style
-from peerburst.analysis.figures.sheet import MARGIN_IN, WIDTH_IN, Sheet, open_sheet, text_width_in
-from peerburst.analysis.figures.timeaxis import set_time_axis
+from peerburst.analysis.analysis import Analysis
+from peerburst.analysis.counting.host_entries import Entries, active_intervals
+from peerburst.analysis.counting.step_function import Steps
+from peerburst.analysis.counting.step_function import steps as steps_of
+from peerburst.analysis.figures import lanes, limitline, stack, style
+from peerburst.analysis.figures.lanes import BurstBar, PlacedBurst, TimeScale
+from peerburst.analysis.figures.sampling import drawn_instants
+from peerburst.analysis.figures.sheet import MARGIN_IN, WIDTH_IN, Sheet, open_sheet
+from peerburst.analysis.figures.stack import LINGERING, TALKING
+from peerburst.analysis.figures.subject import Subject
+from peerburst.analysis.figures.timeaxis import set_time_axis, utc
 from peerburst.analysis.humanize import counted, number, one_line, span
+from peerburst.capture.vocabulary import KIND_NAMES
 
-TALKING, LINGERING = "talking", "lingering"
 # A limit more than this many times the peak would flatten the curve; it is then named instead of drawn to scale.
 FARTHEST_LIMIT = 4
-MOST_LANES = 6
-_LANE_IN = 0.235
-_KEY_IN = 2.45
 _LIMIT_LABEL_IN = 0.72
 _AXIS_LABEL_IN = 0.8
-_KEY_LINE_IN = 0.29
-_KEY_COLUMNS = ((TALKING, 0.82, 1.6), (LINGERING, 1.68, 2.45))  # left edge of the swatch, right edge of the number
+_TIME_LABEL_IN = 0.55
+_UNDER_LANES_IN = 0.08
 _PEAK_CLEARANCE_IN = 0.42  # a label this near under the limit line would sit on it
-
-
-class Burst(NamedTuple):
-    """One burst: when (seconds since the first packet), its class, and how many flows it opened."""
-
-    start_s: float
-    end_s: float
-    burst_class: str
-    new_flows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +44,7 @@ class TimelineView:
 
     counts   index: seconds since the first packet, rising; columns: (kind, "talking" | "lingering"); values: entries
              held from that instant until the next row. Kinds that are left out count 0.
-    above    spells (start_s, end_s) above the limit, in order; a spell still going on ends with the capture.
-    bursts   (start_s, end_s, class, new flows) each.
+    above    intervals (start_s, end_s) above the limit, in order; one still going on ends with the capture.
     peak     the exact largest count, which a sampled `counts` may miss, and when it was reached.
     at_least the peak is a lower bound (flows already open at the first packet, or packets lost).
     """
@@ -60,20 +54,77 @@ class TimelineView:
     limit: int
     counts: pd.DataFrame
     above: Sequence[tuple[float, float]]
-    bursts: Sequence[tuple[float, float, str, int]]
+    bursts: Sequence[BurstBar]
     peak: int
     peak_at_s: float
     start_utc: str
     at_least: bool = False
 
 
-class _Mark(NamedTuple):
-    """A burst placed in a lane above the curve; `label_left_in` is None where there was no room for its name."""
+# --- from the analysis -----------------------------------------------------------------------------------------------
 
-    burst: Burst
-    lane: int
-    label: str
-    label_left_in: float | None
+
+def view(subject: Subject) -> TimelineView:
+    """The host's count over time. Of a host to which all connections were opened, those are counted."""
+    analysis, number = subject.analysis, subject.number
+    capture, inbound = analysis.capture, analysis.is_server(number)
+    held = analysis.entries_of(number, subject.model)
+    mine = held.of(number, inbound=inbound)
+    steps = steps_of(held.entry["start"][mine], held.entry["end"][mine])
+    peak, peak_at_s = _peak(analysis, steps)
+    return TimelineView(
+        host=subject.host,
+        model_title=subject.model.title + (", connections opened to the host" if inbound else ""),
+        limit=subject.limit,
+        counts=_counts_by_kind(analysis, held, mine, drawn_instants(steps, capture.first_ns, capture.last_ns)),
+        above=[
+            (analysis.since_start(begin), analysis.since_start(end))
+            for begin, end in limitline.intervals_above(steps, subject.limit, capture.last_ns)
+        ],
+        bursts=_bursts(analysis, subject.host, inbound),
+        peak=peak,
+        peak_at_s=peak_at_s,
+        start_utc=utc(capture.first_ns),
+        at_least=analysis.at_least(number),
+    )
+
+
+def _peak(analysis: Analysis, steps: Steps) -> tuple[int, float]:
+    """The largest count within the capture, and its first instant in seconds; 0 at 0 where nothing was held."""
+    within = steps.at <= analysis.capture.last_ns
+    if not within.any():
+        return 0, 0.0
+    best = int(steps.count[within].argmax())
+    return int(steps.count[best]), analysis.since_start(steps.at[best])
+
+
+def _counts_by_kind(
+    analysis: Analysis, held: Entries, mine: npt.NDArray[np.bool_], instants: npt.NDArray[np.int64]
+) -> pd.DataFrame:
+    """Columns (kind, talking or lingering): the entries chosen by `mine` at each instant."""
+    start, end = held.entry["start"], held.entry["end"]
+    kind = analysis.kinds[held.entry["flow"]]
+    active_start, active_end, active = active_intervals(analysis.capture.flows, held)
+    columns = {}
+    for code, name in enumerate(KIND_NAMES):
+        chosen = mine & (kind == code)
+        total = steps_of(start[chosen], end[chosen]).value(instants)
+        is_active = chosen[active]
+        talking = steps_of(active_start[is_active], active_end[is_active]).value(instants)
+        columns[name, TALKING] = talking
+        columns[name, LINGERING] = total - talking
+    return pd.DataFrame(columns, index=pd.Index((instants - analysis.capture.first_ns) / 1e9, name="t_s"))
+
+
+def _bursts(analysis: Analysis, host: str, inbound: bool) -> list[BurstBar]:
+    return [
+        BurstBar(burst.start_s, burst.end_s, burst.classification.label.value, burst.features.flow_count)
+        for burst in analysis.bursts
+        if burst.host == host and burst.inbound == inbound
+    ]
+
+
+# --- in words --------------------------------------------------------------------------------------------------------
 
 
 def title(view: TimelineView) -> str:
@@ -85,65 +136,28 @@ def caption(view: TimelineView) -> str:
     """What is seen, with its numbers."""
     if _is_empty(view):
         return "The host held no connection that the gateway counts."
-    row = _row_at_peak(view)
-    talking = int(row.xs(TALKING, level=1).sum())
-    at_least = "at least " if view.at_least else ""
-    about = "" if _is_exact(row, view) else "about "
-    return " ".join(
-        (
-            f"Peak: {at_least}{counted(view.peak, 'connection')} {span(view.peak_at_s)} after the first packet; "
-            f"{about}{number(talking)} had a packet in the last 5 s (talking), "
-            f"{about}{number(max(view.peak - talking, 0))} the gateway only remembered (lingering).",
-            _above_in_words(view),
-            _bursts_in_words(view),
-        )
-    ).rstrip()
-
-
-@style.house_style
-def draw(view: TimelineView) -> Figure:
-    """The picture; axes are labelled `counts`, `bursts` and `key`."""
-    sheet = open_sheet(title(view), f"as counted by {one_line(view.model_title)}", caption(view))
-    if _is_empty(view):
-        sheet.say_nothing_to_draw("no connection was counted")
-        return sheet.figure
-    length_s, width_in = _plot_span(view)
-    marks = _place_bursts(view, length_s, width_in)
-    lanes = 1 + max((mark.lane for mark in marks), default=-1)
-    left = sheet.left_in + _AXIS_LABEL_IN
-    top = sheet.top_in - lanes * _LANE_IN
-    bottom = sheet.bottom_in + 0.55
-    axes = sheet.axes(left, bottom, left + width_in, top - 0.08)
-    axes.set_label("counts")
-    _draw_counts(axes, view, length_s)
-    _scale(axes, view, length_s)
-    _draw_limit(axes, view)
-    _draw_peak(axes, view, length_s, top - 0.08 - bottom)
-    if marks:
-        strip = sheet.canvas(left, top, left + width_in, sheet.top_in)
-        strip.set_label("bursts")
-        _draw_bursts(strip, axes, marks, length_s, width_in)
-    _draw_key(sheet, view)
-    return sheet.figure
+    return " ".join((_peak_in_words(view), _above_in_words(view), _bursts_in_words(view))).rstrip()
 
 
 def _is_empty(view: TimelineView) -> bool:
     return len(view.counts) == 0 or (view.peak == 0 and not view.counts.to_numpy().any())
 
 
-def _plot_span(view: TimelineView) -> tuple[float, float]:
-    """Seconds the time axis covers, and the inches it has for them."""
-    times = view.counts.index.to_numpy(dtype=float)
-    rest = float(np.median(np.diff(times))) if times.size > 1 else 1.0
-    ends = [times[-1] + rest, view.peak_at_s]
-    ends += [end for _, end in view.above] + [burst[1] for burst in view.bursts]
-    margin = 2 * MARGIN_IN + _AXIS_LABEL_IN + _LIMIT_LABEL_IN + _KEY_IN
-    return max(float(np.nanmax(ends)), 1e-6), WIDTH_IN - margin
+def _peak_in_words(view: TimelineView) -> str:
+    row = _row_at_peak(view)
+    talking = int(row.xs(TALKING, level=1).sum())
+    at_least = "at least " if view.at_least else ""
+    about = "" if _is_exact(row, view) else "about "
+    return (
+        f"Peak: {at_least}{counted(view.peak, 'connection')} {span(view.peak_at_s)} after the first packet; "
+        f"{about}{number(talking)} had a packet in the last 5 s (talking), "
+        f"{about}{number(max(view.peak - talking, 0))} the gateway only remembered (lingering)."
+    )
 
 
 def _row_at_peak(view: TimelineView) -> pd.Series:
     """The counts of each kind in the row nearest to the peak."""
-    table = _whole_table(view)
+    table = stack.whole(view.counts)
     at = int(table.index.searchsorted(view.peak_at_s, side="right")) - 1
     # A sampled table can miss the very instant: of the neighbours, the fuller row is the one that shows the peak.
     near = table.iloc[max(at, 0) : max(at, 0) + 2]
@@ -152,11 +166,6 @@ def _row_at_peak(view: TimelineView) -> pd.Series:
 
 def _is_exact(row: pd.Series, view: TimelineView) -> bool:
     return int(row.sum()) == view.peak
-
-
-def _whole_table(view: TimelineView) -> pd.DataFrame:
-    columns = pd.MultiIndex.from_product([style.KINDS, [TALKING, LINGERING]])
-    return view.counts.reindex(columns=columns, fill_value=0).fillna(0)
 
 
 def _above_in_words(view: TimelineView) -> str:
@@ -173,11 +182,11 @@ def _above_in_words(view: TimelineView) -> str:
 def _bursts_in_words(view: TimelineView) -> str:
     if not view.bursts:
         return ""
-    largest = max((Burst(*burst) for burst in view.bursts), key=lambda burst: burst.new_flows)
+    largest = max(view.bursts, key=lambda burst: burst.new_flows)
     opened = f"{counted(largest.new_flows, 'new connection')} in {span(largest.end_s - largest.start_s)}"
     if len(view.bursts) == 1:
         return f"One burst, marked above the curve: {one_line(largest.burst_class)}, {opened}."
-    unnamed = sum(1 for mark in _place_bursts(view, *_plot_span(view)) if mark.label_left_in is None)
+    unnamed = sum(1 for burst in lanes.place(view.bursts, _time_scale(view)) if burst.label_left_in is None)
     return (
         f"{counted(len(view.bursts), 'burst')} are marked above the curve"
         + (f" ({number(unnamed)} without room for a name)" if unnamed else "")
@@ -185,39 +194,56 @@ def _bursts_in_words(view: TimelineView) -> str:
     )
 
 
-def _highest(view: TimelineView) -> float:
-    return max(float(_whole_table(view).sum(axis=1).max()), view.peak, 1)
+# --- drawn -----------------------------------------------------------------------------------------------------------
 
 
-def _is_limit_far(view: TimelineView) -> bool:
-    return view.limit > FARTHEST_LIMIT * _highest(view)
+@style.house_style
+def draw(view: TimelineView) -> Figure:
+    """The picture; axes are labelled `counts`, `bursts` and `key`."""
+    sheet = open_sheet(title(view), f"as counted by {one_line(view.model_title)}", caption(view))
+    if _is_empty(view):
+        sheet.say_nothing_to_draw("no connection was counted")
+        return sheet.figure
+    scale = _time_scale(view)
+    placed = lanes.place(view.bursts, scale)
+    top = sheet.top_in - lanes.LANE_IN * (1 + max((burst.lane for burst in placed), default=-1))
+    axes = _draw_curve(sheet, view, scale, top - _UNDER_LANES_IN)
+    if placed:
+        _draw_bursts(sheet, axes, placed, (top, scale.width_in))
+    row, table = _row_at_peak(view), stack.whole(view.counts)
+    stack.draw_key(sheet, table, row, "At the peak" if _is_exact(row, view) else "Near the peak")
+    return sheet.figure
 
 
-def _draw_counts(axes: Axes, view: TimelineView, length_s: float) -> None:
-    """Stack the areas: first every kind's talking connections, then every kind's lingering ones."""
-    table = _whole_table(view)
-    times = np.append(table.index.to_numpy(dtype=float), length_s)
-    floor = np.zeros(times.size)
-    for state in (TALKING, LINGERING):
-        for kind, look in style.KIND_LOOKS.items():
-            held = table[(kind, state)].to_numpy(dtype=float)
-            if not held.any():
-                continue
-            ceiling = floor + np.append(held, held[-1])
-            axes.fill_between(times, floor, ceiling, step="post", label=f"{kind} {state}", **_fill(look, state))
-            floor = ceiling
-        axes.step(times, floor, where="post", color=style.INK, linewidth=0.7, label=state)
+def _time_scale(view: TimelineView) -> TimeScale:
+    """Seconds the time axis covers, and the inches it has for them."""
+    times = view.counts.index.to_numpy(dtype=float)
+    rest = float(np.median(np.diff(times))) if times.size > 1 else 1.0
+    ends = [times[-1] + rest, view.peak_at_s]
+    ends += [end for _, end in view.above] + [burst.end_s for burst in view.bursts]
+    margin = 2 * MARGIN_IN + _AXIS_LABEL_IN + _LIMIT_LABEL_IN + stack.KEY_IN
+    return TimeScale(max(float(np.nanmax(ends)), 1e-6), WIDTH_IN - margin)
 
 
-def _fill(look: style.KindLook, state: str) -> dict[str, Any]:
-    """Solid for talking, pale and hatched for lingering."""
-    if state == TALKING:
-        return {"facecolor": look.colour, "linewidth": 0}
-    edge = style.pale(look.colour, 0.25)
-    return {"facecolor": style.pale(look.colour), "edgecolor": edge, "hatch": look.hatch, "linewidth": 0}
+def _draw_curve(sheet: Sheet, view: TimelineView, scale: TimeScale, top_in: float) -> Axes:
+    left, bottom = sheet.left_in + _AXIS_LABEL_IN, sheet.bottom_in + _TIME_LABEL_IN
+    axes = sheet.axes(left, bottom, left + scale.width_in, top_in)
+    axes.set_label("counts")
+    stack.draw(axes, stack.whole(view.counts), scale.length_s)
+    _set_scale(axes, view, scale.length_s)
+    limitline.draw(axes, view.limit, view.above)
+    _draw_peak(axes, view, scale.length_s, top_in - bottom)
+    return axes
 
 
-def _scale(axes: Axes, view: TimelineView, length_s: float) -> None:
+def _draw_bursts(sheet: Sheet, axes: Axes, placed: Sequence[PlacedBurst], place_in: tuple[float, float]) -> None:
+    left, (bottom, width) = sheet.left_in + _AXIS_LABEL_IN, place_in
+    strip = sheet.canvas(left, bottom, left + width, sheet.top_in)
+    strip.set_label("bursts")
+    lanes.draw(strip, axes, placed)
+
+
+def _set_scale(axes: Axes, view: TimelineView, length_s: float) -> None:
     highest = _highest(view) if _is_limit_far(view) else max(_highest(view), view.limit)
     axes.set_ylim(0, highest * 1.17)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, steps=[1, 2, 2.5, 5, 10]))
@@ -227,46 +253,20 @@ def _scale(axes: Axes, view: TimelineView, length_s: float) -> None:
     set_time_axis(axes, length_s, view.start_utc)
 
 
-def _draw_limit(axes: Axes, view: TimelineView) -> None:
-    """The limit as a line, the spells above it shaded and marked on the line itself."""
-    axes.axhline(view.limit, color=style.ALARM, linewidth=1.6, dashes=(5, 2.5), label="limit", zorder=4)
-    spells = [(start, end - start) for start, end in view.above]
-    if spells:
-        axes.broken_barh(
-            spells,
-            (0, 1),
-            transform=axes.get_xaxis_transform(),
-            facecolor=style.ALARM_TINT,
-            edgecolor=style.ALARM_TINT,
-            linewidth=0.8,
-            zorder=0,
-            label="above",
-        )
-        axes.hlines(
-            [view.limit] * len(spells),
-            [start for start, _ in spells],
-            [start + length for start, length in spells],
-            color=style.ALARM,
-            linewidth=4.5,
-            zorder=4,
-        )
-    highest = axes.get_ylim()[1]
-    if view.limit <= highest:
-        label, at, align = f"limit\n{number(view.limit)}", view.limit / highest, "center"
-    else:
-        label, at, align = f"↑ limit\n{number(view.limit)}", 1.0, "top"
-    axes.text(
-        1.012, at, label, transform=axes.transAxes, color=style.ALARM, va=align, fontweight="bold", linespacing=1.1
-    )
+def _highest(view: TimelineView) -> float:
+    return max(float(stack.whole(view.counts).sum(axis=1).max()), view.peak, 1)
+
+
+def _is_limit_far(view: TimelineView) -> bool:
+    return view.limit > FARTHEST_LIMIT * _highest(view)
 
 
 def _draw_peak(axes: Axes, view: TimelineView, length_s: float, height_in: float) -> None:
     """Mark the peak; its label moves above the limit line if it would otherwise lie on it."""
     words = f"peak {'≥ ' if view.at_least else ''}{number(view.peak)} at {span(view.peak_at_s)}"
     per_in = axes.get_ylim()[1] / height_in
-    base = float(view.peak)
-    if 0 <= view.limit - view.peak < _PEAK_CLEARANCE_IN * per_in:
-        base = float(view.limit)
+    is_under_limit = 0 <= view.limit - view.peak < _PEAK_CLEARANCE_IN * per_in
+    base = float(view.limit if is_under_limit else view.peak)
     share = min(max(view.peak_at_s / length_s, 0), 1)
     align = "left" if share < 0.15 else "right" if share > 0.85 else "center"
     axes.plot([view.peak_at_s], [view.peak], "o", color=style.INK, markersize=5, clip_on=False, zorder=6, label="peak")
@@ -280,71 +280,3 @@ def _draw_peak(axes: Axes, view: TimelineView, length_s: float, height_in: float
         zorder=6,
         path_effects=[withStroke(linewidth=3, foreground="white")],
     )
-
-
-def _place_bursts(view: TimelineView, length_s: float, width_in: float) -> list[_Mark]:
-    """Put every burst in a lane so that no bar or name overlaps another; the largest bursts choose first."""
-    lanes: list[list[tuple[float, float]]] = [[] for _ in range(MOST_LANES)]
-    marks = []
-    for burst in sorted((Burst(*burst) for burst in view.bursts), key=lambda burst: (-burst.new_flows, burst.start_s)):
-        left, right = (min(max(at / length_s, 0), 1) * width_in for at in (burst.start_s, burst.end_s))
-        right = max(right, left + 0.05)
-        label = f"{one_line(burst.burst_class)} +{number(burst.new_flows)}"
-        marks.append(_place(burst, label, left, right, lanes, width_in))
-    return marks
-
-
-def _place(
-    burst: Burst, label: str, left: float, right: float, lanes: list[list[tuple[float, float]]], width_in: float
-) -> _Mark:
-    """The first lane with room for bar and name: name to the right of the bar, else to its left, else none."""
-    name_in = text_width_in(label, style.SMALL_PT) + 0.06
-    for name_at, start, end in ((right + 0.05, left, right + name_in), (left - name_in, left - name_in, right)):
-        if start < 0 or end > width_in:
-            continue
-        for lane, taken in enumerate(lanes):
-            if all(end + 0.12 <= other_start or start >= other_end + 0.12 for other_start, other_end in taken):
-                taken.append((start, end))
-                return _Mark(burst, lane, label, name_at)
-    for lane, taken in enumerate(lanes):
-        if all(right <= other_start or left >= other_end for other_start, other_end in taken):
-            taken.append((left, right))
-            return _Mark(burst, lane, label, None)
-    return _Mark(burst, MOST_LANES - 1, label, None)
-
-
-def _draw_bursts(strip: Axes, axes: Axes, marks: list[_Mark], length_s: float, width_in: float) -> None:
-    """Draw each burst's bar and name in the strip, and where it begins as a hair line down to the curve."""
-    for mark in marks:
-        left, right = (min(max(at / length_s, 0), 1) * width_in for at in (mark.burst.start_s, mark.burst.end_s))
-        middle = (mark.lane + 0.5) * _LANE_IN
-        strip.add_patch(Rectangle((left, middle - 0.05), max(right - left, 0.05), 0.1, color=style.QUIET, linewidth=0))
-        strip.plot([left, left], [-0.08, middle], color=style.QUIET, linewidth=0.7, clip_on=False)
-        axes.axvline(mark.burst.start_s, color=style.QUIET, linewidth=0.6, alpha=0.6, dashes=(1, 3), zorder=1)
-        if mark.label_left_in is not None:
-            strip.text(
-                mark.label_left_in,
-                middle,
-                mark.label,
-                va="center_baseline",
-                fontsize=style.SMALL_PT,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
-            )
-
-
-def _draw_key(sheet: Sheet, view: TimelineView) -> None:
-    """Colours and hatches of the kinds, top to bottom as in the stack, with the number of each at the peak."""
-    row, table = _row_at_peak(view), _whole_table(view)
-    seen = [kind for kind in reversed(style.KINDS) if table[kind].to_numpy().any()]
-    height = _KEY_LINE_IN * (len(seen) + 2.3)
-    key = sheet.canvas(sheet.right_in - _KEY_IN, sheet.top_in - 0.08 - height, sheet.right_in, sheet.top_in - 0.08)
-    key.set_label("key")
-    key.text(0, height, "At the peak" if _is_exact(row, view) else "Near the peak", va="top", fontweight="bold")
-    for state, _, right in _KEY_COLUMNS:
-        key.text(right, height - _KEY_LINE_IN, state, ha="right", va="top", fontsize=style.SMALL_PT)
-    for place, kind in enumerate(seen):
-        base = height - _KEY_LINE_IN * (place + 2.75)
-        key.text(0, base + 0.08, kind, va="center_baseline")
-        for state, left, right in _KEY_COLUMNS:
-            key.add_patch(Rectangle((left, base), 0.2, 0.17, **_fill(style.KIND_LOOKS[kind], state)))
-            key.text(right, base + 0.08, number(row[(kind, state)]), ha="right", va="center_baseline")

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import typer
 
 from peerburst._version import __version__
+from peerburst.analysis.figures import registry
 from peerburst.capture.errors import PeerburstError, SettingsError
 from peerburst.cli import gateways, options, timing
 from peerburst.cli.analyze import analyze
@@ -41,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in COMMANDS_IN_ORDER:
-    app.command()(command)
+    app.command(epilog=registry.listed() if command is report else None)(command)
 app.add_typer(gateways.app, name="gateways")
 
 

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.figures import registry as pictures
-from peerburst.analysis.figures import sheet
+from peerburst.analysis.figures import registry, sheet
 from peerburst.analysis.humanize import one_line
 from peerburst.capture.compiled.stopwatch import stage
 from peerburst.capture.errors import SettingsError
@@ -50,7 +49,7 @@ def write(analysis: Analysis, folder: str | os.PathLike[str], host: str) -> list
     place = Path(folder)
     text = summary_text(analysis, host)
     title = f"{host}: connections as a gateway sees them"
-    first, *others = [f'<img src="{name}.png" alt="{html.escape(f"{name} of {host}")}">' for name in pictures.NAMES]
+    first, *others = [f'<img src="{name}.png" alt="{html.escape(f"{name} of {host}")}">' for name in registry.FIGURES]
     page = PAGE.format(
         title=html.escape(one_line(title)), first_image=first, summary=html.escape(text), images="\n".join(others)
     )
@@ -63,9 +62,9 @@ def write(analysis: Analysis, folder: str | os.PathLike[str], host: str) -> list
             files.append(place / name)
     except OSError as error:
         raise SettingsError(f"{place} cannot be written: {error.strerror or error}") from error
-    for name in pictures.NAMES:
+    for name in registry.FIGURES:
         with stage("figures"):
-            figure = pictures.figure(analysis, name, host, model=analysis.models[0].name)
+            figure = registry.figure(analysis, name, host, model=analysis.models[0].name)
             sheet.save(figure, place / f"{name}.png")
         files.append(place / f"{name}.png")
     return files

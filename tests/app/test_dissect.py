@@ -46,7 +46,7 @@ def test_the_protocol_above_the_transport_is_what_it_is_called() -> None:
 def test_wireshark_is_asked(tmp_path: Path) -> None:
     pytest.importorskip("pyshark")
     if dissect.missing_tshark():
-        pytest.skip("tshark is not here")
+        pytest.skip("tshark is not installed")
     found = dissect.dissect(two_flows(tmp_path), "2")
     assert found.packets > 4
     assert dict(found.stacks)["eth:ip:tcp"] >= 3
@@ -55,6 +55,13 @@ def test_wireshark_is_asked(tmp_path: Path) -> None:
 def test_it_is_asked_too_where_another_has_used_up_the_event_loop(tmp_path: Path) -> None:
     pytest.importorskip("pyshark")
     if dissect.missing_tshark():
-        pytest.skip("tshark is not here")
+        pytest.skip("tshark is not installed")
     asyncio.run(asyncio.sleep(0))  # leaves the thread without one
     assert dissect.dissect(two_flows(tmp_path), "2").packets
+
+
+def test_without_tshark_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyshark")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SettingsError, match="dissecting needs tshark; install"):
+        dissect.dissect(two_flows(tmp_path), "2")

@@ -40,7 +40,7 @@ PRIVATE = ("state", "marks", "phase", "renewed", "start", "seen")
 
 def packets_of(path: Path) -> npt.NDArray[np.void]:
     if not path.is_file():
-        pytest.skip(f"{path.name} is not here")
+        pytest.skip("the captures of ../shared/corpus are not here")
     return np.concatenate(list(PacketSource(str(path)).batches()))
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from peerburst.analysis.settings import Settings
+from peerburst.capture.live.backends import dumpcap
+from peerburst.capture.live.backends import scapy_socket as scapysocket
 from peerburst.capture.live.doctor import Finding
 from peerburst.capture.sockets.observations import ALWAYS_NS, STILL_NS, SocketObservation
 from peerburst.cli import doctor
@@ -17,6 +19,18 @@ from peerburst.opening import analyse
 from tests.support.kernels import COMPILED
 from tests.support.paths import PCAPS
 
+
+def _nothing_may_capture() -> str:
+    """Why this user may capture nothing, which is said before all that is wrong besides; empty if something may."""
+    program = dumpcap.find()
+    if program is not None and not dumpcap.trouble(program, "lo"):
+        return ""
+    without = scapysocket.trouble()
+    return without and f"dumpcap {'is not installed' if program is None else 'may not capture'}, and {without}"
+
+
+NOTHING_MAY_CAPTURE = _nothing_may_capture()
+needs_capture = pytest.mark.skipif(bool(NOTHING_MAY_CAPTURE), reason=NOTHING_MAY_CAPTURE)
 needs_speed = pytest.mark.skipif(not COMPILED, reason="a second's packets take longer without the compiler")
 SYNC = PCAPS / "chat-sync-small.pcap"
 
@@ -24,12 +38,12 @@ SYNC = PCAPS / "chat-sync-small.pcap"
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["-i", "no-such-if0"], "no such interface"),
+        pytest.param(["-i", "no-such-if0"], "no such interface", marks=needs_capture),
         (["-r", "x.pcap", "-i", "lo"], "-r reads a capture"),
         (["-r", "x.pcap", "-f", "udp"], "-r reads a capture"),
         (["-i", "lo", "-a", "hours:2"], "duration:NUMBER"),
         (["-i", "lo", "-b", "files:3"], "add -b filesize:KB"),
-        (["-i", "lo", "-w", "kept.txt"], "must end in .pcapng"),
+        pytest.param(["-i", "lo", "-w", "kept.txt"], "must end in .pcapng", marks=needs_capture),
         (["-i", "lo", "--model", "no-such"], "not a gateway model"),
         (["-i", "lo", "--limit", "0"], "at least 1 connection"),
         (["-i", "lo", "--alert", "0"], "1 connection or more"),

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.figures import registry as pictures
+from peerburst.analysis.figures import registry
+from peerburst.analysis.figures.registry import FIGURES
 from peerburst.analysis.settings import Settings
 from peerburst.capture.errors import SettingsError
 from peerburst.cli.main import main
@@ -74,10 +75,10 @@ def test_all_files_are_there_and_sound(tmp_path: Path) -> None:
     analysis = analyse([login(tmp_path)], Settings(limits=(20, 100)))
     folder = tmp_path / "new" / "report"
     files = report.write(analysis, folder, HOST)
-    names = ["verdict.txt", "analysis.json", "index.html", *(f"{name}.png" for name in pictures.NAMES)]
+    names = ["verdict.txt", "analysis.json", "index.html", *(f"{name}.png" for name in FIGURES)]
     assert [file.name for file in files] == names
     assert sorted(path.name for path in folder.iterdir()) == sorted(names)
-    for name in pictures.NAMES:
+    for name in FIGURES:
         width, height = png_size(folder / f"{name}.png")
         assert 1000 <= width <= 4000
         assert 500 <= height <= 4000
@@ -87,7 +88,7 @@ def test_all_files_are_there_and_sound(tmp_path: Path) -> None:
     assert f"{HOST} held 30 connections at once" in verdict
     assert "A limit of 20 would have been crossed" in verdict
     page = Page((folder / "index.html").read_text())
-    assert page.images == [f"{name}.png" for name in pictures.NAMES]
+    assert page.images == [f"{name}.png" for name in FIGURES]
     assert page.links == ["analysis.json"]
     assert verdict.strip() in page.text
 
@@ -102,7 +103,7 @@ def test_the_page_says_hostile_names_and_obeys_none(tmp_path: Path) -> None:
     text = (tmp_path / "report" / "index.html").read_text()
     page = Page(text)
     assert set(page.tags) == {"html", "head", "meta", "title", "style", "body", "h1", "pre", "img", "p", "a"}
-    assert page.images == [f"{name}.png" for name in pictures.NAMES]
+    assert page.images == [f"{name}.png" for name in FIGURES]
     assert "onerror" not in text.replace("onerror=alert(2)&gt;", "")
     assert "<script" not in text
 
@@ -115,14 +116,14 @@ def test_a_hostile_host_name_is_escaped(tmp_path: Path, monkeypatch: pytest.Monk
     report.write(analysis, tmp_path / "report", name)
     page = Page((tmp_path / "report" / "index.html").read_text())
     assert "b" not in page.tags
-    assert len(page.images) == 6
+    assert len(page.images) == len(FIGURES)
 
 
 @pytest.mark.parametrize(("limits", "limit"), [((20, 100), 20), ((100, 20), 100), ((), 200)])
 def test_the_first_limit_is_spoken_of_and_drawn(tmp_path: Path, limits: tuple[int, ...], limit: int) -> None:
     analysis = analyse([login(tmp_path)], Settings(limits=limits))
     assert f"A limit of {limit} would " in report.summary_text(analysis, HOST)
-    drawn = pictures.figure(analysis, "timeline", HOST)
+    drawn = registry.figure(analysis, "timeline", HOST)
     texts = [text.get_text().split()[-2:] for axes in drawn.axes for text in axes.texts]
     assert ["limit", str(limit)] in texts
 

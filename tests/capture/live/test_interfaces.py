@@ -1,6 +1,7 @@
 """Interfaces as they were made, and what the doctor finds."""
 
 import ctypes.util
+import os
 import socket
 import subprocess
 import sys
@@ -106,7 +107,12 @@ def test_the_doctor_says_what_does_not_work_without_libpcap(
     assert "libpcap" not in {finding.what for finding in doctor.examine(str(tmp_path))}
 
 
-@pytest.mark.skipif(dumpcap.find() is None, reason="dumpcap is not installed")
+def _may_run_dumpcap() -> bool:
+    program = dumpcap.find()
+    return program is not None and os.access(program, os.X_OK)
+
+
+@pytest.mark.skipif(not _may_run_dumpcap(), reason="dumpcap is not installed, or not for this user")
 def test_the_doctor_agrees_with_a_real_dumpcap(tmp_path: Path) -> None:
     found = {finding.what: finding for finding in doctor.examine(str(tmp_path))}
     program = dumpcap.find()

@@ -44,7 +44,9 @@ def _choices() -> list[Choice]:
 
 TOOLS = pytest.mark.parametrize("choice", _choices() if LACKING is None else [], ids=lambda choice: choice.tool.value)
 needs_dumpcap = pytest.mark.skipif(dumpcap.find() is None, reason="dumpcap is not installed")
-needs_scapy = pytest.mark.skipif(bool(scapy_socket.trouble()), reason="scapy cannot capture here")
+needs_scapy = pytest.mark.skipif(
+    bool(scapy_socket.trouble()), reason=f"scapy cannot capture here: {scapy_socket.trouble()}"
+)
 
 
 @pytest.fixture
