@@ -4,8 +4,8 @@
 
 Each Python is one in which peerburst is installed. Every capture goes through `analyze` (as sentences and as JSON),
 `flows` and `timeline`; with `--report` through `report` too (pictures are compared by digest), with `--live` through
-`live -r -`, whose verdict is compared. FILE has a line "old new" for each key, column or word that was renamed on
-purpose; they are replaced in the old answers before the comparison. Exit code 1 if anything differs.
+`live -r -`, whose last words are compared. FILE says what was renamed on purpose: a line "old new" for a word, "key old
+new" for a value of a JSON key. They are replaced in the old answers before the comparison. Exit code 1 if anything differs.
 """
 
 import argparse
@@ -105,7 +105,7 @@ def lines_of(name: str, answer: str) -> list[str]:
     if name.startswith("json") and rest.startswith("{"):
         document, end = json.JSONDecoder().raw_decode(rest)
         return [code, *leaves(document), *rest[end:].split("\n")]
-    if name.startswith("analyze"):
+    if name.startswith(("analyze", "live")):
         return [code, *re.split(r"(?<=[.:;]) ", " ".join(rest.split()))]
     return answer.splitlines()
 
@@ -131,18 +131,35 @@ def live_verdict(python: str, path: Path) -> str:
             text=True,
             timeout=TIMEOUT_S,
         )
-    said = [line for line in done.stdout.splitlines() if not line.startswith("  +")]
+    said, is_of_the_clock = [], False
+    for line in done.stdout.splitlines():
+        is_of_the_clock = line.startswith("  +") or (is_of_the_clock and line.startswith(" " * 8))
+        if not is_of_the_clock:
+            said.append(line)
     return f"exit {done.returncode}\n" + "\n".join(said)
 
 
-def renamer(path: str | None) -> re.Pattern[str] | None:
-    return None if path is None else re.compile(r"\b(" + "|".join(map(re.escape, renamed(path))) + r")\b")
+class Renamed:
+    """What was renamed on purpose: words anywhere, and values of JSON keys."""
 
+    def __init__(self, path: str | None) -> None:
+        lines = Path(path).read_text().splitlines() if path is not None else []
+        rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+        self._words = {row[0]: row[1] for row in rows if len(row) == 2}
+        self._values = {
+            f".{key} = {old!r}": f".{key} = {new!r}" for key, old, new in (row for row in rows if len(row) == 3)
+        }
 
-def renamed(path: str) -> dict[str, str]:
-    """Old words and the new ones, from lines "old new"; longer ones first, so that none is taken for its beginning."""
-    pairs = [line.split() for line in Path(path).read_text().splitlines() if line.strip() and not line.startswith("#")]
-    return dict(sorted(pairs, key=lambda pair: -len(pair[0])))
+    def words(self, text: str) -> str:
+        for old, new in self._words.items():
+            text = re.sub(rf"\b{re.escape(old)}\b", new, text)
+        return text
+
+    def value(self, leaf: str) -> str:
+        for old, new in self._values.items():
+            if leaf.endswith(old):
+                return leaf.removesuffix(old) + new
+        return leaf
 
 
 def main() -> int:
@@ -155,8 +172,7 @@ def main() -> int:
     parser.add_argument("--live", action="store_true")
     wanted = parser.parse_args()
     paths = list(captures(wanted.captures))
-    words = renamed(wanted.renamed) if wanted.renamed else {}
-    pattern = renamer(wanted.renamed)
+    renamed = Renamed(wanted.renamed)
     found: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory() as place:
         for number, python in enumerate((wanted.old, wanted.new)):
@@ -171,9 +187,8 @@ def main() -> int:
     old, new = found
     differ = 0
     for name, before in old.items():
-        if pattern is not None:
-            before = pattern.sub(lambda match: words[match.group()], before)
-        one, other = lines_of(name, before), lines_of(name, new.get(name, ""))
+        one = [renamed.value(line) for line in lines_of(name, renamed.words(before))]
+        other = lines_of(name, new.get(name, ""))
         if one == other:
             continue
         differ += 1
