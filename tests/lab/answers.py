@@ -5,7 +5,7 @@
 Each Python is one in which peerburst is installed. Every capture goes through `analyze` (as sentences and as JSON),
 `flows` and `timeline`; with `--report` through `report` too (pictures are compared by digest), with `--live` through
 `live -r -`, whose last words are compared. FILE says what was renamed on purpose: a line "old new" for a word, "key old
-new" for a value of a JSON key. They are replaced in the old answers before the comparison. Exit code 1 if anything differs.
+new" for a value of a JSON key. They are replaced in the old answers first. Exit code 1 if anything differs.
 """
 
 import argparse
