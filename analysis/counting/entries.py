@@ -36,6 +36,7 @@ from peerburst.capture.flows.table import (
     SEVERAL,
     WAS_DELETED,
     Flows,
+    flow_ports,
 )
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from peerburst.capture.units import SECOND_NS
@@ -363,16 +364,17 @@ def rename(of_segment, group):  # type: ignore[no-untyped-def]
 
 @kernel
 def key_mappings(flow, by_a, counted, row, host_a, host_b, key):  # type: ignore[no-untyped-def]
-    """Fill per entry a number, the same for entries of one local address, local port and protocol.
+    """Fill per entry a number, the same for entries of one local address, local port (or ICMP identifier) and protocol.
 
     The address is the opener's if it is local, else the other end's; a flow that does not count, which no gateway
     sees, has a number of its own. `flow` and `by_a` are by entry, `row` (FLOW), `counted` and the hosts by flow.
     """
-    proto, a_port, b_port = row["proto"], row["a_port"], row["b_port"]
+    proto = row["proto"]
     for i in range(flow.size):
         f = flow[i]
         from_a = (by_a[i] and host_a[f] >= 0) or host_b[f] < 0
-        host, port = (host_a[f], a_port[f]) if from_a else (host_b[f], b_port[f])
+        a_port, b_port = flow_ports(row[f])
+        host, port = (host_a[f], a_port) if from_a else (host_b[f], b_port)
         key[i] = np.int64(host) << 24 | np.int64(port) << 8 | np.int64(proto[f]) if counted[f] else -1 - np.int64(f)
 
 

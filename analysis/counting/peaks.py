@@ -20,7 +20,7 @@ from peerburst.capture.compiled.arrays import prefetch
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.parallel import processors, side_by_side
 from peerburst.capture.compiled.sorting import sort_places, sort_run, sort_spread
-from peerburst.capture.flows.table import FLOW_HALF, ORIG_IS_A, TALKING_NS, Flows
+from peerburst.capture.flows.table import FLOW_HALF, ORIG_IS_A, TALKING_NS, Flows, flow_ports
 
 OUTWARD, INWARD = 0, 1  # entries that a host opened, and those that others opened to it
 LAN = int(Scope.LAN)
@@ -125,8 +125,8 @@ def _local_key(flow, place, outbound, row):  # type: ignore[no-untyped-def]
     """A host's port and the protocol as one number below 1 << 24: the flows of a mapping have it in common."""
     f = flow[place]
     is_a = outbound[place] == (row["flags"][f] & ORIG_IS_A != 0)
-    port = row["a_port"][f] if is_a else row["b_port"][f]
-    return np.int64(port) << 8 | np.int64(row["proto"][f])
+    a_port, b_port = flow_ports(row[f])
+    return (a_port if is_a else b_port) << 8 | np.int64(row["proto"][f])
 
 
 @part

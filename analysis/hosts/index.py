@@ -48,9 +48,8 @@ ANSWERED, REFUSED, HALF_OPEN, MUTE, OPENED, FROM_A = 1, 2, 4, 8, 16, 32
 
 
 @part
-def _is_icmp_error(proto, icmp):  # type: ignore[no-untyped-def]
-    """Whether a flow began with an error message (RFC 792, RFC 4443); `icmp` is its type and code."""
-    kind = icmp >> 8
+def _is_icmp_error(proto, kind):  # type: ignore[no-untyped-def]
+    """Whether a flow began with an error message (RFC 792, RFC 4443); `kind` is its ICMP type."""
     if proto == PROTO_ICMP:
         return kind == 3 or kind == 4 or kind == 5 or kind == 11 or kind == 12
     return proto == PROTO_ICMPV6 and kind < 128
@@ -63,7 +62,7 @@ def _judge(flow):  # type: ignore[no-untyped-def]
     marks = FROM_A if from_a else 0
     if flow["proto"] != PROTO_TCP:
         answered = (flow["b_pkts"] if from_a else flow["a_pkts"]) > 0
-        opened = not _is_icmp_error(flow["proto"], flow["icmp_or_rests"])
+        opened = not _is_icmp_error(flow["proto"], flow["icmp_type"])
         return marks | (ANSWERED if answered else MUTE) | (OPENED if opened else 0)
     letters = np.int64(flow["history"] & np.uint64(0xFFF))  # those of end a, then those of end b
     orig, resp = (letters & 63, letters >> 6) if from_a else (letters >> 6, letters & 63)
@@ -105,8 +104,7 @@ def gather_facts(flow, row, halves, first, segment, start, last, packets, ip_byt
         begin, stop = first[f], first[f + 1]
         start[k], last[k] = starts[begin], lasts[stop - 1]
         one = row[f]
-        is_icmp = one["proto"] == PROTO_ICMP or one["proto"] == PROTO_ICMPV6
-        rests[k] = 0 if is_icmp else one["icmp_or_rests"]
+        rests[k] = one["pauses"]
         packets[k] = np.int64(one["a_pkts"]) + np.int64(one["b_pkts"])
         ip_bytes[k] = np.int64(one["a_bytes"]) + np.int64(one["b_bytes"])
         marks[k] = _judge(one)
@@ -120,7 +118,7 @@ class FactsOf:
     last_ns: Ints
     packets: Ints
     ip_bytes: Ints
-    rests: npt.NDArray[np.int32]  # silences of REST_NS or more; ICMP: none
+    rests: npt.NDArray[np.int32]  # silences of PAUSE_NS or more; ICMP: none
     marks: npt.NDArray[np.uint8]  # ANSWERED and the like
 
 

@@ -22,7 +22,7 @@ from peerburst.analysis.live import spill as retired
 from peerburst.analysis.live.spill import Part, tuple_keys
 from peerburst.capture.conntrack.states import IS_SYN, LINUX_TIMEOUTS_NS, NONE, PACKET_KINDS
 from peerburst.capture.flows.compact import compact, flow_count, heirs_kept, mark_closed, rows_of
-from peerburst.capture.flows.table import CLOSED, DECODED, Flows, FlowTable
+from peerburst.capture.flows.table import CLOSED, DECODED, Flows, FlowTable, tuple_ports
 from peerburst.capture.packets.ip import PROTO_TCP
 from peerburst.capture.packets.status import Status
 from peerburst.capture.read import Capture
@@ -56,6 +56,11 @@ def _tuples(packets: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
             ends[f"{end}_{field}"] = np.where(smaller, packets[first], packets[second])
     ends["proto"] = packets["proto"]
     return ends
+
+
+def _keys_of_tcp(seed: int, packets: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    ends = _tuples(packets)
+    return tuple_keys(seed, ends, ends["a_port"], ends["b_port"])
 
 
 def latest_ends(model: GatewayModel, flows: Flows) -> npt.NDArray[np.int64]:
@@ -124,7 +129,7 @@ class LiveTable:
         return flow_count(self._table) + int(self._held.number.size)
 
     def add(self, packets: npt.NDArray[np.void]) -> npt.NDArray[np.uint16]:
-        """Add PACKET rows in the order they came; answers the ports, of both ends, of the flows that they began."""
+        """Add PACKET rows in the order they came; answers both ends' ports (`tuple_ports`) of new flows."""
         if not packets.size:
             return np.zeros(0, np.uint16)
         self._now_ns = int(packets["ts"][-1])
@@ -133,8 +138,7 @@ class LiveTable:
             before = flow_count(self._table)
             self._table.add(piece)
             self._note_new(before, piece, begins_anew)
-        begun = rows_of(self._table, first)
-        return np.concatenate([begun["a_port"], begun["b_port"]])
+        return np.concatenate(tuple_ports(rows_of(self._table, first)))
 
     def _pieces(self, packets: npt.NDArray[np.void]) -> Iterator[tuple[npt.NDArray[np.void], bool]]:
         """Cut before each SYN on the 5-tuple of a retired, closed flow; such a piece says so."""
@@ -153,7 +157,7 @@ class LiveTable:
             & (PACKET_KINDS[packets["flags"] & 63] == IS_SYN)
         )
         syns = np.flatnonzero(is_syn)
-        return syns[self._was_closed(tuple_keys(self._seed, _tuples(packets[syns])))]
+        return syns[self._was_closed(_keys_of_tcp(self._seed, packets[syns]))]
 
     def _was_closed(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         """Which of these 5-tuples last belonged to a retired flow that was closed."""
@@ -174,9 +178,10 @@ class LiveTable:
         self._begun += count - before
         if count == before or not self._closed_keys.size:
             return
-        keys = tuple_keys(self._seed, rows_of(self._table, before))
+        begun = rows_of(self._table, before)
+        keys = tuple_keys(self._seed, begun, *tuple_ports(begun))
         closed = self._was_closed(keys)
-        if begins_anew and keys[0] == tuple_keys(self._seed, _tuples(piece[:1]))[0]:
+        if begins_anew and keys[0] == _keys_of_tcp(self._seed, piece[:1])[0]:
             self._anew[before] = True
             closed[0] = False
         mark_closed(self._table, before + np.flatnonzero(closed))
@@ -225,7 +230,7 @@ class LiveTable:
             self._held = self._held.take(latest_ends(self._model, self._held.flows) > now_ns)
 
     def _remember_closed(self, going: npt.NDArray[np.void]) -> None:
-        keys, closed = tuple_keys(self._seed, going), (going["flags"] & CLOSED) != 0
+        keys, closed = tuple_keys(self._seed, going, *tuple_ports(going)), (going["flags"] & CLOSED) != 0
         # There may be millions, of which few change: they are put in and taken out, not sorted anew.
         other = np.unique(keys[~closed])
         gone = np.searchsorted(self._closed_keys, other[self._was_closed(other)])

@@ -65,29 +65,30 @@ from peerburst.capture.conntrack.tcp import (
     begin_mid_stream,
     next_tcp,
 )
+from peerburst.capture.packets.icmp import ICMP_QUERIES, ICMPV6_QUERIES, icmp_ports, is_icmp
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from peerburst.capture.packets.status import Status
 from peerburst.capture.units import SECOND_NS
 
 # One row per flow, two cache lines. The ends of the 5-tuple are `a`, the smaller (address, port), and `b`.
-FLOW = np.dtype(
+_COMMON = np.dtype(
     [
         ("a_hi", np.uint64),
         ("a_lo", np.uint64),
         ("b_hi", np.uint64),
         ("b_lo", np.uint64),
-        ("a_port", np.uint16),
+        ("a_port", np.uint16),  # 0 of protocols without ports
         ("b_port", np.uint16),
         ("proto", np.uint8),
         ("flags", np.uint8),  # ORIG_IS_A and the like
         ("state", np.uint8),  # Linux's state of the entry now
-        ("marks", np.uint8),  # of the entry: conntrack.REPLIED and the like
+        ("status", np.uint8),  # of the entry: conntrack.REPLIED and the like, as IPS_* in Linux
         ("last", np.int64),  # latest packet, ns
         ("start", np.int64),  # of the segment at hand, ns
         ("renewed", np.int64),  # when the entry's timeout last began anew, ns
         ("phase", np.uint8),  # the timeout it runs under
         ("seen", np.uint8),  # of the segment: A_SENT and the like
-        ("icmp_or_rests", np.uint16),  # ICMP: type and code of the first packet; else: silences of REST_NS or more
+        ("pauses", np.uint16),  # silences of PAUSE_NS or more; of ICMP they are not counted
         ("successor", np.int32),  # the flow that took over the 5-tuple, or -1
         ("a_pkts", np.uint32),
         ("b_pkts", np.uint32),
@@ -95,11 +96,37 @@ FLOW = np.dtype(
         ("b_bytes", np.uint64),
         ("history", np.uint64),  # see `_remember`
         ("closed", np.int64),  # TCP entered TIME_WAIT or CLOSE, or NEVER
-        ("established", np.int64),  # TCP: first so, or NEVER; UDP: when the entry is old enough for a stream
+        ("established", np.int64),  # TCP was first ESTABLISHED, or NEVER
         ("closing", np.int64),  # first FIN or RST, or NEVER
     ],
     align=True,
 )
+# In the room of `established`, which only TCP has (as Linux's union nf_conntrack_proto): what other protocols have.
+_UNION = {
+    "stream_ts": (np.int64, 0),  # UDP: from when on the entry is old enough for a stream, ns
+    "icmp_type": (np.uint8, 0),  # ICMP and ICMPv6: of the first message
+    "icmp_code": (np.uint8, 1),
+    "icmp_id": (np.uint16, 2),  # 0 if it is no query
+}
+
+
+def _with_union(common: np.dtype[np.void]) -> np.dtype[np.void]:
+    fields = dict(common.fields or {})
+    begin = fields["established"][1]
+    places = {name: (np.dtype(kind), begin + offset) for name, (kind, offset) in _UNION.items()}
+    every = {name: (place[0], place[1]) for name, place in {**fields, **places}.items()}
+    return np.dtype(
+        {
+            "names": list(every),
+            "formats": [kind for kind, _offset in every.values()],
+            "offsets": [offset for _kind, offset in every.values()],
+            "itemsize": common.itemsize,
+        },
+        align=True,
+    )
+
+
+FLOW = _with_union(_COMMON)
 SEGMENT = np.dtype(
     [
         ("start", np.int64),  # first packet, ns
@@ -135,10 +162,10 @@ SEVERAL = 16  # more than one packet
 WAS_DELETED = 32  # Linux deleted the entry at its last packet
 
 TALKING_NS = 5 * SECOND_NS
-# A player rests between segments of two seconds and more; TCP waits less for a lost packet, as a rule (RFC 6298: 1 s at
-# the very first, then the round trip and its spread).
-REST_NS = SECOND_NS
-MOST_RESTS = 65535
+# A player pauses between segments of two seconds and more; TCP waits less for a lost packet, as a rule (RFC 6298: 1 s
+# at the very first, then the round trip and its spread).
+PAUSE_NS = SECOND_NS
+MOST_PAUSES = 65535
 
 # Letters of Zeek's history, in the order they are coded.
 HISTORY_LETTERS = "shadfr"
@@ -200,11 +227,37 @@ def _hash(seed, one, other, proto):  # type: ignore[no-untyped-def]
 
 
 @part
+def _tuple_ports(packet):  # type: ignore[no-untyped-def]
+    """(the sender's, the receiver's) port of a packet's 5-tuple, or what ICMP has for it."""
+    if is_icmp(packet["proto"]):
+        return icmp_ports(packet["proto"], packet["icmp_type"], packet["icmp_code"], packet["icmp_id"])
+    return np.int64(packet["sport"]), np.int64(packet["dport"])
+
+
+@part
+def flow_ports(flow):  # type: ignore[no-untyped-def]
+    """(end a's, end b's) port of a flow (FLOW), or what ICMP has for it."""
+    if is_icmp(flow["proto"]):
+        first, other = icmp_ports(flow["proto"], flow["icmp_type"], flow["icmp_code"], flow["icmp_id"])
+        return (first, other) if flow["flags"] & FIRST_IS_A else (other, first)
+    return np.int64(flow["a_port"]), np.int64(flow["b_port"])
+
+
+@part
+def _same_message(flow, packet, from_a):  # type: ignore[no-untyped-def]
+    """Whether an ICMP packet belongs to an ICMP flow between the same ends."""
+    a_port, b_port = flow_ports(flow)
+    port, other_port = _tuple_ports(packet)
+    return (a_port == port and b_port == other_port) if from_a else (a_port == other_port and b_port == port)
+
+
+@part
 def _source_is_a(packet):  # type: ignore[no-untyped-def]
     """Whether the sender is the smaller end. Without a branch: which way a packet goes, no processor can foresee."""
     high, low = packet["src_hi"], packet["src_lo"]
     other_high, other_low = packet["dst_hi"], packet["dst_lo"]
-    by_port = (low == other_low) & (packet["sport"] <= packet["dport"])
+    port, other_port = _tuple_ports(packet)
+    by_port = (low == other_low) & (port <= other_port)
     return (high < other_high) | ((high == other_high) & ((low < other_low) | by_port))
 
 
@@ -212,6 +265,8 @@ def _source_is_a(packet):  # type: ignore[no-untyped-def]
 def _same(flow, packet, from_a):  # type: ignore[no-untyped-def]
     """Whether a packet belongs to a flow's 5-tuple."""
     if flow["proto"] != packet["proto"]:
+        return False
+    if is_icmp(packet["proto"]) and not _same_message(flow, packet, from_a):
         return False
     if from_a:
         return (
@@ -251,11 +306,6 @@ def _is_flipped(packet, kind, servers):  # type: ignore[no-untyped-def]
 
 
 @part
-def _is_icmp(proto):  # type: ignore[no-untyped-def]
-    return proto == PROTO_ICMP or proto == PROTO_ICMPV6
-
-
-@part
 def _begin_flow(flow, packet, from_a, flipped):  # type: ignore[no-untyped-def]
     if from_a:
         flow["a_hi"], flow["a_lo"] = packet["src_hi"], packet["src_lo"]
@@ -268,10 +318,10 @@ def _begin_flow(flow, packet, from_a, flipped):  # type: ignore[no-untyped-def]
     flow["proto"] = packet["proto"]
     flow["flags"] = (FIRST_IS_A if from_a else 0) | (ORIG_IS_A if from_a != flipped else 0)
     flow["state"] = NONE
-    flow["marks"] = 0
+    flow["status"] = 0
     flow["phase"] = NONE
     flow["seen"] = 0
-    flow["icmp_or_rests"] = packet["window"] if _is_icmp(packet["proto"]) else 0
+    flow["pauses"] = 0
     flow["successor"] = -1
     flow["a_pkts"] = 0
     flow["b_pkts"] = 0
@@ -280,6 +330,10 @@ def _begin_flow(flow, packet, from_a, flipped):  # type: ignore[no-untyped-def]
     flow["history"] = 0
     flow["closed"] = NEVER
     flow["established"] = NEVER
+    if is_icmp(packet["proto"]):
+        flow["icmp_type"] = packet["icmp_type"]
+        flow["icmp_code"] = packet["icmp_code"]
+        flow["icmp_id"] = packet["icmp_id"]
     flow["closing"] = NEVER
     flow["last"] = packet["ts"]
     flow["start"] = packet["ts"]
@@ -357,7 +411,7 @@ def _opens(packet, kind):  # type: ignore[no-untyped-def]
     if proto == PROTO_UDP or proto == PROTO_UDPLITE:
         return ESTABLISHED, UDP
     if proto == PROTO_ICMP or proto == PROTO_ICMPV6:
-        if _is_icmp_request(proto, packet["flags"]):
+        if _is_icmp_request(proto, packet["icmp_type"]):
             return ESTABLISHED, PHASE_ICMP
         return NONE, NONE
     return ESTABLISHED, PHASE_OTHER
@@ -406,7 +460,7 @@ def _track_tcp(flow, packet, mine, other, last, ts, way, kind):  # type: ignore[
         other,
         last,
         before,
-        np.int64(flow["marks"]),
+        np.int64(flow["status"]),
         way,
         kind,
         np.int64(packet["flags"]),
@@ -417,7 +471,7 @@ def _track_tcp(flow, packet, mine, other, last, ts, way, kind):  # type: ignore[
         _end_of(packet),
         np.int64(packet["options"]),
     )
-    flow["marks"] = marks
+    flow["status"] = marks
     if verdict == DELETED or verdict == REOPENED:
         return verdict
     if verdict == RENEWED:
@@ -451,25 +505,25 @@ def _note_turn(flow, ts, before, state):  # type: ignore[no-untyped-def]
 @part
 def _track_other(flow, proto, ts, reply):  # type: ignore[no-untyped-def]
     """Linux's rules for a packet that is not TCP on a flow's live entry."""
-    marks = flow["marks"]
+    marks = flow["status"]
     if proto == PROTO_UDP or proto == PROTO_UDPLITE:
-        stream = marks & REPLIED != 0 and ts > flow["established"]
+        stream = marks & REPLIED != 0 and ts > flow["stream_ts"]
         flow["phase"] = UDP_STREAM if stream else UDP
     flow["renewed"] = ts
     if reply:
-        flow["marks"] = marks | REPLIED
+        flow["status"] = marks | REPLIED
 
 
 @part
 def _open_entry(flow, proto, ts, from_a, state, phase):  # type: ignore[no-untyped-def]
     flow["state"] = state
     flow["phase"] = phase
-    flow["marks"] = OPENED_BY_A if from_a else 0
+    flow["status"] = OPENED_BY_A if from_a else 0
     flow["renewed"] = ts
     flow["closed"] = NEVER
     flow["flags"] &= ~np.uint8(CARRIED)
     if proto == PROTO_UDP or proto == PROTO_UDPLITE:
-        flow["established"] = ts + UDP_STREAM_AGE_NS
+        flow["stream_ts"] = ts + UDP_STREAM_AGE_NS
     elif proto == PROTO_TCP and state == ESTABLISHED and flow["established"] == NEVER:
         flow["established"] = ts
 
@@ -485,12 +539,12 @@ def _is_expired(flow, ts):  # type: ignore[no-untyped-def]
 def _carry(before, flow):  # type: ignore[no-untyped-def]
     """Hand the live entry of a flow on to the next flow of its 5-tuple."""
     flow["state"] = before["state"]
-    flow["marks"] = before["marks"]
+    flow["status"] = before["status"]
     flow["phase"] = before["phase"]
     flow["renewed"] = before["renewed"]
     flow["closed"] = before["closed"]
     flow["flags"] |= CARRIED
-    flow["seen"] = FIRST_BY_A if flow["marks"] & OPENED_BY_A else 0  # the segment is of an entry that this end opened
+    flow["seen"] = FIRST_BY_A if flow["status"] & OPENED_BY_A else 0  # the segment is of an entry that this end opened
 
 
 @part
@@ -537,8 +591,9 @@ def _count(flow, packet, ts, from_a, kind):  # type: ignore[no-untyped-def]
 
 @part
 def _packet_hash(seed, packet):  # type: ignore[no-untyped-def]
-    source = _hash_end(seed, packet["src_hi"], packet["src_lo"], packet["sport"])
-    target = _hash_end(seed, packet["dst_hi"], packet["dst_lo"], packet["dport"])
+    port, other_port = _tuple_ports(packet)
+    source = _hash_end(seed, packet["src_hi"], packet["src_lo"], port)
+    target = _hash_end(seed, packet["dst_hi"], packet["dst_lo"], other_port)
     return _hash(seed, source, target, packet["proto"])
 
 
@@ -685,8 +740,8 @@ def update(  # type: ignore[no-untyped-def]
             flow = row[number]
             # A packet dated before the flow's latest counts as of then: a flow's own time never goes back.
             ts = max(ts, flow["last"])
-            if ts - flow["last"] >= REST_NS and not _is_icmp(packet["proto"]):
-                flow["icmp_or_rests"] = min(np.int64(flow["icmp_or_rests"]) + 1, MOST_RESTS)
+            if ts - flow["last"] >= PAUSE_NS and not is_icmp(packet["proto"]):
+                flow["pauses"] = min(np.int64(flow["pauses"]) + 1, MOST_PAUSES)
             expired = _is_expired(flow, ts)
             if flow["seen"] & (A_SENT | B_SENT) == 0:
                 _begin_segment(flow, ts, from_a)
@@ -703,7 +758,7 @@ def update(  # type: ignore[no-untyped-def]
                 flow["phase"] = NONE
         verdict = RENEWED
         if flow["state"] != NONE:
-            way = 0 if from_a == (flow["marks"] & OPENED_BY_A != 0) else 1
+            way = 0 if from_a == (flow["status"] & OPENED_BY_A != 0) else 1
             if not is_tcp:
                 _track_other(flow, packet["proto"], ts, way == 1)
             elif words[number] < NO_LINE and kind == IS_SYN and way == 0 and words[number] == _first_syn(packet):
@@ -808,6 +863,21 @@ def server_ports() -> npt.NDArray[np.uint8]:
     ports[list(REGISTERED_SERVER_PORTS)] = 1
     ports[0] = 0
     return ports
+
+
+def tuple_ports(row: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
+    """(end a's, end b's) port of each flow (FLOW), or what ICMP has for it, see `icmp_ports`; copies."""
+    a_port, b_port = row["a_port"].copy(), row["b_port"].copy()
+    icmp = np.flatnonzero(np.isin(row["proto"], (PROTO_ICMP, PROTO_ICMPV6)))
+    some = row[icmp]
+    queries = np.where(
+        some["proto"] == PROTO_ICMP, *(np.isin(some["icmp_type"], q) for q in (ICMP_QUERIES, ICMPV6_QUERIES))
+    )
+    message = some["icmp_type"].astype(np.uint16) << np.uint16(8) | some["icmp_code"]
+    first_is_a = some["flags"] & FIRST_IS_A != 0
+    a_port[icmp] = np.where(queries, some["icmp_id"], np.where(first_is_a, message, 0))
+    b_port[icmp] = np.where(queries, some["icmp_id"], np.where(first_is_a, 0, message))
+    return a_port, b_port
 
 
 def segment_gaps_ns(shortest_s: Mapping[Phase, float] | None = None) -> npt.NDArray[np.int64]:

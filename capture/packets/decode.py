@@ -16,6 +16,7 @@ from peerburst.capture.links.registry import (
     UNKNOWN,
     network_header,
 )
+from peerburst.capture.packets.icmp import is_icmp_query
 from peerburst.capture.packets.ip import (
     FRAGMENT,
     IPV4_SHORTEST,
@@ -38,10 +39,9 @@ from peerburst.capture.packets.ip import (
 from peerburst.capture.packets.status import Status
 
 # A packet as the flow table sees it. Addresses: two uint64 each, IPv4 as ::ffff:a.b.c.d. `ip_bytes` is the IP length
-# field, never the captured slice. ICMP queries have their identifier in both ports (request and reply are one flow);
-# other ICMP messages have type and code in `sport`. `flags` are TCP's, or the ICMP type; `window` is TCP's, or the
-# ICMP type and code. `sack` is the highest sequence number that a TCP packet acknowledges, selectively (RFC 2018) or
-# not; `options` are what its SYN offers.
+# field, never the captured slice. `seq`, `ack`, `window` and `flags` are TCP's; `sack` is the highest sequence number
+# that a TCP packet acknowledges, selectively (RFC 2018) or not; `options` are what its SYN offers. `icmp_type` and
+# `icmp_code` are of ICMP and ICMPv6, `icmp_id` is the identifier of their queries. What a protocol has not is 0.
 PACKET = np.dtype(
     [
         ("ts", np.int64),
@@ -62,6 +62,9 @@ PACKET = np.dtype(
         ("status", np.uint8),
         ("offload", np.uint8),
         ("options", np.uint8),
+        ("icmp_type", np.uint8),
+        ("icmp_code", np.uint8),
+        ("icmp_id", np.uint16),
     ],
     align=True,
 )
@@ -117,14 +120,6 @@ def verdict_status(verdict):  # type: ignore[no-untyped-def]
     if verdict == BAD:
         return MALFORMED
     return NOT_IP
-
-
-@part
-def _is_icmp_query(protocol, message):  # type: ignore[no-untyped-def]
-    """Messages that carry an identifier: echo, timestamp, information, mask (RFC 792, 950) and ICMPv6 echo."""
-    if protocol == PROTO_ICMPV6:
-        return message == 128 or message == 129
-    return message == 0 or message == 8 or (message >= 13 and message <= 18)
 
 
 @part
@@ -219,16 +214,12 @@ def _transport(data, at, stop, end, protocol, packet):  # type: ignore[no-untype
     if protocol == PROTO_ICMP or protocol == PROTO_ICMPV6:
         if at + PORTS_NEEDED > held:
             return _short(stop, end)
-        message = data[at]
-        packet["flags"] = message
-        packet["window"] = be16(data, at)
-        if _is_icmp_query(protocol, message):
+        packet["icmp_type"] = data[at]
+        packet["icmp_code"] = data[at + 1]
+        if is_icmp_query(protocol, np.int64(data[at])):
             if at + ICMP_QUERY_NEEDED > held:
                 return _short(stop, end)
-            packet["sport"] = be16(data, at + 4)
-            packet["dport"] = be16(data, at + 4)
-        else:
-            packet["sport"] = be16(data, at)
+            packet["icmp_id"] = be16(data, at + 4)
         return OK
     if protocol == PROTO_SCTP or protocol == PROTO_DCCP or protocol == PROTO_UDPLITE:
         if at + PORTS_NEEDED > held:
@@ -249,6 +240,9 @@ def _clear(packet):  # type: ignore[no-untyped-def]
     packet["payload"] = 0
     packet["sack"] = 0
     packet["options"] = 0
+    packet["icmp_type"] = 0
+    packet["icmp_code"] = 0
+    packet["icmp_id"] = 0
 
 
 @part
@@ -313,6 +307,7 @@ def _plain(data, at, stop, packet):  # type: ignore[no-untyped-def]
         packet["payload"] = length - IPV4_SHORTEST - UDP_HEADER
     else:
         return False
+    packet["icmp_type"] = packet["icmp_code"] = packet["icmp_id"] = 0
     packet["src_hi"] = packet["dst_hi"] = 0
     packet["src_lo"] = MAPPED_PREFIX | second & 0xFFFFFFFF
     packet["dst_lo"] = MAPPED_PREFIX | third >> 32 & 0xFFFFFFFF

@@ -90,6 +90,10 @@ def table_of(rows: npt.NDArray[np.void], gaps_s: dict[Phase, float] | None = Non
 FlowFacts = tuple[object, ...]
 
 
+def is_icmp(row: np.void) -> bool:
+    return bool(row["proto"] in (reference.ICMP, reference.ICMPV6))
+
+
 def flow_facts(table: FlowTable) -> list[FlowFacts]:
     """What the table tells of each flow."""
     return [
@@ -97,7 +101,8 @@ def flow_facts(table: FlowTable) -> list[FlowFacts]:
             (int(row["a_hi"]) << 64 | int(row["a_lo"]), int(row["a_port"])),
             (int(row["b_hi"]) << 64 | int(row["b_lo"]), int(row["b_port"])),
             int(row["proto"]),
-            int(row["icmp_or_rests"]),
+            (int(row["icmp_type"]), int(row["icmp_code"]), int(row["icmp_id"])) if is_icmp(row) else None,
+            int(row["pauses"]),
             "a" if row["flags"] & flowtable.ORIG_IS_A else "b",
             "a" if row["flags"] & flowtable.FIRST_IS_A else "b",
             int(row["last"]),
@@ -105,7 +110,8 @@ def flow_facts(table: FlowTable) -> list[FlowFacts]:
             bool(row["flags"] & flowtable.CLOSED),
             bool(row["flags"] & flowtable.OFFLOAD),
             int(row["closed"]),
-            int(row["established"]),
+            int(row["established"]) if row["proto"] == reference.TCP else flowtable.NEVER,
+            int(row["stream_ts"]) if row["proto"] in (reference.UDP, reference.UDPLITE) else flowtable.NEVER,
             int(row["closing"]),
             history(int(row["history"])),
             (int(row["a_pkts"]), int(row["b_pkts"])),
@@ -122,7 +128,8 @@ def reference_flow_facts(table: reference.Table) -> list[FlowFacts]:
             flow.a,
             flow.b,
             flow.proto,
-            flow.icmp_or_rests,
+            flow.icmp,
+            flow.pauses,
             flow.orig,
             flow.first,
             flow.last,
@@ -131,6 +138,7 @@ def reference_flow_facts(table: reference.Table) -> list[FlowFacts]:
             flow.offload,
             flow.closed,
             flow.established,
+            flow.stream_ts,
             flow.closing,
             flow.history,
             (flow.packets["a"], flow.packets["b"]),

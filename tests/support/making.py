@@ -201,8 +201,7 @@ def packet_rows(draw: st.DrawFn, most: int = 40) -> npt.NDArray[np.void]:
             row["seq"], row["ack"], row["window"] = (seq + astray[0]) % 2**32, (ack + astray[1]) % 2**32, window
             row["sack"] = row["ack"]
         if proto == data.ICMP:  # echo and its reply, or an error
-            row["flags"] = {0: 3}.get(flags, 0 if back else 8)
-            row["window"] = int(row["flags"]) << 8
+            row["icmp_type"], row["flags"] = {0: 3}.get(flags, 0 if back else 8), 0
     return rows
 
 

@@ -50,13 +50,14 @@ def as_dicts(flows: Flows) -> tuple[list[Flow], list[Segment]]:
         )
     firsts = [min(s["start"] for s in segments if s["flow"] == number) for number in range(flows.row.size)]
     made: list[Flow] = []
-    for row in flows.row:
+    a_ports, b_ports = flowtable.tuple_ports(flows.row)
+    for row, a_port, b_port in zip(flows.row, a_ports.tolist(), b_ports.tolist(), strict=True):
         letters = [int(row["history"]) >> (16 + 4 * i) & 15 for i in range(int(row["history"]) >> 12 & 15)]
         made.append(
             {
                 "proto": int(row["proto"]),
                 "orig": "a" if row["flags"] & flowtable.ORIG_IS_A else "b",
-                "ports": {"a": int(row["a_port"]), "b": int(row["b_port"])},
+                "ports": {"a": a_port, "b": b_port},
                 "established": None if row["established"] == never else int(row["established"]),
                 "closing": None if row["closing"] == never else int(row["closing"]),
                 "first": firsts[len(made)],

@@ -35,7 +35,7 @@ CAPTURES = [
 ]
 needs_speed = pytest.mark.skipif(not COMPILED, reason="thousands of packets take minutes without the compiler")
 # What only the kernel needs between packets, and an entry of its own begins anew.
-PRIVATE = ("state", "marks", "phase", "renewed", "start", "seen")
+PRIVATE = ("state", "status", "phase", "renewed", "start", "seen")
 
 
 def packets_of(path: Path) -> npt.NDArray[np.void]:

@@ -76,7 +76,7 @@ def packets(story: str) -> list[Packet]:
             made.append(replace(latest, ts=packet.ts))
             continue
         if what in ICMP_TYPES:
-            made.append(replace(packet, proto=1, flags=ICMP_TYPES[what], sport=7, dport=7))
+            made.append(replace(packet, proto=1, icmp_type=ICMP_TYPES[what], icmp_id=7))
             continue
         packet = replace(packet, sport=source[1], dport=destination[1])
         if what in PROTOCOLS:

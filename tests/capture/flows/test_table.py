@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from peerburst.capture.conntrack.states import Phase
 from peerburst.capture.flows import table as flowtable
-from peerburst.capture.flows.table import FIRST_CAPACITY, ORIG_IS_A, Dealer, FlowTable, segment_gaps_ns
+from peerburst.capture.flows.table import (
+    FIRST_CAPACITY,
+    FLOW,
+    ORIG_IS_A,
+    Dealer,
+    FlowTable,
+    segment_gaps_ns,
+    tuple_ports,
+)
 from peerburst.capture.packets.decode import PACKET
 from peerburst.capture.packets.status import Status
 from tests.support.bytes_generated import conversations
@@ -114,11 +122,46 @@ def test_silence_ends_a_segment_and_a_shorter_gap_may_be_asked_for() -> None:
     assert (finer.flows().segments["start"] // SECOND).tolist() == [0, 3, 8, 13]
 
 
-def test_a_second_of_silence_is_a_rest_whoever_breaks_it() -> None:
+def test_a_second_of_silence_is_a_pause_whoever_breaks_it() -> None:
     at_s = (0, 0.999, 1.999, 2.5, 9, 9.9)  # one second, then six and a half
     talk = [udp(at, 1, 2) if i % 2 else udp(at, 2, 1, SERVER, CLIENT) for i, at in enumerate(at_s)]
-    pings = [Packet(ts=one.ts, src=CLIENT, dst=SERVER, proto=1, window=8 << 8, flags=8, ip_bytes=60) for one in talk]
-    assert agree(talk + pings).flows().row["icmp_or_rests"].tolist() == [2, 8 << 8]
+    pings = [Packet(ts=one.ts, src=CLIENT, dst=SERVER, proto=1, icmp_type=8, ip_bytes=60) for one in talk]
+    assert agree(talk + pings).flows().row["pauses"].tolist() == [2, 0]  # of ICMP they are not counted
+
+
+def icmp(icmp_type: int, code: int = 0, identifier: int = 0, src: int = CLIENT, dst: int = SERVER) -> Packet:
+    return Packet(src=src, dst=dst, proto=1, icmp_type=icmp_type, icmp_code=code, icmp_id=identifier, ip_bytes=60)
+
+
+def test_icmp_queries_are_told_apart_by_identifier_and_errors_by_type_code_and_way() -> None:
+    flows = agree(
+        [
+            icmp(8, 0, 7),
+            icmp(0, 0, 7, SERVER, CLIENT),  # the reply to it
+            icmp(13, 0, 7),  # another query of that identifier
+            icmp(8, 0, 8),
+            icmp(3, 3),
+            icmp(3, 1),
+            icmp(3, 3, 0, SERVER, CLIENT),
+            icmp(3, 3),
+        ]
+    ).flows()
+    assert (flows.row["a_pkts"] + flows.row["b_pkts"]).tolist() == [3, 1, 2, 1, 1]
+    assert flows.row["icmp_type"].tolist() == [8, 8, 3, 3, 3]
+    assert flows.row["icmp_code"].tolist() == [0, 0, 3, 1, 3]
+    assert not flows.row["a_port"].any()
+    assert not flows.row["b_port"].any()
+    a_port, b_port = tuple_ports(flows.row)  # the client is end b
+    assert a_port.tolist() == [7, 8, 0, 0, 0x0303]
+    assert b_port.tolist() == [7, 8, 0x0303, 0x0301, 0]
+
+
+def test_what_only_one_protocol_has_shares_its_room() -> None:
+    (tcp_row, udp_row, ping) = agree([tcp(0, 1, 2, ACK), udp(1, 1, 2), icmp(8, 0, 7)]).flows().row
+    assert tcp_row["established"] == 0
+    assert udp_row["stream_ts"] == 3 * SECOND
+    assert (ping["icmp_type"], ping["icmp_id"]) == (8, 7)
+    assert FLOW.itemsize == 128
 
 
 def test_gaps_are_never_longer_than_talking() -> None:
