@@ -12,8 +12,8 @@ import pandas as pd
 from peerburst.analysis.bursts.kinds import HEAVY_BYTES, KIND_NAMES
 from peerburst.analysis.hosts.index import FlowFacts, sent_letter
 from peerburst.analysis.hosts.locality import Endpoints, Scope, pair_codes, to_text
-from peerburst.capture.flows.table import (
-    FIRST_IS_A,
+from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.history import (
     HISTORY_LETTERS,
     LETTER_ACK,
     LETTER_DATA,
@@ -21,10 +21,8 @@ from peerburst.capture.flows.table import (
     LETTER_RST,
     LETTER_SYN,
     LETTER_SYNACK,
-    NEVER,
-    Flows,
-    tuple_ports,
 )
+from peerburst.capture.flows.record import FIRST_IS_A, NEVER, Flows
 from peerburst.capture.packets.ip import (
     PROTO_DCCP,
     PROTO_GRE,

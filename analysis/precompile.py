@@ -15,7 +15,7 @@ from peerburst.analysis.gateways import load
 from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts.locality import MAPPED, locate
 from peerburst.analysis.settings import DEFAULT_LIMITS
-from peerburst.capture.flows.table import FLOW, SEGMENT, Flows
+from peerburst.capture.flows.record import FLOW, SEGMENT, Flows
 
 
 def main() -> None:

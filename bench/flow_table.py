@@ -9,7 +9,7 @@ import time
 
 from peerburst.analysis.counting.entries import shortest_gaps_s
 from peerburst.analysis.gateways import DEFAULT_MODELS, load
-from peerburst.capture.flows.table import segment_gaps_ns
+from peerburst.capture.flows.segments import segment_gaps_ns
 from peerburst.capture.read import read
 
 

@@ -23,13 +23,11 @@ from peerburst.analysis.hosts.index import (
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
 from peerburst.capture.compiled.parallel import processors, side_by_side
 from peerburst.capture.compiled.sorting import sort_run
-from peerburst.capture.flows.table import ORIG_IS_A, server_ports
+from peerburst.capture.flows.record import ORIG_IS_A
 from peerburst.capture.packets.ip import PROTO_TCP, PROTO_UDP
+from peerburst.capture.packets.ports import MAIL_PORTS, PORTS, STREAMING_PORTS, WEB_PORTS, server_ports
 from peerburst.capture.units import SECOND_NS
 
-MAIL_PORTS = (25, 465, 587)
-WEB_PORTS = (80, 443, 8080, 8443)
-FILM_PORTS = (554, 1755, 1935, 8554)  # IANA: rtsp, ms-streaming, macromedia-fcs (RTMP), rtsp-alt
 # A player that is ahead of the film rests between segments, of 2 to 10 s as a rule; a transfer hardly ever stalls for a
 # second, and whoever reads rests longer.
 PACED_RESTS = 2
@@ -106,7 +104,6 @@ class Features:
 # One row per set of flows, as the kernels below fill it, each its own features. To add one: a field above, and what
 # counts it in the kernel that has what it needs.
 FEATURES = np.dtype([(field.name, np.int64 if field.type is int else np.float64) for field in fields(Features)])
-PORTS = 65536
 PART_FLOWS = 1 << 14  # flows measured together: what is gathered of them lies in the processor's cache
 HEAVY, MEDIA, SERVICE = int(FlowKind.HEAVY), int(FlowKind.MEDIA), int(FlowKind.SERVICE)
 
@@ -340,7 +337,7 @@ def measure_ports(table, kind, servers, flow, outbound, begins, stops, out):  # 
             mail += is_tcp and port in MAIL_PORTS
             web += port in WEB_PORTS
             # Of a connection met in its middle nobody knows which end began it.
-            film += port in FILM_PORTS or np.int64(a_port[f] if orig_is_a else b_port[f]) in FILM_PORTS
+            film += port in STREAMING_PORTS or np.int64(a_port[f] if orig_is_a else b_port[f]) in STREAMING_PORTS
             received += b_bytes[f] if local_is_a else a_bytes[f]
             total += a_bytes[f] + b_bytes[f]
             if is_udp and outbound[i] and kind[i] != SERVICE:

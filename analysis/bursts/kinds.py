@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.hosts.index import ANSWERED, FROM_A, FactsOf, FlowFacts
-from peerburst.capture.flows.table import Flows, server_ports
+from peerburst.capture.flows.record import Flows
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP
+from peerburst.capture.packets.ports import SERVICE_PORTS, server_ports
 
 
 class FlowKind(IntEnum):
@@ -23,8 +24,6 @@ class FlowKind(IntEnum):
 
 KIND_NAMES = tuple(kind.name.lower() for kind in FlowKind)
 
-# DNS, DHCP, NTP, NetBIOS names, DHCPv6, mDNS, LLMNR, SSDP, NAT-PMP/PCP, WS-Discovery, DNS over TLS (IANA).
-SERVICE_PORTS = (53, 67, 68, 123, 137, 138, 546, 547, 853, 1900, 3702, 5351, 5353, 5355)
 HEAVY_BYTES = 500_000  # CAIDA's split of mice and elephants lies at about 0.5 MB
 SYNC_BYTES = 64_000  # Skype's fetched messages and contact lists stay below 73 kB (SkypeIRC.cap)
 PROBE_PACKETS = 2

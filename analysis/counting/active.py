@@ -5,7 +5,7 @@ import numpy as np
 from peerburst.analysis.counting.entries import Entries
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.shapes import Int64s
-from peerburst.capture.flows.table import TALKING_NS, Flows
+from peerburst.capture.flows.record import TALKING_NS, Flows
 
 
 @part

@@ -17,6 +17,7 @@ from peerburst.capture.conntrack.states import (
     CLOSE,
     ESTABLISHED,
     NONE,
+    PHASE_ICMP,
     PHASES,
     SYN_SENT,
     TIME_WAIT,
@@ -24,19 +25,18 @@ from peerburst.capture.conntrack.states import (
     UDP_STREAM,
     Phase,
 )
-from peerburst.capture.flows.table import (
+from peerburst.capture.flows.five_tuple import flow_ports
+from peerburst.capture.flows.history import LETTER_SYN
+from peerburst.capture.flows.record import (
     A_SENT,
     AGAIN,
     B_SENT,
     FIRST_BY_A,
-    LETTER_SYN,
     NEVER,
     ORIG_IS_A,
-    PHASE_ICMP,
     SEVERAL,
     WAS_DELETED,
     Flows,
-    flow_ports,
 )
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from peerburst.capture.units import SECOND_NS

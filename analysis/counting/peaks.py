@@ -20,7 +20,8 @@ from peerburst.capture.compiled.arrays import prefetch
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.parallel import processors, side_by_side
 from peerburst.capture.compiled.sorting import sort_places, sort_run, sort_spread
-from peerburst.capture.flows.table import FLOW_HALF, ORIG_IS_A, TALKING_NS, Flows, flow_ports
+from peerburst.capture.flows.five_tuple import flow_ports
+from peerburst.capture.flows.record import FLOW_HALF, ORIG_IS_A, TALKING_NS, Flows
 
 OUTWARD, INWARD = 0, 1  # entries that a host opened, and those that others opened to it
 LAN = int(Scope.LAN)

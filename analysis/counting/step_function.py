@@ -13,7 +13,7 @@ from peerburst.analysis.counting.active import is_active
 from peerburst.analysis.counting.entries import Entries
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
 from peerburst.capture.compiled.sorting import sort_run
-from peerburst.capture.flows.table import Flows
+from peerburst.capture.flows.record import Flows
 
 NEVER_CROSSED = -1
 

@@ -11,19 +11,9 @@ import numpy.typing as npt
 from peerburst.analysis.hosts.locality import Endpoints, Scope
 from peerburst.capture.compiled.arrays import prefetch
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
-from peerburst.capture.flows.table import (
-    FLOW_HALF,
-    GATHER_AHEAD,
-    LETTER_ACK,
-    LETTER_DATA,
-    LETTER_FIN,
-    LETTER_RST,
-    LETTER_SYN,
-    LETTER_SYNACK,
-    NEVER,
-    ORIG_IS_A,
-    Flows,
-)
+from peerburst.capture.flows.gather import GATHER_AHEAD
+from peerburst.capture.flows.history import LETTER_ACK, LETTER_DATA, LETTER_FIN, LETTER_RST, LETTER_SYN, LETTER_SYNACK
+from peerburst.capture.flows.record import FLOW_HALF, NEVER, ORIG_IS_A, Flows
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
 
 # What a responder sends that is an answer, and what an originator sends that goes on with the handshake.

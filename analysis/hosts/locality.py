@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
 from peerburst.capture.errors import SettingsError
-from peerburst.capture.flows.table import ORIG_IS_A
+from peerburst.capture.flows.record import ORIG_IS_A
 from peerburst.capture.packets.ip import PROTO_UDP
+from peerburst.capture.packets.ports import GATEWAY_PORTS
 
 Words = npt.NDArray[np.uint64]
 
@@ -35,8 +36,6 @@ GROUP_NETS = ("224.0.0.0/4", "255.255.255.255/32", "ff00::/8")
 MAPPED = 0xFFFF << 32
 # An address that is an end of this share of the packets no local range explains is the capturing host's own.
 CAPTURE_HOST_SHARE = 0.9
-# A local address that answers on these UDP ports gives what gateways give: DNS, DHCP, NAT-PMP or PCP (RFC 6886, 6887).
-GATEWAY_PORTS = (53, 67, 5351)
 
 
 class Scope(IntEnum):

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from peerburst.analysis.hosts.locality import MAPPED, Endpoints, parse_networks, to_words, within
 from peerburst.capture.errors import CaptureError
-from peerburst.capture.flows.table import ORIG_IS_A, Flows, tuple_ports
+from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.record import ORIG_IS_A, Flows
 from peerburst.capture.sockets.observations import STILL_NS, SocketObservations, joined, read_side_file, side_file
 
 Words = npt.NDArray[np.uint64]

@@ -21,7 +21,7 @@ from peerburst.analysis.counting.active import active_by_segment
 from peerburst.analysis.counting.entries import Entries
 from peerburst.analysis.counting.step_function import NEVER_CROSSED
 from peerburst.analysis.gateways import GatewayModel
-from peerburst.capture.flows.table import TALKING_NS
+from peerburst.capture.flows.record import TALKING_NS
 from peerburst.capture.units import SECOND_NS
 
 Bools = npt.NDArray[np.bool_]

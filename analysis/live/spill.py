@@ -12,17 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.capture.conntrack.states import NONE
-from peerburst.capture.flows.table import (
-    CARRIED,
-    CLOSED,
-    FLOW,
-    MOST_PAUSES,
-    OFFLOAD,
-    PAUSE_NS,
-    SEGMENT,
-    Flows,
-    tuple_ports,
-)
+from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.record import CARRIED, CLOSED, FLOW, MOST_PAUSES, OFFLOAD, PAUSE_NS, SEGMENT, Flows
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 
 Bools = npt.NDArray[np.bool_]
@@ -144,7 +135,7 @@ def _had_entry(flows: Flows) -> Bools:
 
 
 def _history_of_both(earlier: Keys, later: Keys) -> Keys:
-    """The letters of both histories, once each, in the order they came (`flowtable._remember`)."""
+    """The letters of both histories, once each, in the order they came (`flows.history`)."""
     history = earlier.copy()
     for place in range(LETTERS_AT_MOST):
         code = (later >> np.uint64(16 + 4 * place)) & np.uint64(15)
@@ -160,7 +151,8 @@ def _pauses_of_both(earlier: npt.NDArray[np.void], later: npt.NDArray[np.void], 
     """How often flows fell silent in their two rows and between them; of ICMP that is not counted."""
     between = (began_ns - earlier["last"] >= PAUSE_NS) & ~np.isin(earlier["proto"], (PROTO_ICMP, PROTO_ICMPV6))
     first, then = (row["pauses"].astype(np.int64) for row in (earlier, later))
-    return np.minimum(first + then + between, MOST_PAUSES)
+    pauses: Ints = np.minimum(first + then + between, MOST_PAUSES)
+    return pauses
 
 
 def _established_of_both(whole: npt.NDArray[np.void], later: npt.NDArray[np.void], had_entry: Bools) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from peerburst.capture.compiled.kernel import part
+from peerburst.capture.compiled.shapes import Bool, Int
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6
 
 # Queries and their replies carry an identifier: echo, timestamp, information, address mask; ICMPv6 echo.
@@ -11,13 +12,13 @@ ICMPV6_QUERIES = (128, 129)
 
 
 @part
-def is_icmp(proto: int) -> bool:
+def is_icmp(proto: Int) -> Bool:
     """Whether an IP protocol number is ICMP's or ICMPv6's."""
     return proto == PROTO_ICMP or proto == PROTO_ICMPV6
 
 
 @part
-def is_icmp_query(proto: int, icmp_type: int) -> bool:
+def is_icmp_query(proto: Int, icmp_type: Int) -> Bool:
     """Whether a message carries an identifier."""
     if proto == PROTO_ICMPV6:
         return icmp_type in ICMPV6_QUERIES
@@ -25,7 +26,7 @@ def is_icmp_query(proto: int, icmp_type: int) -> bool:
 
 
 @part
-def icmp_ports(proto: int, icmp_type: int, icmp_code: int, icmp_id: int) -> tuple[np.int64, np.int64]:
+def icmp_ports(proto: Int, icmp_type: Int, icmp_code: Int, icmp_id: Int) -> tuple[np.int64, np.int64]:
     """(the sender's, the receiver's): what stands where TCP has ports, when a message is told from others.
 
     A query and its reply are one flow by their identifier, as NATs map them (RFC 5508). Any other message goes one way

@@ -7,10 +7,13 @@ import numpy.typing as npt
 
 from peerburst.capture.conntrack.states import Phase
 from peerburst.capture.files.source import PacketSource
-from peerburst.capture.flows import table as flowtable
-from peerburst.capture.flows.table import FlowTable, segment_gaps_ns
+from peerburst.capture.flows import record
+from peerburst.capture.flows.history import HISTORY_LETTERS
+from peerburst.capture.flows.segments import segment_gaps_ns
+from peerburst.capture.flows.table import FlowTable
 from peerburst.capture.links.rare import strip
-from peerburst.capture.packets.decode import FRAME, PACKET, decode
+from peerburst.capture.packets.decode import decode
+from peerburst.capture.packets.record import FRAME, PACKET
 from peerburst.capture.packets.status import Status
 from peerburst.capture.packets.tunnels import follow
 from tests.support import reference
@@ -103,15 +106,15 @@ def flow_facts(table: FlowTable) -> list[FlowFacts]:
             int(row["proto"]),
             (int(row["icmp_type"]), int(row["icmp_code"]), int(row["icmp_id"])) if is_icmp(row) else None,
             int(row["pauses"]),
-            "a" if row["flags"] & flowtable.ORIG_IS_A else "b",
-            "a" if row["flags"] & flowtable.FIRST_IS_A else "b",
+            "a" if row["flags"] & record.ORIG_IS_A else "b",
+            "a" if row["flags"] & record.FIRST_IS_A else "b",
             int(row["last"]),
             int(row["successor"]),
-            bool(row["flags"] & flowtable.CLOSED),
-            bool(row["flags"] & flowtable.OFFLOAD),
+            bool(row["flags"] & record.CLOSED),
+            bool(row["flags"] & record.OFFLOAD),
             int(row["closed"]),
-            int(row["established"]) if row["proto"] == reference.TCP else flowtable.NEVER,
-            int(row["stream_ts"]) if row["proto"] in (reference.UDP, reference.UDPLITE) else flowtable.NEVER,
+            int(row["established"]) if row["proto"] == reference.TCP else record.NEVER,
+            int(row["stream_ts"]) if row["proto"] in (reference.UDP, reference.UDPLITE) else record.NEVER,
             int(row["closing"]),
             history(int(row["history"])),
             (int(row["a_pkts"]), int(row["b_pkts"])),
@@ -153,7 +156,7 @@ def history(word: int) -> str:
     made = ""
     for i in range(word >> 12 & 15):
         code = word >> (16 + 4 * i) & 15
-        letter = flowtable.HISTORY_LETTERS[code % 6]
+        letter = HISTORY_LETTERS[code % 6]
         made += letter if code >= 6 else letter.upper()
     return made
 
@@ -166,7 +169,7 @@ def segment_facts(table: FlowTable) -> list[SegmentFacts]:
     made = []
     for row in table.flows().segments:
         seen = int(row["seen"])
-        sides = "a" * bool(seen & flowtable.A_SENT) + "b" * bool(seen & flowtable.B_SENT)
+        sides = "a" * bool(seen & record.A_SENT) + "b" * bool(seen & record.B_SENT)
         made.append(
             (
                 int(row["flow"]),
@@ -176,11 +179,11 @@ def segment_facts(table: FlowTable) -> list[SegmentFacts]:
                 int(row["closed"]),
                 Phase(row["state"]),
                 Phase(row["phase"]),
-                "a" if seen & flowtable.FIRST_BY_A else "b",
+                "a" if seen & record.FIRST_BY_A else "b",
                 sides,
-                bool(seen & flowtable.AGAIN),
-                bool(seen & flowtable.SEVERAL),
-                bool(seen & flowtable.WAS_DELETED),
+                bool(seen & record.AGAIN),
+                bool(seen & record.SEVERAL),
+                bool(seen & record.WAS_DELETED),
             )
         )
     return made

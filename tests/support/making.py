@@ -16,8 +16,9 @@ from peerburst.analysis.hosts.locality import to_words
 from peerburst.analysis.settings import Settings
 from peerburst.capture.conntrack.states import PHASES
 from peerburst.capture.files.writer import Container, PacketWriter
-from peerburst.capture.flows.table import FlowTable, segment_gaps_ns
-from peerburst.capture.packets.decode import PACKET
+from peerburst.capture.flows.segments import segment_gaps_ns
+from peerburst.capture.flows.table import FlowTable
+from peerburst.capture.packets.record import PACKET
 from peerburst.capture.packets.status import Status
 from peerburst.capture.read import Capture
 from peerburst.opening import analyse

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from peerburst.analysis.gateways import load, shipped
-from peerburst.capture.packets.decode import PACKET
+from peerburst.capture.packets.record import PACKET
 from tests.support import reference_models
 from tests.support.kernels import COMPILED
 from tests.support.making import (

@@ -12,7 +12,7 @@ from peerburst.analysis.counting import peaks as hostcounts
 from peerburst.analysis.counting import step_function as concurrency
 from peerburst.analysis.gateways import load, shipped
 from peerburst.analysis.hosts.locality import MAPPED
-from peerburst.capture.packets.decode import PACKET
+from peerburst.capture.packets.record import PACKET
 from peerburst.capture.units import SECOND_NS
 from tests.support.kernels import COMPILED
 from tests.support.making import EPOCH_NS, analysis_of, own_models, packet_rows

@@ -15,7 +15,9 @@ from peerburst.analysis.live.bounded import LiveTable
 from peerburst.analysis.settings import Settings
 from peerburst.capture.conntrack.states import NONE
 from peerburst.capture.files.source import PacketSource
-from peerburst.capture.flows.table import CLOSED, Flows, FlowTable, segment_gaps_ns
+from peerburst.capture.flows.record import CLOSED, Flows
+from peerburst.capture.flows.segments import segment_gaps_ns
+from peerburst.capture.flows.table import FlowTable
 from peerburst.capture.units import SECOND_NS
 from peerburst.render.json_document import document
 from tests.support.kernels import COMPILED

@@ -6,17 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peerburst.capture.conntrack.states import Phase
-from peerburst.capture.flows import table as flowtable
-from peerburst.capture.flows.table import (
-    FIRST_CAPACITY,
-    FLOW,
-    ORIG_IS_A,
-    Dealer,
-    FlowTable,
-    segment_gaps_ns,
-    tuple_ports,
-)
-from peerburst.capture.packets.decode import PACKET
+from peerburst.capture.flows import table
+from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.partition import Partitioner
+from peerburst.capture.flows.record import FLOW, ORIG_IS_A
+from peerburst.capture.flows.segments import segment_gaps_ns
+from peerburst.capture.flows.table import FIRST_CAPACITY, FlowTable
+from peerburst.capture.packets.record import PACKET
 from peerburst.capture.packets.status import Status
 from tests.support.bytes_generated import conversations
 from tests.support.bytes_through_kernels import agree, as_rows, flow_facts, history, segment_facts, table_of
@@ -222,7 +218,7 @@ def test_slots_grow_and_hold_what_they_held(batch: int, monkeypatch: pytest.Monk
     packets = to_many([*range(2, 1000), *range(2, 1500), *range(900, 2000)])
     wide = FlowTable()
     wide.add(packets)
-    monkeypatch.setattr(flowtable, "LEAST_SLOTS", 8)
+    monkeypatch.setattr(table, "LEAST_SLOTS", 8)
     narrow = FlowTable()
     for first in range(0, packets.size, batch):
         narrow.add(packets[first : first + batch])
@@ -237,7 +233,7 @@ def test_flows_of_one_hash_are_told_apart(between: int) -> None:
     one, other = 32932, 147962
     pair = to_many([one, *range(2, 2 + between), other, one, other, other])
     table = FlowTable(seed=5)
-    hashes = (Dealer(5, 1).deal(pair).hashes >> 1).tolist()
+    hashes = (Partitioner(5, 1).partition(pair).hashes >> 1).tolist()
     assert hashes[0] == hashes[-1]
     table.add(pair)
     flows = table.flows().row

@@ -13,9 +13,10 @@ from peerburst.analysis.counting.step_function import Steps, steps
 from peerburst.analysis.gateways import load
 from peerburst.analysis.hosts.locality import to_text
 from peerburst.analysis.settings import Settings
-from peerburst.capture.conntrack.states import ASSURED, LINUX_TIMEOUTS_NS, OPENED_BY_A, Phase
+from peerburst.capture.conntrack.states import IPS_ASSURED, LINUX_TIMEOUTS_NS, OPENED_BY_A, Phase
 from peerburst.capture.files.source import PacketSource
-from peerburst.capture.flows.table import FlowTable, tuple_ports
+from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.table import FlowTable
 from peerburst.capture.packets.ip import PROTO_TCP
 from peerburst.capture.read import read
 from peerburst.capture.units import SECOND_NS
@@ -166,7 +167,7 @@ def live(table: FlowTable, at_ns: int, groups: Iterable[tuple[str, str]]) -> dic
             continue
         key = ctnetlink.Key(int(row["proto"][i]), *ends[0], *ends[1])
         state = ctnetlink.TCP_STATES[row["state"][i]] if row["proto"][i] == PROTO_TCP else ""
-        assured = row["status"][i] & ASSURED != 0
+        assured = row["status"][i] & IPS_ASSURED != 0
         found[key] = Expected(state, float(expires[i] - at_ns) / SECOND_NS, bool(assured))
     return found
 
