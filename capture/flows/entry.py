@@ -111,18 +111,12 @@ def _remember_opening(memory: TableMemory, number: Int, arrival: Arrival, state:
     if slots[number] < 0:
         slots[number] = memory.counters[TCP_STATES]
         memory.counters[TCP_STATES] += 1
-    known, packet = _connection(memory, slots[number], ORIGINAL), _tcp(arrival)
+    at, sides = slots[number], memory.tcp_sides
+    known, packet = Connection(sides[2 * at], sides[2 * at + 1], memory.tcp_states[at]), _tcp(arrival)
     if state == SYN_SENT:
         tcp_new_syn(known, packet.end, packet.window, packet.options)
     else:
         tcp_new_loose(known, packet)
-
-
-@inlined_part
-def _connection(memory: TableMemory, at: Int, dir: Int) -> Connection:
-    """One of the TCP states, seen from the sender of a packet of this direction."""
-    sides = memory.tcp_sides
-    return Connection(sides[2 * at + dir], sides[2 * at + 1 - dir], memory.tcp_states[at])
 
 
 @inlined_part
@@ -165,15 +159,16 @@ def _unfold_syn(slot: Int, known: Connection) -> None:
 @inlined_part
 def _advance_tcp(memory: TableMemory, number: Int, arrival: Arrival, dir: Int) -> Int:
     """Linux's rules for a TCP packet on a flow's live entry; answers the decision."""
-    slot = memory.tcp_slots[number]
+    slot, sides = memory.tcp_slots[number], memory.tcp_sides
     is_first_syn = slot < NO_TCP_STATE
     if is_first_syn and arrival.tcp_index == TCP_SYN_SET and dir == ORIGINAL and slot == _slot_of_syn(arrival.packet):
         return LEFT_ALONE  # the same SYN again
     at = slot
     if is_first_syn:
         at = memory.counters[TCP_STATES]
-        _unfold_syn(slot, _connection(memory, at, ORIGINAL))
-    decision = _decide_tcp(memory.flows[number], arrival, _connection(memory, at, dir), dir)
+        _unfold_syn(slot, Connection(sides[2 * at], sides[2 * at + 1], memory.tcp_states[at]))
+    known = Connection(sides[2 * at + dir], sides[2 * at + 1 - dir], memory.tcp_states[at])
+    decision = _decide_tcp(memory.flows[number], arrival, known, dir)
     if is_first_syn and decision != DELETED:
         memory.tcp_slots[number] = at
         memory.counters[TCP_STATES] += 1
