@@ -6,9 +6,9 @@ After net/netfilter/nf_conntrack_core.c, which asks the tracker of the packet's 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.shapes import Bool, Int, Record
 from peerburst.capture.conntrack.icmp import icmp_new
-from peerburst.capture.conntrack.states import ESTABLISHED, LINUX_TIMEOUTS_NS, NONE, PHASE_OTHER
+from peerburst.capture.conntrack.states import ESTABLISHED, LINUX_TIMEOUTS_NS, NONE, PHASE_OTHER, UDP
 from peerburst.capture.conntrack.tcp import tcp_new
-from peerburst.capture.conntrack.udp import is_udp, udp_new
+from peerburst.capture.conntrack.udp import is_udp
 from peerburst.capture.packets.icmp import is_icmp
 from peerburst.capture.packets.ip import PROTO_TCP
 
@@ -23,7 +23,7 @@ def new_entry(packet: Record, index: Int) -> tuple[int, int]:
     if proto == PROTO_TCP:
         return tcp_new(index)
     if is_udp(proto):
-        return udp_new()
+        return ESTABLISHED, UDP
     if is_icmp(proto):
         return icmp_new(proto, packet["icmp_type"])
     return ESTABLISHED, PHASE_OTHER  # nf_conntrack_proto_generic.c

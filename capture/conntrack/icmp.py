@@ -5,7 +5,7 @@ valid_new): every packet of an entry begins its one timeout anew.
 """
 
 from peerburst.capture.compiled.kernel import part
-from peerburst.capture.compiled.shapes import Bool, Int
+from peerburst.capture.compiled.shapes import Int
 from peerburst.capture.conntrack.states import ESTABLISHED, NONE, PHASE_ICMP
 from peerburst.capture.packets.ip import PROTO_ICMPV6
 
@@ -15,14 +15,9 @@ ICMPV6_REQUESTS = (128,)
 
 
 @part
-def is_icmp_request(proto: Int, icmp_type: Int) -> Bool:
-    """Whether a message opens an entry; neither replies nor errors do."""
-    return icmp_type in ICMPV6_REQUESTS if proto == PROTO_ICMPV6 else icmp_type in ICMP_REQUESTS
-
-
-@part
 def icmp_new(proto: Int, icmp_type: Int) -> tuple[int, int]:
-    """(state, phase) of the entry that a message opens; (NONE, NONE) if it opens none."""
-    if is_icmp_request(proto, icmp_type):
+    """(state, phase) of the entry that a message opens; (NONE, NONE) if it opens none, as replies and errors do."""
+    is_request = icmp_type in ICMPV6_REQUESTS if proto == PROTO_ICMPV6 else icmp_type in ICMP_REQUESTS
+    if is_request:
         return ESTABLISHED, PHASE_ICMP
     return NONE, NONE

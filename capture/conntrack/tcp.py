@@ -164,7 +164,8 @@ def tcp_new_loose(known: Connection, packet: TcpPacket) -> None:
     sender["td_maxend"] = (packet.end + win) & U32
     sender["flags"] = IP_CT_TCP_FLAG_SACK_PERM | IP_CT_TCP_FLAG_BE_LIBERAL
     receiver["flags"] = IP_CT_TCP_FLAG_SACK_PERM | IP_CT_TCP_FLAG_BE_LIBERAL
-    tcp_in_window(known, packet, ORIGINAL, ESTABLISHED)
+    # Plain numbers would have numba compile it once more, for these two alone.
+    tcp_in_window(known, packet, np.int64(ORIGINAL), np.int64(ESTABLISHED))
     last["last_index"] = TCP_ACK_SET
 
 
@@ -342,8 +343,9 @@ def _note_last(last: Record, dir: Int, index: Int) -> None:
 def _may_reopen(known: Connection, dir: Int) -> Bool:
     """Whether a SYN on a closed entry begins a new connection: it was closed in order, or by this end's reset."""
     sender, receiver, last = known
-    own_reset = last["last_index"] == TCP_RST_SET and last["last_dir"] == dir
-    return bool((sender["flags"] | receiver["flags"]) & IP_CT_TCP_FLAG_CLOSE_INIT != 0 or own_reset)
+    in_order: Bool = (sender["flags"] | receiver["flags"]) & IP_CT_TCP_FLAG_CLOSE_INIT != 0
+    own_reset: Bool = last["last_index"] == TCP_RST_SET and last["last_dir"] == dir
+    return in_order or own_reset
 
 
 @part

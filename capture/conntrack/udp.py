@@ -6,7 +6,7 @@ and is more than two seconds old makes it a stream.
 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.shapes import Bool, Int
-from peerburst.capture.conntrack.states import ESTABLISHED, IPS_SEEN_REPLY, UDP, UDP_STREAM
+from peerburst.capture.conntrack.states import IPS_SEEN_REPLY, UDP, UDP_STREAM
 from peerburst.capture.packets.ip import PROTO_UDP, PROTO_UDPLITE
 from peerburst.capture.units import SECOND_NS
 
@@ -17,12 +17,6 @@ STREAM_AGE_NS = 2 * SECOND_NS  # from the packet that opened the entry (stream_t
 def is_udp(proto: Int) -> Bool:
     """Whether UDP's rules hold for an IP protocol number."""
     return proto == PROTO_UDP or proto == PROTO_UDPLITE
-
-
-@part
-def udp_new() -> tuple[int, int]:
-    """(state, phase) of the entry that a datagram opens."""
-    return ESTABLISHED, UDP
 
 
 @part

@@ -35,18 +35,11 @@ def begin_flow(memory: TableMemory, before: Int, arrival: Arrival, servers: UInt
     segments.begin(flow, arrival.ts, arrival.from_a)
     memory.first_packet_index[number] = packet_index
     memory.tcp_slots[number] = NO_TCP_STATE
-    if before != NO_FLOW:
-        _take_over(memory, before, number, arrival.ts)
+    if before != NO_FLOW:  # it passes the 5-tuple on, with its entry if that lives
+        memory.flows[before]["successor"] = number
+        memory.tcp_slots[number], memory.tcp_slots[before] = memory.tcp_slots[before], NO_TCP_STATE
+        carry(memory.flows[before], flow, arrival.ts)
     return number
-
-
-@inlined_part
-def _take_over(memory: TableMemory, before: Int, number: Int, ts: Int) -> None:
-    """Pass the 5-tuple on from one flow to the next, with its entry if that lives."""
-    memory.flows[before]["successor"] = number
-    slots = memory.tcp_slots
-    slots[number], slots[before] = slots[before], NO_TCP_STATE
-    carry(memory.flows[before], memory.flows[number], ts)
 
 
 @part

@@ -61,8 +61,10 @@ def advance(memory: TableMemory, number: Int, arrival: Arrival) -> Int:
             _advance_other(flow, arrival, dir)
     if flow["state"] == NONE or decision == REOPENED:
         if decision == REOPENED:
-            cut_reopened(memory, number, arrival)
-        _open(memory, number, arrival)
+            cut_reopened(flow, number, arrival, memory.segments, memory.counters)
+        state = _open(flow, arrival)
+        if arrival.is_tcp and state != NONE:
+            _remember_opening(memory, number, arrival, state)
     return decision
 
 
@@ -81,12 +83,11 @@ def carry(before: Record, flow: Record, ts: Int) -> None:
 
 
 @inlined_part
-def _open(memory: TableMemory, number: Int, arrival: Arrival) -> None:
-    """Open the entry that a packet opens, if any."""
+def _open(flow: Record, arrival: Arrival) -> Int:
+    """Open the entry that a packet opens; answers its state, NONE if it opens none."""
     state, phase = new_entry(arrival.packet, arrival.tcp_index)
     if state == NONE:
-        return
-    flow = memory.flows[number]
+        return state
     flow["state"] = state
     flow["phase"] = phase
     flow["status"] = OPENED_BY_A if arrival.from_a else 0
@@ -96,9 +97,9 @@ def _open(memory: TableMemory, number: Int, arrival: Arrival) -> None:
     if arrival.is_tcp:
         if state == ESTABLISHED and flow["established"] == NEVER:
             flow["established"] = arrival.ts
-        _remember_opening(memory, number, arrival, state)
     elif is_udp(flow["proto"]):
         flow["stream_ts"] = arrival.ts + STREAM_AGE_NS
+    return state
 
 
 @inlined_part
@@ -168,7 +169,12 @@ def _advance_tcp(memory: TableMemory, number: Int, arrival: Arrival, dir: Int) -
         at = memory.counters[TCP_STATES]
         _unfold_syn(slot, Connection(sides[2 * at], sides[2 * at + 1], memory.tcp_states[at]))
     known = Connection(sides[2 * at + dir], sides[2 * at + 1 - dir], memory.tcp_states[at])
-    decision = _decide_tcp(memory.flows[number], arrival, known, dir)
+    flow = memory.flows[number]
+    before = np.int64(flow["state"])
+    state, phase, status, decision = tcp_packet(known, _tcp(arrival), dir, before, np.int64(flow["status"]))
+    flow["status"] = status
+    if decision != DELETED and decision != REOPENED:
+        _follow(flow, arrival.ts, state, phase, decision)
     if is_first_syn and decision != DELETED:
         memory.tcp_slots[number] = at
         memory.counters[TCP_STATES] += 1
@@ -176,12 +182,8 @@ def _advance_tcp(memory: TableMemory, number: Int, arrival: Arrival, dir: Int) -
 
 
 @inlined_part
-def _decide_tcp(flow: Record, arrival: Arrival, known: Connection, dir: Int) -> Int:
-    ts, before = arrival.ts, np.int64(flow["state"])
-    state, phase, status, decision = tcp_packet(known, _tcp(arrival), dir, before, np.int64(flow["status"]))
-    flow["status"] = status
-    if decision == DELETED or decision == REOPENED:
-        return decision
+def _follow(flow: Record, ts: Int, state: Int, phase: Int, decision: Int) -> None:
+    """Take a flow's entry, which stays, to a state, and to the timeout that the decision on the packet leaves."""
     if decision == RENEWED:
         flow["renewed"] = ts
         flow["phase"] = phase
@@ -190,15 +192,15 @@ def _decide_tcp(flow: Record, arrival: Arrival, known: Connection, dir: Int) -> 
         if left > LINUX_TIMEOUTS_NS[UNACKNOWLEDGED]:
             flow["renewed"] = ts
             flow["phase"] = UNACKNOWLEDGED
-    if state != before:
-        flow["state"] = state
-        _note_turn(flow, ts, before, state)
-    return decision
+    if state != flow["state"]:
+        _turn(flow, ts, state)
 
 
 @part
-def _note_turn(flow: Record, ts: Int, before: Int, state: Int) -> None:
-    """Keep the instants at which TCP is established and closed."""
+def _turn(flow: Record, ts: Int, state: Int) -> None:
+    """Take an entry to another state; keep the instants at which TCP is established and closed."""
+    before = flow["state"]
+    flow["state"] = state
     if state == ESTABLISHED and flow["established"] == NEVER:
         flow["established"] = ts
     was_closed = before == TIME_WAIT or before == CLOSE

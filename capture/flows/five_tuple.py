@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.kernel import part
+from peerburst.capture.compiled.kernel import inlined_part, part
 from peerburst.capture.compiled.shapes import Bool, Int, Record
 from peerburst.capture.flows.record import FIRST_IS_A
 from peerburst.capture.packets.icmp import ICMP_QUERIES, ICMPV6_QUERIES, icmp_ports, is_icmp
@@ -34,18 +34,20 @@ def source_is_a(packet: Record) -> Bool:
     other_high, other_low = packet["dst_hi"], packet["dst_lo"]
     port, other_port = packet_ports(packet)
     by_port = (low == other_low) & (port <= other_port)
-    return bool((high < other_high) | ((high == other_high) & ((low < other_low) | by_port)))
+    is_smaller: Bool = (high < other_high) | ((high == other_high) & ((low < other_low) | by_port))
+    return is_smaller
 
 
-@part
+@inlined_part
 def is_of_flow(flow: Record, packet: Record, from_a: Bool) -> Bool:
     """Whether a packet belongs to a flow's 5-tuple."""
     if flow["proto"] != packet["proto"]:
         return False
     if is_icmp(packet["proto"]) and not _is_of_messages(flow, packet, from_a):
         return False
+    same: Bool
     if from_a:
-        return bool(
+        same = (
             flow["a_lo"] == packet["src_lo"]
             and flow["b_lo"] == packet["dst_lo"]
             and flow["a_port"] == packet["sport"]
@@ -53,14 +55,16 @@ def is_of_flow(flow: Record, packet: Record, from_a: Bool) -> Bool:
             and flow["a_hi"] == packet["src_hi"]
             and flow["b_hi"] == packet["dst_hi"]
         )
-    return bool(
-        flow["a_lo"] == packet["dst_lo"]
-        and flow["b_lo"] == packet["src_lo"]
-        and flow["a_port"] == packet["dport"]
-        and flow["b_port"] == packet["sport"]
-        and flow["a_hi"] == packet["dst_hi"]
-        and flow["b_hi"] == packet["src_hi"]
-    )
+    else:
+        same = (
+            flow["a_lo"] == packet["dst_lo"]
+            and flow["b_lo"] == packet["src_lo"]
+            and flow["a_port"] == packet["dport"]
+            and flow["b_port"] == packet["sport"]
+            and flow["a_hi"] == packet["dst_hi"]
+            and flow["b_hi"] == packet["src_hi"]
+        )
+    return same
 
 
 @part

@@ -7,7 +7,7 @@ import numpy as np
 
 from peerburst.capture.compiled.kernel import inlined_part, part
 from peerburst.capture.compiled.shapes import Bool, Int
-from peerburst.capture.conntrack.states import TCP_ACK, TCP_ACK_SET, TCP_FIN, TCP_RST, TCP_SYN
+from peerburst.capture.conntrack.states import TCP_ACK_SET
 
 # The letters in the order they are coded.
 HISTORY_LETTERS = "shadfr"
@@ -39,17 +39,11 @@ def remember_tcp(history: np.uint64, index: Int, flags: Int, payload: Int, from_
         | np.int64((payload == 0) & (index == TCP_ACK_SET)) << LETTER_ACK
         | (np.int64(flags) & 1) << LETTER_FIN
         | (np.int64(flags) >> 2 & 1) << LETTER_RST
-    ) << (LETTERS if from_b else 0)
-    if np.int64(history & np.uint64(SEEN_BITS)) & letters == letters:
+    )
+    there = letters << (LETTERS if from_b else 0)
+    if np.int64(history & np.uint64(SEEN_BITS)) & there == there:
         return history  # nearly every packet: nothing new
-    if flags & TCP_SYN:
-        history = remember(history, LETTER_SYNACK if flags & TCP_ACK else LETTER_SYN, from_b)
-    if payload:
-        history = remember(history, LETTER_DATA, from_b)
-    elif index == TCP_ACK_SET:
-        history = remember(history, LETTER_ACK, from_b)
-    if flags & TCP_FIN:
-        history = remember(history, LETTER_FIN, from_b)
-    if flags & TCP_RST:
-        history = remember(history, LETTER_RST, from_b)
+    for letter in range(LETTERS):
+        if letters >> letter & 1:
+            history = remember(history, letter, from_b)
     return history

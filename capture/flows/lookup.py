@@ -99,12 +99,6 @@ def look_up(memory: TableMemory, place: Int, hashed: Int, packet: Record, from_a
     return slot
 
 
-@part
-def slot_of(hashed: Int, number: Int) -> Int:
-    """What a slot says of a flow."""
-    return hashed << HASH_SHIFT | TAKEN | number
-
-
 @kernel
 def rehash(held: Int64s, slots: Int64s) -> None:
     """Put what the slots `held` hold into FREE `slots`, a power of two of them and more than are held."""

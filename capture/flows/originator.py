@@ -22,4 +22,5 @@ def is_flipped(packet: Record, index: Int, servers: UInt8s) -> Bool:
             return True
     elif not is_udp(proto):
         return False
-    return bool(servers[packet["sport"]] != 0 and servers[packet["dport"]] == 0)
+    by_ports: Bool = servers[packet["sport"]] != 0 and servers[packet["dport"]] == 0
+    return by_ports

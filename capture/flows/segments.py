@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.capture.compiled.kernel import inlined_part, part
-from peerburst.capture.compiled.shapes import Bool, Int, Int64s, Record
+from peerburst.capture.compiled.shapes import Bool, Int, Int64s, Record, Records
 from peerburst.capture.conntrack.core import is_expired, new_entry
 from peerburst.capture.conntrack.states import NONE, PHASES, Phase
 from peerburst.capture.flows.record import (
@@ -54,10 +54,10 @@ def write_down(flow: Record, number: Int, segment: Record) -> None:
 
 
 @inlined_part
-def _close(memory: TableMemory, number: Int) -> None:
+def _close(flow: Record, number: Int, segments: Records, counters: Int64s) -> None:
     """Move the segment at hand of a flow to the closed ones."""
-    write_down(memory.flows[number], number, memory.segments[memory.counters[SEGMENTS]])
-    memory.counters[SEGMENTS] += 1
+    write_down(flow, number, segments[counters[SEGMENTS]])
+    counters[SEGMENTS] += 1
 
 
 @inlined_part
@@ -78,29 +78,27 @@ def cut(memory: TableMemory, number: Int, arrival: Arrival, gaps: Int64s) -> Non
         or silence > gaps[flow["phase"]]
         or (flow["state"] == NONE and new_entry(arrival.packet, arrival.tcp_index)[0] != NONE)
     ):
-        _close(memory, number)
+        _close(flow, number, memory.segments, memory.counters)
         begin(flow, ts, arrival.from_a)
     if expired:
         flow["state"] = NONE
         flow["phase"] = NONE
 
 
-@inlined_part
-def cut_reopened(memory: TableMemory, number: Int, arrival: Arrival) -> None:
+@part
+def cut_reopened(flow: Record, number: Int, arrival: Arrival, segments: Records, counters: Int64s) -> None:
     """Give the entry that takes another's place a segment of its own."""
-    flow = memory.flows[number]
     if flow["seen"] & (A_SENT | B_SENT):
-        _close(memory, number)
+        _close(flow, number, segments, counters)
     begin(flow, arrival.ts, arrival.from_a)
 
 
-@inlined_part
-def cut_deleted(memory: TableMemory, number: Int, arrival: Arrival) -> None:
+@part
+def cut_deleted(flow: Record, number: Int, arrival: Arrival, segments: Records, counters: Int64s) -> None:
     """End the segment with the packet at hand, at which Linux deleted the entry."""
-    flow = memory.flows[number]
     flow["seen"] |= WAS_DELETED
     flow["renewed"] = arrival.ts
-    _close(memory, number)
+    _close(flow, number, segments, counters)
     flow["state"] = NONE
     flow["phase"] = NONE
     flow["seen"] = 0

@@ -85,14 +85,14 @@ def update(batch: Batch, memory: TableMemory, gaps: Int64s, servers: UInt8s, sta
         arrival = Arrival(packet, ts, from_a, is_tcp, index)
         if number == NO_FLOW or is_next_flow(memory.flows[number], arrival):
             number = begin_flow(memory, number, arrival, servers, counters[BEFORE] + batch.chosen[i])
-            slots[slot] = lookup.slot_of(hashed, number)
+            slots[slot] = hashed << lookup.HASH_SHIFT | lookup.TAKEN | number
         else:
             segments.cut(memory, number, arrival, gaps)
         decision = entry.advance(memory, number, arrival)
         segments.extend(memory.flows[number], ts, from_a)
         totals.add(memory.flows[number], arrival)
         if decision == DELETED:
-            segments.cut_deleted(memory, number, arrival)
+            segments.cut_deleted(memory.flows[number], number, arrival, memory.segments, counters)
     counters[EARLIEST], counters[LATEST] = earliest, latest
     statuses[DECODED] += decoded
 

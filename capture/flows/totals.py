@@ -25,7 +25,7 @@ def add(flow: Record, arrival: Arrival) -> None:
         )
         _note_close(flow, arrival)
     else:
-        flow["history"] = remember(flow["history"], LETTER_DATA, not from_a)
+        flow["history"] = remember(flow["history"], np.int64(LETTER_DATA), not from_a)
     if packet["offload"]:
         flow["flags"] |= OFFLOAD
 

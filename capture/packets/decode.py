@@ -129,7 +129,7 @@ def _plain(data: Bytes, at: Int, stop: Int, packet: Record) -> bool:
         packet["payload"] = length - IPV4_SHORTEST - UDP_HEADER
     else:
         return False
-    packet["icmp_type"] = packet["icmp_code"] = packet["icmp_id"] = 0
+    packet["icmp_id"] = packet["icmp_type"] = packet["icmp_code"] = 0
     packet["src_hi"] = packet["dst_hi"] = 0
     packet["src_lo"] = MAPPED_PREFIX | second & 0xFFFFFFFF
     packet["dst_lo"] = MAPPED_PREFIX | third >> 32 & 0xFFFFFFFF

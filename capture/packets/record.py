@@ -35,9 +35,10 @@ PACKET = np.dtype(
         ("status", np.uint8),  # packets.status.Status
         ("offload", np.uint8),  # 1: the IP length was 0, as the card does the splitting
         ("options", np.uint8),  # what TCP's SYN offers, see below
-        ("icmp_type", np.uint8),  # of ICMP and ICMPv6
+        # Of ICMP and ICMPv6, side by side: they are cleared at once.
+        ("icmp_id", np.uint16),  # the identifier of a query
+        ("icmp_type", np.uint8),
         ("icmp_code", np.uint8),
-        ("icmp_id", np.uint16),  # the identifier of their queries
     ],
     align=True,
 )

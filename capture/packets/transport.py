@@ -58,22 +58,21 @@ def clear_transport(packet: Record) -> None:
 
 @part
 def transport(data: Bytes, at: Int, stop: Int, end: Int, protocol: Int, packet: Record) -> Int:
-    """Fill what the transport header at `at` says; `end` is where the IP packet ends on the wire."""
+    """Fill what the transport header at `at` says, and answer the status; the IP packet ends at `end` on the wire."""
     held = min(stop, end)
     packet["payload"] = max(0, end - at)
     if protocol == PROTO_TCP:
         return _tcp(data, at, stop, end, packet)
-    if protocol == PROTO_UDP:
-        if at + UDP_HEADER > held:
+    if protocol == PROTO_ICMP or protocol == PROTO_ICMPV6:
+        return _icmp(data, at, stop, end, packet)
+    is_udp = protocol == PROTO_UDP
+    if is_udp or protocol == PROTO_SCTP or protocol == PROTO_DCCP or protocol == PROTO_UDPLITE:
+        if at + (UDP_HEADER if is_udp else PORTS_NEEDED) > held:
             return _short(stop, end)
-        _ports(data, at, packet)
-        packet["payload"] = end - at - UDP_HEADER
-    elif protocol == PROTO_ICMP or protocol == PROTO_ICMPV6:
-        return _icmp(data, at, stop, end, protocol, packet)
-    elif protocol == PROTO_SCTP or protocol == PROTO_DCCP or protocol == PROTO_UDPLITE:
-        if at + PORTS_NEEDED > held:
-            return _short(stop, end)
-        _ports(data, at, packet)
+        packet["sport"] = be16(data, at)
+        packet["dport"] = be16(data, at + 2)
+        if is_udp:
+            packet["payload"] = end - at - UDP_HEADER
     return OK
 
 
@@ -84,12 +83,6 @@ def _short(stop: Int, end: Int) -> int:
 
 
 @part
-def _ports(data: Bytes, at: Int, packet: Record) -> None:
-    packet["sport"] = be16(data, at)
-    packet["dport"] = be16(data, at + 2)
-
-
-@part
 def _tcp(data: Bytes, at: Int, stop: Int, end: Int, packet: Record) -> Int:
     held = min(stop, end)
     if at + TCP_SHORTEST > end or at + TCP_NEEDED > held:
@@ -97,7 +90,8 @@ def _tcp(data: Bytes, at: Int, stop: Int, end: Int, packet: Record) -> Int:
     header = np.int64(data[at + 12] >> 4) * 4
     if header < TCP_SHORTEST or at + header > end:
         return MALFORMED
-    _ports(data, at, packet)
+    packet["sport"] = be16(data, at)
+    packet["dport"] = be16(data, at + 2)
     packet["seq"] = be32(data, at + 4)
     packet["ack"] = packet["sack"] = be32(data, at + 8)
     packet["flags"] = data[at + 13]
@@ -109,13 +103,13 @@ def _tcp(data: Bytes, at: Int, stop: Int, end: Int, packet: Record) -> Int:
 
 
 @part
-def _icmp(data: Bytes, at: Int, stop: Int, end: Int, protocol: Int, packet: Record) -> Int:
+def _icmp(data: Bytes, at: Int, stop: Int, end: Int, packet: Record) -> Int:
     held = min(stop, end)
     if at + ICMP_NEEDED > held:
         return _short(stop, end)
     packet["icmp_type"] = data[at]
     packet["icmp_code"] = data[at + 1]
-    if is_icmp_query(protocol, np.int64(data[at])):
+    if is_icmp_query(packet["proto"], data[at]):
         if at + ICMP_QUERY_NEEDED > held:
             return _short(stop, end)
         packet["icmp_id"] = be16(data, at + 4)
