@@ -1115,7 +1115,7 @@ def count_repeats(latest: Latest, packet: Packet, reply: bool) -> None:
 
 # ----------------------------------------------------------------------------------------------------------- the table
 
-# Zeek's likely server ports, roughly: see peerburst.capture.flows.table.
+# Zeek's likely server ports, roughly: see peerburst.capture.packets.ports.
 REGISTERED = (
     "1080 1194 1433 1521 1723 1883 1900 2049 3128 3268 3306 3389 3478 3544 4500 5060 5061 5190 5222 5223 5228 5269 "
     "5349 5353 5355 5432 5672 5900 6379 6667 6697 8000 8080 8081 8443 8883 8888 9418 27017"
