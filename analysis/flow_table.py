@@ -12,8 +12,8 @@ import pandas as pd
 from peerburst.analysis.bursts.kinds import HEAVY_BYTES
 from peerburst.analysis.hosts.flow_facts import FlowFacts, sent_letter
 from peerburst.analysis.hosts.locality import Endpoints, Scope, pair_codes, to_text
-from peerburst.capture.flows.table import (
-    FIRST_IS_A,
+from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.history import (
     HISTORY_LETTERS,
     LETTER_ACK,
     LETTER_DATA,
@@ -21,9 +21,8 @@ from peerburst.capture.flows.table import (
     LETTER_RST,
     LETTER_SYN,
     LETTER_SYNACK,
-    NEVER,
-    Flows,
 )
+from peerburst.capture.flows.record import FIRST_IS_A, NEVER, Flows
 from peerburst.capture.packets.ip import (
     PROTO_DCCP,
     PROTO_GRE,
@@ -160,6 +159,7 @@ def flows_table(
     def pick(orig_name: str, resp_name: str) -> npt.NDArray[np.int64]:
         return np.where(orig_is_a, row[orig_name], row[resp_name]).astype(np.int64)
 
+    a_port, b_port = tuple_ports(row)
     high = np.where(orig_is_a, [row["a_hi"], row["b_hi"]], [row["b_hi"], row["a_hi"]])
     low = np.where(orig_is_a, [row["a_lo"], row["b_lo"]], [row["b_lo"], row["a_lo"]])
     codes, texts = _addresses(high.ravel(), low.ravel())
@@ -173,9 +173,9 @@ def flows_table(
             "duration": (facts.last_ns - facts.start_ns) / 1e9,
             "proto": _category(np.searchsorted(protocols, row["proto"]), names),
             "orig_h": _category(codes[:n], texts),
-            "orig_p": pick("a_port", "b_port"),
+            "orig_p": np.where(orig_is_a, a_port, b_port).astype(np.int64),
             "resp_h": _category(codes[n:], texts),
-            "resp_p": pick("b_port", "a_port"),
+            "resp_p": np.where(orig_is_a, b_port, a_port).astype(np.int64),
             "orig_pkts": pick("a_pkts", "b_pkts"),
             "resp_pkts": pick("b_pkts", "a_pkts"),
             "orig_ip_bytes": pick("a_bytes", "b_bytes"),
@@ -200,7 +200,7 @@ def flows_table(
 def community_ids(flows: Flows, table: pd.DataFrame) -> list[str | None]:
     """Community ID v1 per flow, by the reference library; None for protocols it has no rule for.
 
-    ICMP goes by type and code, which the ports column does not hold; they are taken from the flow's first packet.
+    ICMP goes by type and code of the flow's first packet.
     """
     import communityid
 
@@ -212,7 +212,7 @@ def community_ids(flows: Flows, table: pd.DataFrame) -> list[str | None]:
         "icmp6": communityid.FlowTuple.make_icmp6,
     }
     calculator = communityid.CommunityID()
-    icmp = flows.row["icmp_or_rests"].tolist()
+    icmp = flows.row[["icmp_type", "icmp_code"]].tolist()
     columns = ("proto", "orig_h", "resp_h", "orig_p", "resp_p")
     ids: list[str | None] = []
     for i, (proto, source, target, sport, dport) in enumerate(zip(*(table[c].tolist() for c in columns), strict=True)):
@@ -220,7 +220,7 @@ def community_ids(flows: Flows, table: pd.DataFrame) -> list[str | None]:
         if maker is None:
             ids.append(None)
         elif proto.startswith("icmp"):
-            ids.append(calculator.calc(maker(source, target, icmp[i] >> 8, icmp[i] & 255)))
+            ids.append(calculator.calc(maker(source, target, *icmp[i])))
         else:
             ids.append(calculator.calc(maker(source, target, sport, dport)))
     return ids

@@ -13,7 +13,7 @@ from peerburst.analysis.hosts.flow_facts import FlowFacts
 from peerburst.analysis.hosts.index import HostIndex
 from peerburst.analysis.hosts.locality import MAPPED, locate
 from peerburst.analysis.settings import DEFAULT_LIMITS
-from peerburst.capture.flows.table import FLOW, SEGMENT, Flows
+from peerburst.capture.flows.record import FLOW, SEGMENT, Flows
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from peerburst.analysis.gateways.compiled import shortest_gaps_s
 from peerburst.analysis.settings import Settings, load_models
 from peerburst.capture.compiled.kernel import is_cold
 from peerburst.capture.errors import SettingsError
-from peerburst.capture.flows.table import segment_gaps_ns
+from peerburst.capture.flows.segments import segment_gaps_ns
 from peerburst.capture.read import Progress, read
 
 

@@ -9,7 +9,7 @@ import time
 
 from peerburst.analysis.gateways import DEFAULT_MODELS, load
 from peerburst.analysis.gateways.compiled import shortest_gaps_s
-from peerburst.capture.flows.table import segment_gaps_ns
+from peerburst.capture.flows.segments import segment_gaps_ns
 from peerburst.capture.read import read
 
 

@@ -36,9 +36,9 @@ def one_reading(path: str) -> tuple[dict[str, float], int]:
     clock, table, pieces, before = Clock(), ShardedFlowTable(), PacketSource(path).pieces(), 0
     while (piece := clock("find", lambda: next(pieces, None))) is not None:
         packets = clock("decode", piece.decode)
-        dealt = clock("deal", lambda packets=packets: table.deal(packets))  # type: ignore[misc]
-        for part in range(table.parts):
-            clock("enter", lambda part=part: table.enter(packets, dealt, before, part))  # type: ignore[misc] # noqa: B023
+        partition = clock("partition", lambda packets=packets: table.partition(packets))  # type: ignore[misc]
+        for shard in range(table.shards):
+            clock("enter", lambda shard=shard: table.enter(packets, partition, before, shard))  # type: ignore[misc] # noqa: B023
         before += packets.size
     clock("finish", table.finish)
     return clock.seconds, before
@@ -62,7 +62,7 @@ def main() -> None:
     readings = [one_reading(sys.argv[1]) for _ in range(READINGS)]
     packets = readings[0][1]
     for step in readings[0][0]:
-        print(f"{step:8} {min(seconds[step] for seconds, _packets in readings) / packets * 1e9:7.1f} ns")
+        print(f"{step:9} {min(seconds[step] for seconds, _packets in readings) / packets * 1e9:7.1f} ns")
 
 
 if __name__ == "__main__":

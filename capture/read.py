@@ -14,8 +14,9 @@ from peerburst.capture.compiled.stopwatch import count_packets, stage
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.files.merge import in_time_order
 from peerburst.capture.files.source import PacketSource, Piece
+from peerburst.capture.flows.partition import Partition
+from peerburst.capture.flows.record import Flows
 from peerburst.capture.flows.sharded import ShardedFlowTable
-from peerburst.capture.flows.table import Dealt, Flows
 from peerburst.capture.packets.status import Status
 
 
@@ -57,11 +58,11 @@ class _Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Dealt:
-    """Decoded packets, dealt to the parts of the flow table."""
+class _Decoded:
+    """Decoded packets, and which shard of the flow table each falls to."""
 
     packets: npt.NDArray[np.void]
-    dealt: Dealt
+    partition: Partition
     before: int
 
 
@@ -109,14 +110,14 @@ def read(
         announce_first_compile()
         return sources[-1]
 
-    def decode(found: _Found) -> _Dealt:
+    def decode(found: _Found) -> _Decoded:
         packets = found.content.decode() if isinstance(found.content, Piece) else found.content
         with stage("decode"):
-            return _Dealt(packets, table.deal(packets), found.before)
+            return _Decoded(packets, table.partition(packets), found.before)
 
-    def enter(dealt: _Dealt, part: int) -> None:
+    def enter(decoded: _Decoded, shard: int) -> None:
         with stage("flows"):
-            table.enter(dealt.packets, dealt.dealt, dealt.before, part)
+            table.enter(decoded.packets, decoded.partition, decoded.before, shard)
 
     began, total = time.monotonic(), sum(_size(path) for path in paths)
 
@@ -126,9 +127,9 @@ def read(
             progress(Progress(table.packets, done, total, time.monotonic() - began))
 
     interrupted = []
-    pipeline = Pipeline(_numbered(in_time_order(paths, open_source), most_packets), decode, enter, table.parts)
+    pipeline = Pipeline(_numbered(in_time_order(paths, open_source), most_packets), decode, enter, table.shards)
     try:
-        pipeline.run(table.parts, report_progress)
+        pipeline.run(table.shards, report_progress)
     except KeyboardInterrupt:
         interrupted.append("reading was interrupted; what follows is of the part that was read")
     mark_compiled()

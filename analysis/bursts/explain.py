@@ -31,7 +31,9 @@ def mute(f: Features) -> str:
 
 
 def ports(f: Features) -> str:
-    return f"{f.port_count} different ports at the other end" if f.port_count != 1 else f"all to port {f.busiest_port}"
+    if f.port_count != 1:
+        return f"{f.port_count} different ports at the other end"
+    return f"all to port {f.busiest_port}" if f.busiest_port else "none of them has a port, as pings have none"
 
 
 def ports_of_one_host(f: Features) -> str:
@@ -46,7 +48,8 @@ def one_target(f: Features) -> str:
     if f.busiest_target_share < 0.5:
         per_packet = f"{f.bytes_per_packet:.0f} bytes in a packet on average"
         return f"{share(f.busiest_peer_share, 1)} went to one address, {per_packet}"
-    return f"{share(f.busiest_target_share, 1)} went to one address and port ({f.busiest_port})"
+    port = f" and port ({f.busiest_port})" if f.busiest_port else ", without a port, as pings do"
+    return f"{share(f.busiest_target_share, 1)} went to one address{port}"
 
 
 def new_per_second(f: Features) -> str:
@@ -54,6 +57,8 @@ def new_per_second(f: Features) -> str:
 
 
 def one_port(f: Features) -> str:
+    if not f.busiest_port:
+        return f"{share(f.busiest_port_share, 1)} have no port, as pings have none"
     return f"{share(f.busiest_port_share, 1)} went to port {f.busiest_port}"
 
 

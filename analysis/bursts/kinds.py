@@ -3,10 +3,10 @@
 import numpy as np
 
 from peerburst.analysis.hosts.flow_facts import ANSWERED, FROM_A, FlowFacts, SomeFacts
-from peerburst.analysis.hosts.ports import SERVICE_PORTS
 from peerburst.capture.compiled.shapes import Records, UInt8s
-from peerburst.capture.flows.table import Flows, server_ports
+from peerburst.capture.flows.record import Flows
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP
+from peerburst.capture.packets.ports import SERVICE_PORTS, server_ports
 from peerburst.capture.vocabulary import FlowKind
 
 HEAVY_BYTES = 500_000  # CAIDA's split of mice and elephants lies at about 0.5 MB

@@ -4,7 +4,7 @@ import numpy as np
 
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.shapes import Int64s
-from peerburst.capture.flows.table import TALKING_NS
+from peerburst.capture.flows.record import TALKING_NS
 
 
 @part

@@ -29,35 +29,34 @@ from peerburst.analysis.gateways.compiled import (
 )
 from peerburst.capture.compiled.kernel import inlined_part, kernel, part
 from peerburst.capture.compiled.prefetch import prefetch
-from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, Records, UInt8s
-from peerburst.capture.conntrack.states import CLOSE, ESTABLISHED, NONE, SYN_SENT, TIME_WAIT, UDP, UDP_STREAM
-from peerburst.capture.flows.table import (
+from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, UInt8s
+from peerburst.capture.conntrack.states import (
+    CLOSE,
+    ESTABLISHED,
+    NONE,
+    PHASE_ICMP,
+    SYN_SENT,
+    TIME_WAIT,
+    UDP,
+    UDP_STREAM,
+)
+from peerburst.capture.flows.history import LETTER_SYN
+from peerburst.capture.flows.record import (
     A_SENT,
     AGAIN,
     B_SENT,
     FIRST_BY_A,
-    FLOW_HALF,
-    LETTER_SYN,
     NEVER,
     ORIG_IS_A,
-    PHASE_ICMP,
     SEVERAL,
     WAS_DELETED,
+    FlowColumns,
     Flows,
 )
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 
 EITHER_SYN = np.uint64(1 << LETTER_SYN | 1 << (LETTER_SYN + 6))  # in a flow's history, from whichever end
 AT_ONCE = 1 << 12  # segments that are walked before what they gave is taken up
-
-
-class Table(NamedTuple):
-    """A flow table as kernels that count take it. Its columns are taken by name: their strides are known then."""
-
-    segments: Records  # SEGMENT
-    first: Int64s  # by flow, and one more: the segments of flow f are [first[f], first[f + 1])
-    row: Records  # FLOW
-    halves: Records  # FLOW_HALF, two per flow: to ask memory for a row
 
 
 class Walk(NamedTuple):
@@ -81,11 +80,6 @@ class _Flow(NamedTuple):
     bit: int  # TAKES_TCP and the like
     opened_by_a: bool
     passed_on: Int  # the instant at which a successor takes the 5-tuple, or NEVER
-
-
-def table_of(flows: Flows) -> Table:
-    """A flow table as kernels that count take it; views, no copies."""
-    return Table(flows.segments, flows.first_segment, flows.row, flows.row.view(FLOW_HALF))
 
 
 def walk_room(models: int, room: int, *, names_segments: bool) -> Walk:
@@ -157,22 +151,24 @@ def _tcp_phase(engine: Int, phase: Int, state: Int, deleted: bool, several: bool
 
 
 @inlined_part
-def _walk_syn_fin(flow: _Flow, table: Table, slot: int, done: Int, walk: Walk) -> None:
+def _walk_syn_fin(flow: _Flow, table: FlowColumns, slot: int, done: Int, walk: Walk) -> None:
     """One entry of a TCP flow begun by a SYN, which counts until its first FIN or RST, whatever its segments are."""
-    if table.row["history"][flow.number] & EITHER_SYN == 0:
+    if table.rows["history"][flow.number] & EITHER_SYN == 0:
         return
     entry = walk.counts[slot]
     if walk.of_segment.shape[1] > 0:
         for i in range(flow.high - flow.low):
             walk.of_segment[slot, done + i] = entry
     walk.start[slot, entry] = table.segments["start"][flow.low]
-    walk.end[slot, entry] = min(table.row["closing"][flow.number], flow.passed_on)
+    walk.end[slot, entry] = min(table.rows["closing"][flow.number], flow.passed_on)
     walk.place[slot, entry], walk.by_a[slot, entry] = flow.place, flow.opened_by_a
     walk.counts[slot] += 1
 
 
 @inlined_part
-def _walk_segments(flow: _Flow, table: Table, models: CompiledModels, m: int, slot: int, done: Int, walk: Walk) -> None:
+def _walk_segments(
+    flow: _Flow, table: FlowColumns, models: CompiledModels, m: int, slot: int, done: Int, walk: Walk
+) -> None:
     """The entries that a flow's segments open and keep alive, one after the other, under model m."""
     engine, two_way, names_segments = models.engine[m], models.two_way[m], walk.of_segment.shape[1] > 0
     from_established, reset_deletes = models.from_established[m], models.reset_deletes[m]
@@ -189,7 +185,7 @@ def _walk_segments(flow: _Flow, table: Table, models: CompiledModels, m: int, sl
                 continue  # stray packets after the close open nothing
             begins = start
             if from_established:
-                begins = table.row["established"][flow.number]
+                begins = table.rows["established"][flow.number]
                 if flow.bit != TAKES_TCP or begins == NEVER or begins > last:
                     continue
                 begins = max(begins, start)
@@ -230,7 +226,7 @@ def _walk_segments(flow: _Flow, table: Table, models: CompiledModels, m: int, sl
 
 @part
 def walk_flows(
-    flow: Int32s, places: Int32s, table: Table, models: CompiledModels, which: ModelRange, done: Int, walk: Walk
+    flow: Int32s, places: Int32s, table: FlowColumns, models: CompiledModels, which: ModelRange, done: Int, walk: Walk
 ) -> Int:
     """Walk the flows flow[place], for each of these places, under the models `which`; add their entries to `walk`.
 
@@ -239,10 +235,10 @@ def walk_flows(
     """
     for place in places:
         f = flow[place]
-        low, high = table.first[f], table.first[f + 1]
-        successor = table.row["successor"][f]
-        passed_on = table.segments["start"][table.first[successor]] if successor >= 0 else NEVER
-        bit, opened_by_a = _protocol_bit(table.row["proto"][f]), table.row["flags"][f] & ORIG_IS_A != 0
+        low, high = table.first_segment[f], table.first_segment[f + 1]
+        successor = table.rows["successor"][f]
+        passed_on = table.segments["start"][table.first_segment[successor]] if successor >= 0 else NEVER
+        bit, opened_by_a = _protocol_bit(table.rows["proto"][f]), table.rows["flags"][f] & ORIG_IS_A != 0
         one = _Flow(f, place, low, high, bit, opened_by_a, passed_on)
         for m in range(which.low, which.high):
             if walk.of_segment.shape[1] > 0:
@@ -259,19 +255,19 @@ def walk_flows(
 
 
 @part
-def fetch(flow: Int32s, places: Int32s, table: Table) -> None:
+def fetch(flow: Int32s, places: Int32s, table: FlowColumns) -> None:
     """Ask memory for these flows: of one host they lie far apart, and come many times sooner all at once."""
     for place in places:
         f = np.int64(flow[place])
         prefetch(table.halves, 2 * f)
         prefetch(table.halves, 2 * f + 1)
-        for i in range(table.first[f], table.first[f + 1]):
+        for i in range(table.first_segment[f], table.first_segment[f + 1]):
             prefetch(table.segments, i)
 
 
 @kernel
 def fill_latest_ends(
-    flow: Int32s, table: Table, models: CompiledModels, which: ModelRange, walk: Walk, latest: Int64s
+    flow: Int32s, table: FlowColumns, models: CompiledModels, which: ModelRange, walk: Walk, latest: Int64s
 ) -> None:
     """Fill by flow number when its last entry under the one model `which` ends, ns; 0 where there never was one."""
     for k in range(flow.size):
@@ -290,7 +286,7 @@ def latest_ends_ns(model: GatewayModel, flows: Flows) -> Int64s:
     most = int(np.diff(flows.first_segment).max(initial=1))
     latest = np.zeros(flows.row.size, np.int64)
     fill_latest_ends(
-        np.arange(flows.row.size, dtype=np.int32), table_of(flows), compile_models([model]), ModelRange(0, 1),
+        np.arange(flows.row.size, dtype=np.int32), flows.columns(), compile_models([model]), ModelRange(0, 1),
         walk_room(1, most, names_segments=False), latest,
     )  # fmt: skip
     return latest

@@ -10,10 +10,8 @@ import numpy.typing as npt
 from peerburst.analysis.counting.active import fill_intervals, is_active, united
 from peerburst.analysis.counting.entries import (
     AT_ONCE,
-    Table,
     Walk,
     fetch,
-    table_of,
     walk_flows,
     walk_room,
 )
@@ -30,7 +28,7 @@ from peerburst.analysis.hosts.index import HostIndex
 from peerburst.analysis.hosts.locality import Endpoints, Scope
 from peerburst.capture.compiled.kernel import inlined_part, kernel, part
 from peerburst.capture.compiled.shapes import Bool, Bools, Int, Int8s, Int32s, Int64s, Records, UInt8s
-from peerburst.capture.flows.table import NEVER, ORIG_IS_A, TALKING_NS, Flows
+from peerburst.capture.flows.record import NEVER, ORIG_IS_A, TALKING_NS, FlowColumns, Flows
 
 # Direction of an entry, seen from the host at hand.
 OUTBOUND, INBOUND, OF_OTHERS = 0, 1, -1
@@ -122,13 +120,13 @@ def slice_of(network: Network, host: int) -> HostSlice:
 
 
 @inlined_part
-def direction_of(host: HostSlice, place: Int, by_a: Int, table: Table) -> int:
+def direction_of(host: HostSlice, place: Int, by_a: Int, table: FlowColumns) -> int:
     """Which way an entry of the flow at this place was opened; `by_a`: end a of the flow opened it.
 
     An entry is the opener's where that is a local host, else that of the other end.
     """
     flow = host.flow[place]
-    host_is_a = host.outbound[place] == (table.row["flags"][flow] & ORIG_IS_A != 0)
+    host_is_a = host.outbound[place] == (table.rows["flags"][flow] & ORIG_IS_A != 0)
     if (by_a != 0) == host_is_a:
         return OUTBOUND
     return OF_OTHERS if host.scope[flow] == LAN else INBOUND
@@ -136,7 +134,7 @@ def direction_of(host: HostSlice, place: Int, by_a: Int, table: Table) -> int:
 
 @part
 def choose(
-    host: HostSlice, at: Int, now: Int, table: Table, room: MappingRoom, is_sorted: Bool, places: Int32s
+    host: HostSlice, at: Int, now: Int, table: FlowColumns, room: MappingRoom, is_sorted: Bool, places: Int32s
 ) -> tuple[Int, Int]:
     """Choose the counted flows of some AT_ONCE segments, from the at-th on; (where to go on, how many).
 
@@ -147,7 +145,7 @@ def choose(
     while at < host.flow.size:
         place = place_at(room, at) if is_sorted else at
         f = host.flow[place]
-        low, high = table.first[f], table.first[f + 1]
+        low, high = table.first_segment[f], table.first_segment[f + 1]
         if now != ANY_TIME and table.segments["start"][low] > now:
             return host.flow.size, chosen  # the rest begins later still
         if chosen and segments + high - low > AT_ONCE:
@@ -162,7 +160,7 @@ def choose(
 
 @part
 def gather(
-    host: HostSlice, now: Int, table: Table, models: CompiledModels, m: int, room: HostEntries
+    host: HostSlice, now: Int, table: FlowColumns, models: CompiledModels, m: int, room: HostEntries
 ) -> tuple[Int, Int]:
     """Fill `room` with the host's entries under model m; (how many, how many segments were walked).
 
@@ -181,7 +179,7 @@ def gather(
         done = walked
         for place in places:
             f = host.flow[place]
-            for i in range(table.first[f], table.first[f + 1]):
+            for i in range(table.first_segment[f], table.first_segment[f + 1]):
                 room.segment[done] = i
                 done += 1
         walked = walk_flows(host.flow, places, table, models, which, walked, room.walk)
@@ -196,7 +194,7 @@ def gather(
 
 
 @part
-def count_active(walked: Int, room: HostEntries, table: Table, now: Int64s, active: Int64s) -> None:
+def count_active(walked: Int, room: HostEntries, table: FlowColumns, now: Int64s, active: Int64s) -> None:
     """Add to `active`, by direction, the gathered entries that are active at the instant now[direction].
 
     An entry that was counted is empty afterwards.
@@ -223,7 +221,7 @@ class Filled(NamedTuple):
 
 @kernel
 def fill_entries(
-    hosts: HostRange, network: Network, table: Table, models: CompiledModels, room: HostEntries, filled: Filled
+    hosts: HostRange, network: Network, table: FlowColumns, models: CompiledModels, room: HostEntries, filled: Filled
 ) -> int:
     """Fill the entries of these hosts under the one model there is; answers how many."""
     start, end = filled.entry["start"], filled.entry["end"]
@@ -249,13 +247,13 @@ def fill_entries(
 
 
 @kernel
-def largest_host(hosts: HostRange, network: Network, table: Table, largest: Int64s) -> None:
+def largest_host(hosts: HostRange, network: Network, table: FlowColumns, largest: Int64s) -> None:
     """Fill the most flows and the most segments of any of these hosts, the most segments of a flow, all segments."""
     largest[:] = 0
     for h in range(hosts.low, hosts.high):
         total = 0
         for place in range(network.first[h], network.first[h + 1]):
-            n = table.first[network.flow[place] + 1] - table.first[network.flow[place]]
+            n = table.first_segment[network.flow[place] + 1] - table.first_segment[network.flow[place]]
             total += n
             largest[2] = max(largest[2], n)
         largest[0] = max(largest[0], network.first[h + 1] - network.first[h])
@@ -285,7 +283,7 @@ class Entries:
 def host_entries(model: GatewayModel, flows: Flows, network: Network, hosts: Sequence[int] | None = None) -> Entries:
     """The entries that a gateway of this model would have held of all hosts, or of neighbours [low, high)."""
     among = HostRange(0, network.first.size - 1) if hosts is None else HostRange(*hosts)
-    table, largest = table_of(flows), np.zeros(4, np.int64)
+    table, largest = flows.columns(), np.zeros(4, np.int64)
     largest_host(among, network, table, largest)
     most_flows, most, _most_in_one, total = largest.tolist()
     filled = Filled(

@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from peerburst.analysis.counting.entries import Table, Walk
+from peerburst.analysis.counting.entries import Walk
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.shapes import Bools, Int, Int8s, Int32s, Int64s
 from peerburst.capture.compiled.sorting import sort_places, sort_run
-from peerburst.capture.flows.table import ORIG_IS_A
+from peerburst.capture.flows.five_tuple import flow_ports
+from peerburst.capture.flows.record import ORIG_IS_A, FlowColumns
 
 UNITED = -1  # the direction of an entry that another stands for, as of one that is another host's
 NO_ENTRY = -1
@@ -39,15 +40,15 @@ def room_for_mappings(flows: int, segments: int) -> MappingRoom:
 
 
 @part
-def _local_key(flow: int, outbound: bool, table: Table) -> Int:
-    """A host's port and the protocol as one number below 1 << 24: the flows of a mapping have it in common."""
-    is_a = outbound == (table.row["flags"][flow] & ORIG_IS_A != 0)
-    port = table.row["a_port"][flow] if is_a else table.row["b_port"][flow]
-    return np.int64(port) << 8 | np.int64(table.row["proto"][flow])
+def _local_key(flow: int, outbound: bool, table: FlowColumns) -> Int:
+    """A host's port (ping's identifier) and the protocol, below 1 << 24: what the flows of a mapping have in common."""
+    is_a = outbound == (table.rows["flags"][flow] & ORIG_IS_A != 0)
+    a_port, b_port = flow_ports(table.rows[flow])
+    return (a_port if is_a else b_port) << 8 | np.int64(table.rows["proto"][flow])
 
 
 @part
-def order_by_local_port(flow: Int32s, outbound: Bools, table: Table, room: MappingRoom) -> bool:
+def order_by_local_port(flow: Int32s, outbound: Bools, table: FlowColumns, room: MappingRoom) -> bool:
     """Order the places of a host's flows by their key in `room`; answers False where they are in order already."""
     before: Int = np.int64(-1)
     in_order = True
@@ -72,7 +73,7 @@ def place_at(room: MappingRoom, at: Int) -> Int:
 
 @part
 def unite_entries(
-    outbound: Bools, table: Table, walk: Walk, flow: Int32s, direction: Int8s, room: MappingRoom, walked: Int
+    outbound: Bools, table: FlowColumns, walk: Walk, flow: Int32s, direction: Int8s, room: MappingRoom, walked: Int
 ) -> None:
     """Make mappings of the entries in `walk`, where those of one key are neighbours.
 

@@ -13,10 +13,8 @@ import numpy.typing as npt
 
 from peerburst.analysis.counting.entries import (
     AT_ONCE,
-    Table,
     Walk,
     fetch,
-    table_of,
     walk_flows,
     walk_room,
 )
@@ -56,7 +54,7 @@ from peerburst.analysis.gateways.compiled import CompiledModels, ModelRange, com
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.parallel import processors, side_by_side
 from peerburst.capture.compiled.shapes import Bools, Int, Int32s, Int64s
-from peerburst.capture.flows.table import Flows
+from peerburst.capture.flows.record import FlowColumns, Flows
 
 # Hosts of so many segments are one part of the work. Two parts are counted side by side as far as what they need
 # meanwhile stays below MEMORY.
@@ -89,7 +87,7 @@ class Concurrency:
 
 
 @part
-def _gather_spans(host: HostSlice, table: Table, models: CompiledModels, which: ModelRange, room: Room) -> None:
+def _gather_spans(host: HostSlice, table: FlowColumns, models: CompiledModels, which: ModelRange, room: Room) -> None:
     """Gather the starts and ends of the host's entries under these models, none of which counts mappings."""
     walk, places, at = room.walk, room.host.places, NONE_YET
     is_sorted = models.is_mapping[which.low]
@@ -107,7 +105,7 @@ def _gather_spans(host: HostSlice, table: Table, models: CompiledModels, which: 
 
 @part
 def _count_active_at_peaks(
-    host: HostSlice, table: Table, models: CompiledModels, m: int, peak_at: Int64s, room: Room
+    host: HostSlice, table: FlowColumns, models: CompiledModels, m: int, peak_at: Int64s, room: Room
 ) -> None:
     """Count in room.active, by direction, the entries that are active at the instant of that direction's peak."""
     room.active[:] = 0
@@ -123,7 +121,7 @@ def _count_active_at_peaks(
 def count_hosts(
     hosts: HostRange,
     network: Network,
-    table: Table,
+    table: FlowColumns,
     models: CompiledModels,
     which: ModelRange,
     limits: Limits,
@@ -166,12 +164,12 @@ def _add_gathered(entries: Int, slot: int, room: Room) -> None:
 
 
 @kernel
-def count_segments(network: Network, table: Table, segments: Int64s) -> None:
+def count_segments(network: Network, table: FlowColumns, segments: Int64s) -> None:
     """Fill per host how many segments its flows have."""
     for h in range(segments.size):
         segments[h] = 0
         for place in range(network.first[h], network.first[h + 1]):
-            segments[h] += table.first[network.flow[place] + 1] - table.first[network.flow[place]]
+            segments[h] += table.first_segment[network.flow[place] + 1] - table.first_segment[network.flow[place]]
 
 
 def _parts(segments: npt.NDArray[np.int64], models: int) -> Iterator[tuple[HostRange, ModelRange]]:
@@ -193,7 +191,7 @@ def _parts(segments: npt.NDArray[np.int64], models: int) -> Iterator[tuple[HostR
         low, held = host + 1, 0
 
 
-def _room(hosts: HostRange, network: Network, table: Table, models: int) -> Room:
+def _room(hosts: HostRange, network: Network, table: FlowColumns, models: int) -> Room:
     largest = np.zeros(4, np.int64)
     largest_host(hosts, network, table, largest)
     most_flows, most, most_in_one, _total = largest.tolist()
@@ -218,7 +216,7 @@ def measure(
     """
     # Models of entries first: one walk serves them all.
     order = sorted(range(len(models)), key=lambda number: models[number].unit is Unit.MAPPING)
-    compiled, table = compile_models([models[number] for number in order]), table_of(flows)
+    compiled, table = compile_models([models[number] for number in order]), flows.columns()
     hosts = network.first.size - 1
     found = nothing_found(len(models), hosts, len(limits))
     judged_by = Limits(np.array(limits, np.int64), until_ns)

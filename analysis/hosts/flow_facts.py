@@ -9,18 +9,9 @@ import numpy.typing as npt
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.prefetch import prefetch
 from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s, Record, Records, UInt8s
-from peerburst.capture.flows.table import (
-    FLOW_HALF,
-    GATHER_AHEAD,
-    LETTER_ACK,
-    LETTER_DATA,
-    LETTER_FIN,
-    LETTER_RST,
-    LETTER_SYN,
-    LETTER_SYNACK,
-    ORIG_IS_A,
-    Flows,
-)
+from peerburst.capture.flows.gather import GATHER_AHEAD
+from peerburst.capture.flows.history import LETTER_ACK, LETTER_DATA, LETTER_FIN, LETTER_RST, LETTER_SYN, LETTER_SYNACK
+from peerburst.capture.flows.record import ORIG_IS_A, FlowColumns, Flows
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
 
 # What a responder sends that is an answer.
@@ -40,9 +31,8 @@ def sent_letter(rows: Records, letter: int, by_a: Bools) -> Bools:
 
 
 @part
-def _is_icmp_error(proto: int, icmp: int) -> bool:
-    """Whether a flow began with an error message (RFC 792, RFC 4443); `icmp` is its type and code."""
-    kind = icmp >> 8
+def _is_icmp_error(proto: int, kind: int) -> bool:
+    """Whether a flow began with an error message (RFC 792, RFC 4443); `kind` is its ICMP type."""
     if proto == PROTO_ICMP:
         return kind == 3 or kind == 4 or kind == 5 or kind == 11 or kind == 12
     return proto == PROTO_ICMPV6 and kind < 128
@@ -55,7 +45,7 @@ def _outcome(flow: Record) -> int:
     outcome = FROM_A if from_a else 0
     if flow["proto"] != PROTO_TCP:
         answered = (flow["b_pkts"] if from_a else flow["a_pkts"]) > 0
-        opened = not _is_icmp_error(flow["proto"], flow["icmp_or_rests"])
+        opened = not _is_icmp_error(flow["proto"], flow["icmp_type"])
         return outcome | (ANSWERED if answered else MUTE) | (OPENED if opened else 0)
     letters = np.int64(flow["history"] & np.uint64(0xFFF))  # those of end a, then those of end b
     orig, resp = (letters & 63, letters >> 6) if from_a else (letters >> 6, letters & 63)
@@ -77,15 +67,6 @@ def fill_outcomes(rows: Records, outcome: UInt8s) -> None:
         outcome[i] = _outcome(rows[i])
 
 
-class FlowColumns(NamedTuple):
-    """A flow table as `gather_facts` reads it."""
-
-    rows: Records  # FLOW
-    halves: Records  # the same as FLOW_HALF: two lines of the processor's cache each
-    first_segment: Int64s  # by flow, and one more: where its segments begin
-    segments: Records  # SEGMENT
-
-
 class SomeFacts(NamedTuple):
     """The facts of some flows, an element for each."""
 
@@ -93,7 +74,7 @@ class SomeFacts(NamedTuple):
     last_ns: Int64s
     packets: Int64s
     ip_bytes: Int64s
-    pauses: Int32s  # silences of REST_NS or more; ICMP: none
+    pauses: Int32s  # silences of PAUSE_NS or more; ICMP: none
     outcome: UInt8s  # outcome bits
 
 
@@ -112,8 +93,7 @@ def gather_facts(table: FlowColumns, flow: Int32s, facts: SomeFacts) -> None:
         f = flow[k]
         facts.start_ns[k], facts.last_ns[k] = starts[first[f]], lasts[first[f + 1] - 1]
         one = rows[f]
-        is_icmp = one["proto"] == PROTO_ICMP or one["proto"] == PROTO_ICMPV6
-        facts.pauses[k] = 0 if is_icmp else one["icmp_or_rests"]
+        facts.pauses[k] = one["pauses"]
         facts.packets[k] = np.int64(one["a_pkts"]) + np.int64(one["b_pkts"])
         facts.ip_bytes[k] = np.int64(one["a_bytes"]) + np.int64(one["b_bytes"])
         facts.outcome[k] = _outcome(one)
@@ -134,10 +114,7 @@ class FlowFacts:
         """The facts of these flows."""
         start, last, packets, ip_bytes = (np.empty(flow.size, np.int64) for _ in range(4))
         facts = SomeFacts(start, last, packets, ip_bytes, np.empty(flow.size, np.int32), np.empty(flow.size, np.uint8))
-        flows = self._flows
-        gather_facts(
-            FlowColumns(flows.row, flows.row.view(FLOW_HALF), flows.first_segment, flows.segments), flow, facts
-        )
+        gather_facts(self._flows.columns(), flow, facts)
         return facts
 
     def start_of(self, flow: Int32s) -> Int64s:

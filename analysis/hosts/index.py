@@ -10,7 +10,7 @@ from peerburst.analysis.hosts.locality import Endpoints, Scope
 from peerburst.analysis.hosts.peers import HostFlowColumns, count_peers, new_seed, peer_room
 from peerburst.capture.compiled.kernel import kernel
 from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s, Records, UInt8s, UInt64s
-from peerburst.capture.flows.table import NEVER, ORIG_IS_A, Flows
+from peerburst.capture.flows.record import NEVER, ORIG_IS_A, Flows
 
 GROUP, TRANSIT = int(Scope.GROUP), int(Scope.TRANSIT)
 

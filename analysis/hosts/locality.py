@@ -9,13 +9,13 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.analysis.hosts.ports import GATEWAY_PORTS
 from peerburst.capture.compiled.hashing import address_slot
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
 from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s, Records, UInt8s, UInt64s
 from peerburst.capture.errors import SettingsError
-from peerburst.capture.flows.table import ORIG_IS_A
+from peerburst.capture.flows.record import ORIG_IS_A
 from peerburst.capture.packets.ip import PROTO_UDP
+from peerburst.capture.packets.ports import GATEWAY_PORTS
 
 # What a guest network hands out and what never leaves a link: RFC 1918, RFC 6598 (carrier NAT), RFC 3927, RFC 4193,
 # RFC 4291 (link-local, loopback), RFC 1122 (this network, loopback).

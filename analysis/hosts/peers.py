@@ -8,7 +8,7 @@ import numpy as np
 from peerburst.capture.compiled.hashing import address_slot
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s, Records, UInt64s
-from peerburst.capture.flows.table import ORIG_IS_A
+from peerburst.capture.flows.record import ORIG_IS_A
 
 
 class PeerRoom(NamedTuple):

@@ -20,7 +20,8 @@ from peerburst.analysis.hosts.locality import MAPPED, Endpoints, parse_networks,
 from peerburst.capture.compiled.hashing import row_keys
 from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s, UInt64s
 from peerburst.capture.errors import CaptureError
-from peerburst.capture.flows.table import ORIG_IS_A, Flows
+from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.record import ORIG_IS_A, Flows
 from peerburst.capture.sockets.observations import STILL_NS, SocketObservations, joined, read_side_file, side_file
 
 NO_ONE = -1
@@ -153,6 +154,7 @@ class _Ends:
 def _side(flows: Flows, flow: Int64s, is_a: Bools) -> _Ends:
     """The ends `a` of some flows where `is_a`, else the ends `b`."""
     row = flows.row[flow]
+    a_port, b_port = tuple_ports(row)
 
     def pick(first: str, second: str) -> npt.NDArray[np.void]:
         return np.where(is_a, row[first], row[second])
@@ -160,12 +162,12 @@ def _side(flows: Flows, flow: Int64s, is_a: Bools) -> _Ends:
     return _Ends(
         flow=flow,
         proto=row["proto"].astype(np.int64),
-        port=pick("a_port", "b_port").astype(np.int64),
+        port=np.where(is_a, a_port, b_port).astype(np.int64),
         local_hi=pick("a_hi", "b_hi").astype(np.uint64),
         local_lo=pick("a_lo", "b_lo").astype(np.uint64),
         remote_hi=pick("b_hi", "a_hi").astype(np.uint64),
         remote_lo=pick("b_lo", "a_lo").astype(np.uint64),
-        remote_port=pick("b_port", "a_port").astype(np.int64),
+        remote_port=np.where(is_a, b_port, a_port).astype(np.int64),
         start_ns=flows.first_ns()[flow],
         last_ns=flows.segments["last"][flows.first_segment[1:] - 1][flow],
     )

@@ -18,9 +18,11 @@ from peerburst.analysis.counting.entries import latest_ends_ns
 from peerburst.analysis.gateways import GatewayModel
 from peerburst.analysis.live import spill
 from peerburst.analysis.live.spill import Part, tuple_keys
-from peerburst.capture.conntrack.states import IS_SYN, LINUX_TIMEOUTS_NS, NONE, PACKET_KINDS
-from peerburst.capture.flows.compact import compact, flow_count, heirs_kept, mark_closed, rows_of
-from peerburst.capture.flows.table import CLOSED, DECODED, Flows, FlowTable
+from peerburst.capture.conntrack.states import CONNTRACK_INDEX, LINUX_TIMEOUTS_NS, NONE, TCP_SYN_SET
+from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.partition import DECODED
+from peerburst.capture.flows.record import CLOSED, Flows
+from peerburst.capture.flows.table import FlowTable, with_successors
 from peerburst.capture.packets.ip import PROTO_TCP
 from peerburst.capture.packets.status import Status
 from peerburst.capture.read import Capture
@@ -54,6 +56,11 @@ def _tuples(packets: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
             ends[f"{end}_{field}"] = np.where(smaller, packets[first], packets[second])
     ends["proto"] = packets["proto"]
     return ends
+
+
+def _keys_of_tcp(seed: int, packets: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    ends = _tuples(packets)
+    return tuple_keys(seed, ends, ends["a_port"], ends["b_port"])
 
 
 class LiveTable:
@@ -106,20 +113,19 @@ class LiveTable:
     @property
     def live_flows(self) -> int:
         """How many flows are in memory."""
-        return flow_count(self._table) + int(self._held.number.size)
+        return self._table.flow_count + int(self._held.number.size)
 
     def add(self, packets: npt.NDArray[np.void]) -> npt.NDArray[np.uint16]:
-        """Add PACKET rows in the order they came; answers the ports, of both ends, of the flows that they began."""
+        """Add PACKET rows in the order they came; answers both ends' ports (`tuple_ports`) of new flows."""
         if not packets.size:
             return np.zeros(0, np.uint16)
         self._now_ns = int(packets["ts"][-1])
-        first = flow_count(self._table)
+        first = self._table.flow_count
         for piece, begins_anew in self._pieces(packets):
-            before = flow_count(self._table)
+            before = self._table.flow_count
             self._table.add(piece)
             self._note_new(before, piece, begins_anew)
-        begun = rows_of(self._table, first)
-        return np.concatenate([begun["a_port"], begun["b_port"]])
+        return np.concatenate(tuple_ports(self._table.rows_from(first)))
 
     def _pieces(self, packets: npt.NDArray[np.void]) -> Iterator[tuple[npt.NDArray[np.void], bool]]:
         """Cut before each SYN on the 5-tuple of a retired, closed flow; such a piece says so."""
@@ -135,10 +141,10 @@ class LiveTable:
         is_syn = (
             (packets["status"] == DECODED)
             & (packets["proto"] == PROTO_TCP)
-            & (PACKET_KINDS[packets["flags"] & 63] == IS_SYN)
+            & (CONNTRACK_INDEX[packets["flags"] & 63] == TCP_SYN_SET)
         )
         syns = np.flatnonzero(is_syn)
-        return syns[self._was_closed(tuple_keys(self._seed, _tuples(packets[syns])))]
+        return syns[self._was_closed(_keys_of_tcp(self._seed, packets[syns]))]
 
     def _was_closed(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         """Which of these 5-tuples last belonged to a retired flow that was closed."""
@@ -150,7 +156,7 @@ class LiveTable:
 
     def _note_new(self, before: int, piece: npt.NDArray[np.void], begins_anew: bool) -> None:
         """Number the flows that a piece began; tell them what was known of their 5-tuples."""
-        count = flow_count(self._table)
+        count = self._table.flow_count
         if count > self._number.size:
             self._number = np.resize(self._number, count + count // 2)
             self._anew = np.resize(self._anew, count + count // 2)
@@ -159,12 +165,13 @@ class LiveTable:
         self._begun += count - before
         if count == before or not self._closed_keys.size:
             return
-        keys = tuple_keys(self._seed, rows_of(self._table, before))
+        begun = self._table.rows_from(before)
+        keys = tuple_keys(self._seed, begun, *tuple_ports(begun))
         closed = self._was_closed(keys)
-        if begins_anew and keys[0] == tuple_keys(self._seed, _tuples(piece[:1]))[0]:
+        if begins_anew and keys[0] == _keys_of_tcp(self._seed, piece[:1])[0]:
             self._anew[before] = True
             closed[0] = False
-        mark_closed(self._table, before + np.flatnonzero(closed))
+        self._table.mark_closed(before + np.flatnonzero(closed))
 
     def _live(self) -> Part:
         """What is in the table."""
@@ -185,7 +192,7 @@ class LiveTable:
         if self._now_ns is None:
             return False
         self._looked_ns = min(self._looked_ns or self._now_ns, self._now_ns)
-        grow = flow_count(self._table) > max(LEAST_GROWN, GROWTH * self._count_then)
+        grow = self._table.flow_count > max(LEAST_GROWN, GROWTH * self._count_then)
         return grow or self._now_ns - self._looked_ns >= self._every_ns
 
     def retire(self) -> None:
@@ -197,20 +204,20 @@ class LiveTable:
         row = part.flows.row
         in_linux = (row["phase"] != NONE) & (now_ns < row["renewed"] + LINUX_TIMEOUTS_NS[row["phase"]])
         recent = row["last"] >= now_ns - self._kept_ns
-        kept = heirs_kept(row["successor"], in_linux | recent | (latest_ends_ns(self._model, part.flows) > now_ns))
+        kept = with_successors(row["successor"], in_linux | recent | (latest_ends_ns(self._model, part.flows) > now_ns))
         going = int(np.count_nonzero(~kept))
         self._looked_ns = self._now_ns
         if going and going >= self._least_share * row.size and self._store(part.take(~kept)):
             self._remember_closed(row[~kept & (row["successor"] < 0)])
             self._number, self._anew = part.number[kept], part.anew[kept]
-            compact(self._table, kept)
+            self._table.compact(kept)
             self.retired_flows += going
-        self._count_then = flow_count(self._table)
+        self._count_then = self._table.flow_count
         if self._held.number.size:
             self._held = self._held.take(latest_ends_ns(self._model, self._held.flows) > now_ns)
 
     def _remember_closed(self, going: npt.NDArray[np.void]) -> None:
-        keys, closed = tuple_keys(self._seed, going), (going["flags"] & CLOSED) != 0
+        keys, closed = tuple_keys(self._seed, going, *tuple_ports(going)), (going["flags"] & CLOSED) != 0
         # There may be millions, of which few change: they are put in and taken out, not sorted anew.
         other = np.unique(keys[~closed])
         gone = np.searchsorted(self._closed_keys, other[self._was_closed(other)])

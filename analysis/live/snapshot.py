@@ -20,7 +20,7 @@ from peerburst.analysis.counting.host_entries import Entries, active_by_segment
 from peerburst.analysis.counting.peaks import measure_entries
 from peerburst.analysis.counting.sweep import NEVER_CROSSED
 from peerburst.analysis.gateways import GatewayModel
-from peerburst.capture.flows.table import TALKING_NS
+from peerburst.capture.flows.record import TALKING_NS
 from peerburst.capture.units import SECOND_NS
 from peerburst.capture.vocabulary import KIND_NAMES
 

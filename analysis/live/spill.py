@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from peerburst.capture.compiled.hashing import row_keys
 from peerburst.capture.conntrack.states import NONE
-from peerburst.capture.flows.table import CARRIED, CLOSED, FLOW, MOST_RESTS, OFFLOAD, REST_NS, SEGMENT, Flows
-from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
+from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.record import CARRIED, CLOSED, FLOW, MOST_PAUSES, OFFLOAD, PAUSE_NS, SEGMENT, Flows
+from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -23,9 +24,14 @@ Keys = npt.NDArray[np.uint64]
 LETTERS_AT_MOST = 12  # of a history: six for each way
 
 
-def tuple_keys(seed: int, ends: npt.NDArray[np.void]) -> Keys:
-    """A 64-bit number per 5-tuple, from rows with the fields a_hi to b_port and proto; seeded, so nobody can aim."""
-    return row_keys(seed, [ends[name] for name in ("a_hi", "a_lo", "b_hi", "b_lo", "a_port", "b_port", "proto")])
+def tuple_keys(
+    seed: int, ends: npt.NDArray[np.void], a_port: npt.NDArray[np.uint16], b_port: npt.NDArray[np.uint16]
+) -> Keys:
+    """A 64-bit number per 5-tuple, from rows with the fields a_hi to b_lo and proto; seeded, so nobody can aim.
+
+    The ports are those of `tuple_ports`, by which ICMP's flows are told apart as well.
+    """
+    return row_keys(seed, [*(ends[name] for name in ("a_hi", "a_lo", "b_hi", "b_lo")), a_port, b_port, ends["proto"]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ def _together(parts: Sequence[Part]) -> Part:
     """The parts one after the other, their segments renumbered."""
     flows = np.cumsum([0] + [part.flows.row.size for part in parts])
     segments = np.cumsum([0] + [part.flows.segments.size for part in parts])
-    rows = np.concatenate([part.flows.row for part in parts])
+    rows = np.concatenate([part.flows.row for part in parts], dtype=FLOW)  # unasked, numpy unfolds the union
     held = np.concatenate([part.flows.segments for part in parts])
     for i, part in enumerate(parts):
         held["flow"][segments[i] : segments[i + 1]] = part.flows.segments["flow"] + np.int32(flows[i])
@@ -122,7 +128,7 @@ def _had_entry(flows: Flows) -> Bools:
 
 
 def _history_of_both(earlier: Keys, later: Keys) -> Keys:
-    """The letters of both histories, once each, in the order they came (`flowtable._remember`)."""
+    """The letters of both histories, once each, in the order they came (`flows.history`)."""
     history = earlier.copy()
     for place in range(LETTERS_AT_MOST):
         code = (later >> np.uint64(16 + 4 * place)) & np.uint64(15)
@@ -134,12 +140,19 @@ def _history_of_both(earlier: Keys, later: Keys) -> Keys:
     return history
 
 
-def _rests_of_both(earlier: npt.NDArray[np.void], later: npt.NDArray[np.void], began_ns: Ints) -> Ints:
-    """How often flows fell silent in their two rows and between them; ICMP keeps the message it began with."""
-    between = began_ns - earlier["last"] >= REST_NS
-    first, then = (row["icmp_or_rests"].astype(np.int64) for row in (earlier, later))
-    is_icmp = np.isin(earlier["proto"], (PROTO_ICMP, PROTO_ICMPV6))
-    return np.where(is_icmp, first, np.minimum(first + then + between, MOST_RESTS))
+def _pauses_of_both(earlier: npt.NDArray[np.void], later: npt.NDArray[np.void], began_ns: Ints) -> Ints:
+    """How often flows fell silent in their two rows and between them; of ICMP that is not counted."""
+    between = (began_ns - earlier["last"] >= PAUSE_NS) & ~np.isin(earlier["proto"], (PROTO_ICMP, PROTO_ICMPV6))
+    first, then = (row["pauses"].astype(np.int64) for row in (earlier, later))
+    pauses: Ints = np.minimum(first + then + between, MOST_PAUSES)
+    return pauses
+
+
+def _established_of_both(whole: npt.NDArray[np.void], later: npt.NDArray[np.void], had_entry: Bools) -> None:
+    """Put in `whole`, the earlier rows, what both say of `established` and, of UDP, of `stream_ts`."""
+    is_tcp, is_udp = whole["proto"] == PROTO_TCP, np.isin(whole["proto"], (PROTO_UDP, PROTO_UDPLITE))
+    whole["established"][is_tcp] = np.minimum(whole["established"], later["established"])[is_tcp]
+    whole["stream_ts"][is_udp & had_entry] = later["stream_ts"][is_udp & had_entry]
 
 
 def _go_on(
@@ -149,15 +162,12 @@ def _go_on(
     whole = earlier.copy()
     for name in ("a_pkts", "b_pkts", "a_bytes", "b_bytes"):
         whole[name] += later[name]
-    whole["icmp_or_rests"] = _rests_of_both(earlier, later, began_ns)
+    whole["pauses"] = _pauses_of_both(earlier, later, began_ns)
     for name in ("last", "start", "seen", "successor"):
         whole[name] = later[name]
-    for name in ("state", "marks", "phase", "renewed", "closed"):
+    for name in ("state", "status", "phase", "renewed", "closed"):
         whole[name] = np.where(had_entry, later[name], earlier[name])
-    is_tcp = earlier["proto"] == PROTO_TCP
-    first = np.minimum(earlier["established"], later["established"])
-    latest = np.where(had_entry, later["established"], earlier["established"])
-    whole["established"] = np.where(is_tcp, first, latest)
+    _established_of_both(whole, later, had_entry)
     whole["closing"] = np.minimum(earlier["closing"], later["closing"])
     whole["history"] = _history_of_both(earlier["history"], later["history"])
     sticky = np.uint8(CLOSED | OFFLOAD)
@@ -173,7 +183,7 @@ def join(parts: Sequence[Part], seed: int) -> Part:
         return no_flows()
     all_of = _together(parts)
     flows = all_of.flows
-    keys = tuple_keys(seed, flows.row)
+    keys = tuple_keys(seed, flows.row, *tuple_ports(flows.row))
     order = np.lexsort((all_of.number, keys))
     same_tuple = np.concatenate([[False], keys[order][1:] == keys[order][:-1]])[: order.size]
     begins = ~same_tuple | all_of.anew[order]

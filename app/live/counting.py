@@ -13,7 +13,8 @@ from peerburst.analysis.live.bounded import LiveTable
 from peerburst.analysis.live.snapshot import CountHistory, HostCount, LiveCounts, Snapshot
 from peerburst.analysis.settings import load_models
 from peerburst.capture.errors import SettingsError
-from peerburst.capture.flows.table import Flows, segment_gaps_ns
+from peerburst.capture.flows.record import Flows
+from peerburst.capture.flows.segments import segment_gaps_ns
 from peerburst.capture.read import Capture
 from peerburst.capture.sockets.observations import SocketObservations
 from peerburst.live.options import LiveOptions

@@ -1,16 +1,14 @@
-"""Linux's own rules for one connection: its states, TCP's state table, UDP's stream rule, and the timeouts.
+"""What Linux's connection tracking knows of every connection: states, packets, transitions, status bits, timeouts.
 
-How a TCP packet moves a live entry is in `tcptrack`. The rules are those of the kernel's
-net/netfilter/nf_conntrack_proto_tcp.c and nf_conntrack_proto_udp.c (6.x), the timeouts those of
-Documentation/networking/nf_conntrack-sysctl.rst. The flow table runs them on every packet; gateway models then work on
-the states and instants that it keeps.
+The names are those of include/uapi/linux/netfilter/nf_conntrack_tcp.h, nf_conntrack_common.h and
+net/netfilter/nf_conntrack_proto_tcp.c (6.x); the timeouts those of Documentation/networking/nf_conntrack-sysctl.rst.
+How a packet moves an entry is in `tcp`, `udp` and `icmp`; docs/conntrack.md tells it as a whole.
 """
 
 from enum import IntEnum
 
 import numpy as np
 
-from peerburst.capture.compiled.kernel import part
 from peerburst.capture.units import SECOND_NS
 
 
@@ -56,7 +54,6 @@ LINUX_TIMEOUTS_S = {
     Phase.OTHER: 600,
 }
 LINUX_TIMEOUTS_NS = np.array([LINUX_TIMEOUTS_S[phase] * SECOND_NS for phase in Phase], np.int64)
-UDP_STREAM_AGE_NS = 2 * SECOND_NS
 
 NONE = int(Phase.NONE)
 SYN_SENT = int(Phase.SYN_SENT)
@@ -71,20 +68,30 @@ RETRANSMITTED = int(Phase.RETRANSMITTED)
 UNACKNOWLEDGED = int(Phase.UNACKNOWLEDGED)
 UDP = int(Phase.UDP)
 UDP_STREAM = int(Phase.UDP_STREAM)
+PHASE_ICMP = int(Phase.ICMP)
+PHASE_OTHER = int(Phase.OTHER)
+
+# Status bits of an entry: Linux's enum ip_conntrack_status, but for the first, which tells who opened it.
+OPENED_BY_A = 1  # the end with the smaller address and port sent the first packet
+IPS_SEEN_REPLY = 2  # packets have been seen both ways
+IPS_ASSURED = 4  # TCP: the handshake is over, or somebody answered a picked up connection
+
+# Directions of an entry: Linux's enum ip_conntrack_dir.
+ORIGINAL, REPLY = 0, 1
 
 TCP_FIN, TCP_SYN, TCP_RST, TCP_PSH, TCP_ACK, TCP_URG = 1, 2, 4, 8, 16, 32
 
-# What a TCP packet is to the table (the kernel's enum tcp_bit_set).
-IS_SYN, IS_SYNACK, IS_FIN, IS_ACK, IS_RST, IS_NOTHING = range(6)
+# What a TCP packet is to the table: the kernel's enum tcp_bit_set.
+TCP_SYN_SET, TCP_SYNACK_SET, TCP_FIN_SET, TCP_ACK_SET, TCP_RST_SET, TCP_NONE_SET = range(6)
 
-IGNORED = 32  # may be valid or not: passed on, nothing changes
-INVALID = 33
+IGNORED = 32  # sIG: may be valid or not; passed on, nothing changes
+INVALID = 33  # sIV
 
 _SS, _SR, _ES, _FW, _CW, _LA, _TW, _CL, _S2 = range(1, 10)
 _IG, _IV = IGNORED, INVALID
 
-# tcp_conntracks[direction][packet][state]; direction 0 is that of the packet that opened the entry.
-TRANSITIONS = np.array(
+# tcp_conntracks[direction][packet][state].
+TCP_CONNTRACKS = np.array(
     [
         [
             # NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2
@@ -108,40 +115,27 @@ TRANSITIONS = np.array(
 )
 
 
-def _packet_kinds() -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    """The kind of every combination of the six old flags; those no stack sends are IS_NOTHING (tcp_valid_flags)."""
-    kinds = np.full(64, IS_NOTHING, np.uint8)
+def _conntrack_index() -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """What every combination of the six old flags is (get_conntrack_index).
+
+    Those that no stack sends are TCP_NONE_SET (tcp_valid_flags).
+    """
+    index = np.full(64, TCP_NONE_SET, np.uint8)
     valid = {
-        TCP_SYN: IS_SYN,
-        TCP_SYN | TCP_URG: IS_SYN,
-        TCP_SYN | TCP_ACK: IS_SYNACK,
-        TCP_RST: IS_RST,
-        TCP_RST | TCP_ACK: IS_RST,
-        TCP_FIN | TCP_ACK: IS_FIN,
-        TCP_FIN | TCP_ACK | TCP_URG: IS_FIN,
-        TCP_ACK: IS_ACK,
-        TCP_ACK | TCP_URG: IS_ACK,
+        TCP_SYN: TCP_SYN_SET,
+        TCP_SYN | TCP_URG: TCP_SYN_SET,
+        TCP_SYN | TCP_ACK: TCP_SYNACK_SET,
+        TCP_RST: TCP_RST_SET,
+        TCP_RST | TCP_ACK: TCP_RST_SET,
+        TCP_FIN | TCP_ACK: TCP_FIN_SET,
+        TCP_FIN | TCP_ACK | TCP_URG: TCP_FIN_SET,
+        TCP_ACK: TCP_ACK_SET,
+        TCP_ACK | TCP_URG: TCP_ACK_SET,
     }
-    for flags, kind in valid.items():
-        kinds[flags] = kind
-        kinds[flags | TCP_PSH] = kind
-    return kinds
+    for flags, what in valid.items():
+        index[flags] = what
+        index[flags | TCP_PSH] = what
+    return index
 
 
-PACKET_KINDS = _packet_kinds()
-
-# Marks of an entry.
-OPENED_BY_A = 1  # the end with the smaller address and port sent the first packet
-REPLIED = 2
-ASSURED = 4  # TCP: the handshake is over, or somebody answered a picked up connection
-
-
-@part
-def open_tcp(kind):  # type: ignore[no-untyped-def]
-    """(state, phase) of the entry that a TCP packet of this kind opens; (NONE, NONE) if it opens none."""
-    state = TRANSITIONS[0, kind, NONE]
-    if state == SYN_SENT:
-        return SYN_SENT, SYN_SENT
-    if state == ESTABLISHED:  # picked up mid-stream (nf_conntrack_tcp_loose); nobody has answered yet
-        return ESTABLISHED, UNACKNOWLEDGED
-    return NONE, NONE
+CONNTRACK_INDEX = _conntrack_index()

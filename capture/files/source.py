@@ -12,7 +12,8 @@ from peerburst.capture.compiled.stopwatch import stage
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import pcap, pcapng
 from peerburst.capture.files.streams import ByteWindow, CutShort, Readable, open_stream
-from peerburst.capture.packets.decode import FRAME, PACKET, decode
+from peerburst.capture.packets.decode import decode
+from peerburst.capture.packets.record import FRAME, PACKET
 
 # Bytes held at a time: some thousands of packets, for each piece of work has a price of its own; and no more than
 # that, for so does memory.

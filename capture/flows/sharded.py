@@ -1,7 +1,7 @@
-"""A flow table in parts, which different threads can fill at the same time, and that answers as one.
+"""A flow table in shards, which different threads can fill at the same time, and that answer as one.
 
-A flow's packets all fall to one part, in their order, so each part is a `FlowTable` like any other. In the end their
-flows are numbered anew, in the order in which they began: the answer does not tell how many parts there were.
+A flow's packets all fall to one shard, in their order, so each shard is a `FlowTable` like any other. In the end their
+flows are numbered anew, in the order in which they began: the answer does not tell how many shards there were.
 """
 
 from collections.abc import Sequence
@@ -12,78 +12,82 @@ import numpy.typing as npt
 from peerburst.capture.compiled.arrays import grow, release, reserve
 from peerburst.capture.compiled.kernel import kernel
 from peerburst.capture.compiled.parallel import processors, side_by_side
-from peerburst.capture.flows.table import FLOW, Dealer, Dealt, Flows, FlowTable, Kept, gathered, new_seed
+from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, Records
+from peerburst.capture.flows.gather import gathered
+from peerburst.capture.flows.partition import Partition, Partitioner, new_seed
+from peerburst.capture.flows.record import FLOW, Flows
+from peerburst.capture.flows.table import FlowTable, TableContents
 
-MOST_PARTS = 2  # finding packets is for one thread alone, and more parts would wait for it
-PLACED_AT_ONCE = 1 << 17  # flows of a part: 16 MB of them are held twice
-NO_BIRTH = np.int64(np.iinfo(np.int64).max)
+MOST_SHARDS = 2  # finding packets is for one thread alone, and more shards would wait for it
+PLACED_AT_ONCE = 1 << 17  # flows of a shard: 16 MB of them are held twice
+BEHIND_ALL = np.int64(np.iinfo(np.int64).max)
 
 
 def shards_for_this_machine() -> int:
     """Two where there is a core for the second, else one."""
-    return min(MOST_PARTS, processors())
+    return min(MOST_SHARDS, processors())
 
 
 @kernel
-def number_by_birth(births, at, stops, number):  # type: ignore[no-untyped-def]
-    """Number the flows of all parts from 0 in the order of their births.
+def number_by_first_packet(first_packet_index: Int64s, at: Int64s, stops: Int64s, number: Int32s) -> None:
+    """Number the flows of all shards from 0 in the order of their first packets.
 
-    Those of part p are births[at[p]:stops[p]], in order; `at` moves on. `number` (int32), one per flow, is to fill.
+    Those of shard s are first_packet_index[at[s]:stops[s]], in order; `at` moves on. `number`, one per flow, is filled.
     """
-    for n in range(births.size):
-        earliest, birth = 0, NO_BIRTH
-        for p in range(at.size):
-            if at[p] < stops[p] and births[at[p]] < birth:
-                earliest, birth = p, births[at[p]]
+    for n in range(first_packet_index.size):
+        earliest, index = 0, BEHIND_ALL
+        for s in range(at.size):
+            if at[s] < stops[s] and first_packet_index[at[s]] < index:
+                earliest, index = s, first_packet_index[at[s]]
         number[at[earliest]] = n
         at[earliest] += 1
 
 
 @kernel
-def place(row, number, first, stop, out):  # type: ignore[no-untyped-def]
-    """Copy the flows row[first:stop] of one part to their places in `out`; `number` is of that part's flows."""
+def place(flows: Records, number: Int32s, first: Int, stop: Int, out: Records) -> None:
+    """Copy the flows[first:stop] of one shard to their places in `out`; `number` is of that shard's flows."""
     for i in range(first, stop):
         target = number[i]
-        out[target] = row[i]
-        if row[i]["successor"] >= 0:
-            out[target]["successor"] = number[row[i]["successor"]]
+        out[target] = flows[i]
+        if flows[i]["successor"] >= 0:
+            out[target]["successor"] = number[flows[i]["successor"]]
 
 
 @kernel
-def renumber(segments, number):  # type: ignore[no-untyped-def]
-    """From a part's numbers of flows to those of all, in place."""
+def renumber(segments: Records, number: Int32s) -> None:
+    """From a shard's numbers of flows to those of all, in place."""
     flow = segments["flow"]
     for i in range(flow.size):
         flow[i] = number[flow[i]]
 
 
 class ShardedFlowTable:
-    """Packets are dealt to parts, and entered in each in their order; flows and segments come out in the end."""
+    """Packets are given to shards, and entered in each in their order; flows and segments come out in the end."""
 
-    def __init__(self, gaps_ns: npt.NDArray[np.int64] | None = None, parts: int | None = None) -> None:
-        """`parts`: 1 or another power of two, None for as many as this machine has use for."""
+    def __init__(self, gaps_ns: npt.NDArray[np.int64] | None = None, shards: int | None = None) -> None:
+        """`shards`: 1 or another power of two, None for as many as this machine has use for."""
         seed = new_seed()
-        self.parts = shards_for_this_machine() if parts is None else parts
-        self._dealer = Dealer(seed, self.parts)
-        self._tables = [FlowTable(gaps_ns, seed) for _ in range(self.parts)]
+        self.shards = shards_for_this_machine() if shards is None else shards
+        self._partitioner = Partitioner(seed, self.shards)
+        self._tables = [FlowTable(gaps_ns, seed) for _ in range(self.shards)]
 
-    def deal(self, packets: npt.NDArray[np.void]) -> Dealt:
+    def partition(self, packets: npt.NDArray[np.void]) -> Partition:
         """What entering PACKET rows has to know of them beforehand. It may be asked from any thread."""
-        return self._dealer.deal(packets)
+        return self._partitioner.partition(packets)
 
-    def enter(self, packets: npt.NDArray[np.void], dealt: Dealt, before: int, part: int) -> None:
-        """Enter those of the PACKET rows that were dealt to a part; `before` is how many packets came before them.
+    def enter(self, packets: npt.NDArray[np.void], partition: Partition, before: int, shard: int) -> None:
+        """Enter those of the PACKET rows that are one shard's; `before` is how many packets came before them.
 
-        Batches must be entered in order; different parts at the same time, by different threads.
+        Batches must be entered in order; different shards at the same time, by different threads.
         """
-        self._tables[part].add_dealt(packets, *dealt.of(part), before)
+        self._tables[shard].enter(packets, *partition.of(shard), before)
 
     def finish(self) -> Flows:
         """The flows and segments; nothing can be entered after that."""
-        if self.parts == 1:
+        if self.shards == 1:
             return self._tables[0].finish()
-        numbers = _numbers([table.births() for table in self._tables])
-        return _united([table.let_go() for table in self._tables], numbers)
+        numbers = _numbers([table.first_packet_index() for table in self._tables])
+        return _united([table.end() for table in self._tables], numbers)
 
     @property
     def packets(self) -> int:
@@ -107,28 +111,28 @@ class ShardedFlowTable:
         return max((table.last_ns for table in self._tables if table.last_ns is not None), default=None)
 
 
-def _numbers(births: Sequence[npt.NDArray[np.int64]]) -> list[npt.NDArray[np.int32]]:
-    """By part, the number of each flow among those of all parts."""
-    stops = np.cumsum([part.size for part in births])
+def _numbers(first_packet_index: Sequence[npt.NDArray[np.int64]]) -> list[npt.NDArray[np.int32]]:
+    """By shard, the number of each flow among those of all shards."""
+    stops = np.cumsum([shard.size for shard in first_packet_index])
     begins = np.concatenate([[0], stops[:-1]])
     number = np.empty(stops[-1], np.int32)
-    number_by_birth(np.concatenate(births), begins.copy(), stops, number)
+    number_by_first_packet(np.concatenate(first_packet_index), begins.copy(), stops, number)
     return [number[begin:stop] for begin, stop in zip(begins, stops, strict=True)]
 
 
-def _united(parts: Sequence[Kept], numbers: Sequence[npt.NDArray[np.int32]]) -> Flows:
-    """The flows of all parts as those of one table: each part's own are put in their places beside the others'."""
+def _united(shards: Sequence[TableContents], numbers: Sequence[npt.NDArray[np.int32]]) -> Flows:
+    """The flows of all shards as those of one table: each shard's own are put in their places beside the others'."""
     flows = sum(own.size for own in numbers)
     out = grow(reserve(FLOW, flows), flows)[:flows]
 
-    def put(p: int) -> None:
-        row, own = parts[p].row, numbers[p]
+    def put(s: int) -> None:
+        row, own = shards[s].row, numbers[s]
         # Piece by piece, so that what is copied can go and little is held twice.
         for first in range(0, own.size, PLACED_AT_ONCE):
             stop = min(first + PLACED_AT_ONCE, own.size)
             place(row, own, first, stop, out)
             release(row, stop)
-        renumber(parts[p].segments, own)
+        renumber(shards[s].segments, own)
 
-    side_by_side(put, range(len(parts)), most=len(parts))
-    return gathered(out, [part.segments for part in parts], is_last=True)
+    side_by_side(put, range(len(shards)), most=len(shards))
+    return gathered(out, [shard.segments for shard in shards], is_last=True)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.capture.files import pcap, pcapng
-from peerburst.capture.packets.decode import FRAME
+from peerburst.capture.packets.record import FRAME
 
 OTHER_PACKETS = (pcapng.OLD_PACKET, pcapng.SIMPLE_PACKET)
 LONGEST_BLOCK = 1 << 24  # 16 MiB: longer is damage, or nothing a live capture writes

@@ -8,6 +8,7 @@ import numpy as np
 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.loads import be16, be32, be64
+from peerburst.capture.compiled.shapes import Bytes, Int
 from peerburst.capture.packets.status import Status
 
 MAPPED_PREFIX = 0xFFFF00000000  # the low half of ::ffff:0.0.0.0
@@ -42,7 +43,7 @@ MALFORMED = int(Status.MALFORMED)
 
 
 @part
-def ipv4(data, at, stop, wire_stop):  # type: ignore[no-untyped-def]
+def ipv4(data: Bytes, at: Int, stop: Int, wire_stop: Int) -> tuple[Int, Int, Int, Int, Int]:
     """(status, protocol, offset behind the header, end of the packet on the wire, IP length) of one IPv4 header.
 
     A total length of 0 means that the card did the splitting (segmentation offload): the frame's own length counts.
@@ -64,7 +65,7 @@ def ipv4(data, at, stop, wire_stop):  # type: ignore[no-untyped-def]
 
 
 @part
-def ipv6(data, at, stop, wire_stop):  # type: ignore[no-untyped-def]
+def ipv6(data: Bytes, at: Int, stop: Int, wire_stop: Int) -> tuple[Int, Int, Int, Int, Int]:
     """As `ipv4`, with the extension headers followed. A payload length of 0: a jumbogram or offload, as there."""
     if at + IPV6_HEADER > stop:
         return TRUNCATED, 0, at, at, 0
@@ -113,12 +114,12 @@ def ipv6(data, at, stop, wire_stop):  # type: ignore[no-untyped-def]
 
 
 @part
-def ipv4_address(data, at):  # type: ignore[no-untyped-def]
+def ipv4_address(data: Bytes, at: Int) -> np.uint64:
     """The low half of an IPv4-mapped address."""
     return np.uint64(MAPPED_PREFIX | be32(data, at))
 
 
 @part
-def ipv6_address(data, at):  # type: ignore[no-untyped-def]
+def ipv6_address(data: Bytes, at: Int) -> tuple[np.uint64, np.uint64]:
     """(high, low) of an IPv6 address."""
     return be64(data, at), be64(data, at + 8)

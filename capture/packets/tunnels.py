@@ -8,17 +8,13 @@ import numpy as np
 
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.loads import be16
+from peerburst.capture.compiled.shapes import Bytes, Int, Records
 from peerburst.capture.links.encapsulation import decapsulate
 from peerburst.capture.links.protocols import CUT, ETHERTYPE_ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, NOT_IP
 from peerburst.capture.links.raw import by_version
 from peerburst.capture.packets.decode import internet
 from peerburst.capture.packets.ip import FRAGMENT, OK, PROTO_GRE, PROTO_IPIP, PROTO_IPV6, PROTO_UDP
-
-PORT_GTP_U = 2152
-PORT_TEREDO = 3544
-PORT_VXLAN = 4789
-PORT_VXLAN_LINUX = 8472  # Linux's default before IANA gave one
-PORT_GENEVE = 6081
+from peerburst.capture.packets.ports import GENEVE_PORT, GTP_U_PORT, TEREDO_PORT, VXLAN_PORT, VXLAN_PORT_OF_LINUX
 
 MOST_TUNNELS = 8  # tunnels inside tunnels
 GRE_ERSPAN = 0x88BE
@@ -27,7 +23,7 @@ GRE_PPP = 0x880B
 
 
 @part
-def _ppp_in_gre(data, at, stop):  # type: ignore[no-untyped-def]
+def _ppp_in_gre(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     """PPTP's payload: PPP with or without address and control, protocol compressed or not."""
     if at + 2 <= stop and data[at] == 0xFF and data[at + 1] == 3:
         at += 2
@@ -43,7 +39,7 @@ def _ppp_in_gre(data, at, stop):  # type: ignore[no-untyped-def]
 
 
 @part
-def _gre(data, at, stop):  # type: ignore[no-untyped-def]
+def _gre(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     if at + 4 > stop:
         return CUT, at
     flags = be16(data, at)
@@ -71,7 +67,7 @@ def _gre(data, at, stop):  # type: ignore[no-untyped-def]
 
 
 @part
-def _gtp_u(data, at, stop):  # type: ignore[no-untyped-def]
+def _gtp_u(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     if at + 8 > stop:
         return CUT, at
     if data[at] >> 4 != 3 or data[at + 1] != 255:  # version 1 with protocol type GTP, message G-PDU
@@ -93,11 +89,12 @@ def _gtp_u(data, at, stop):  # type: ignore[no-untyped-def]
                 return CUT, at
             extension = data[at + size - 1]
             at += size
-    return by_version(data, at, stop)
+    ethertype, at = by_version(data, at, stop)
+    return ethertype, at
 
 
 @part
-def _teredo(data, at, stop):  # type: ignore[no-untyped-def]
+def _teredo(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     if at + 4 <= stop and be16(data, at) == 1:  # authentication: client id and value lengths, nonce, confirmation
         at += 13 + np.int64(data[at + 2]) + np.int64(data[at + 3])
     if at + 8 <= stop and be16(data, at) == 0:  # origin indication
@@ -108,30 +105,30 @@ def _teredo(data, at, stop):  # type: ignore[no-untyped-def]
 
 
 @part
-def _geneve(data, at, stop):  # type: ignore[no-untyped-def]
+def _geneve(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
     if at + 8 > stop:
         return CUT, at
     return be16(data, at + 2), at + 8 + np.int64(data[at] & 0x3F) * 4
 
 
 @part
-def _udp_tunnel(data, at, stop, sport, dport):  # type: ignore[no-untyped-def]
+def _udp_tunnel(data: Bytes, at: Int, stop: Int, sport: Int, dport: Int) -> tuple[Int, Int]:
     """`at` is behind the UDP header."""
-    if dport == PORT_VXLAN or dport == PORT_VXLAN_LINUX:
+    if dport == VXLAN_PORT or dport == VXLAN_PORT_OF_LINUX:
         if at + 8 > stop:
             return CUT, at
         return (ETHERTYPE_ETHERNET, at + 8) if data[at] & 8 else (NOT_IP, at)
-    if dport == PORT_GENEVE:
+    if dport == GENEVE_PORT:
         return _geneve(data, at, stop)
-    if dport == PORT_GTP_U or sport == PORT_GTP_U:
+    if dport == GTP_U_PORT or sport == GTP_U_PORT:
         return _gtp_u(data, at, stop)
-    if dport == PORT_TEREDO or sport == PORT_TEREDO:
+    if dport == TEREDO_PORT or sport == TEREDO_PORT:
         return _teredo(data, at, stop)
     return NOT_IP, at
 
 
 @part
-def _inside(data, at, stop, protocol, sport, dport):  # type: ignore[no-untyped-def]
+def _inside(data: Bytes, at: Int, stop: Int, protocol: Int, sport: Int, dport: Int) -> tuple[Int, Int]:
     """What a packet whose transport starts at `at` carries: (EtherType or NOT_IP or CUT, offset)."""
     if protocol == PROTO_UDP:
         return _udp_tunnel(data, at + 8, stop, sport, dport)
@@ -145,15 +142,15 @@ def _inside(data, at, stop, protocol, sport, dport):  # type: ignore[no-untyped-
 
 
 @kernel
-def follow(data, frames, count, row, spare):  # type: ignore[no-untyped-def]
-    """Replace those of row[:count] (PACKET) that carry a whole packet in a tunnel by the innermost one.
+def follow(data: Bytes, frames: Records, count: Int, packets: Records, spare: Records) -> None:
+    """Replace those of packets[:count] (PACKET) that carry a whole packet in a tunnel by the innermost one.
 
-    `frames` as `packets.decode` left them; `spare` is one PACKET row of working space. What turns out to be no packet
+    `frames` as `decode` left them; `spare` is one PACKET row of working space. What turns out to be no packet
     leaves the outer one standing.
     """
     within = spare[0]
     for i in range(count):
-        packet, frame = row[i], frames[i]
+        packet, frame = packets[i], frames[i]
         if packet["status"] != OK:
             continue
         at, stop = frame["start"], frame["stop"]
@@ -168,6 +165,6 @@ def follow(data, frames, count, row, spare):  # type: ignore[no-untyped-def]
             if status != OK and status != FRAGMENT:
                 break
             within["status"] = status
-            row[i] = within
+            packets[i] = within
             if status != OK:
                 break

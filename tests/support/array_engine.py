@@ -20,6 +20,7 @@ from peerburst.capture.conntrack.states import (
     CLOSE,
     ESTABLISHED,
     NONE,
+    PHASE_ICMP,
     PHASES,
     SYN_SENT,
     TIME_WAIT,
@@ -27,15 +28,15 @@ from peerburst.capture.conntrack.states import (
     UDP_STREAM,
     Phase,
 )
-from peerburst.capture.flows.table import (
+from peerburst.capture.flows.five_tuple import flow_ports
+from peerburst.capture.flows.history import LETTER_SYN
+from peerburst.capture.flows.record import (
     A_SENT,
     AGAIN,
     B_SENT,
     FIRST_BY_A,
-    LETTER_SYN,
     NEVER,
     ORIG_IS_A,
-    PHASE_ICMP,
     SEVERAL,
     WAS_DELETED,
     Flows,
@@ -360,11 +361,12 @@ def key_mappings(flow, by_a, counted, row, host_a, host_b, key):  # type: ignore
     The address is the opener's if it is local, else the other end's; a flow that does not count, which no gateway
     sees, has a number of its own. `flow` and `by_a` are by entry, `row` (FLOW), `counted` and the hosts by flow.
     """
-    proto, a_port, b_port = row["proto"], row["a_port"], row["b_port"]
+    proto = row["proto"]
     for i in range(flow.size):
         f = flow[i]
         from_a = (by_a[i] and host_a[f] >= 0) or host_b[f] < 0
-        host, port = (host_a[f], a_port[f]) if from_a else (host_b[f], b_port[f])
+        a_port, b_port = flow_ports(row[f])
+        host, port = (host_a[f], a_port) if from_a else (host_b[f], b_port)
         key[i] = np.int64(host) << 24 | np.int64(port) << 8 | np.int64(proto[f]) if counted[f] else -1 - np.int64(f)
 
 

@@ -1,5 +1,7 @@
 """Hypothesis strategies: frames of every link type with every header, whole, cut and damaged; and packets of flows."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from peerburst.capture.packets.status import Status
@@ -19,7 +21,20 @@ from tests.support.packets_by_hand import (
     udp,
     vlan,
 )
-from tests.support.reference import GRE, HAS_OPTIONS, HAS_SCALE, LINKS, MAY_SACK, PKTAP, PPI, SECOND, SYN, Frame, Packet
+from tests.support.reference import (
+    GRE,
+    HAS_OPTIONS,
+    HAS_SCALE,
+    LINKS,
+    MAY_SACK,
+    PKTAP,
+    PPI,
+    SECOND,
+    SYN,
+    Frame,
+    Packet,
+    is_query,
+)
 
 LINK_TYPES = [*LINKS, PPI, PKTAP, 147]
 PORTS = st.sampled_from([53, 80, 2152, 3544, 4789, 6081, 8472, 40000, 40001])
@@ -207,24 +222,28 @@ def conversations(draw: st.DrawFn) -> list[Packet]:
             ack = (ack + draw(st.sampled_from(astray))) % 2**32
             sack = (ack + draw(st.sampled_from([0, 0, 0, 11, 600]))) % 2**32
             options = draw(st.sampled_from(SYN_OPTIONS)) if flags & SYN else 0
-        elif proto in (1, 58):
-            flags = draw(st.sampled_from([0, 3, 8, 13, 128, 129]))
-            sport = dport = 77
-        elif proto == 47:
+        elif proto not in (17, 136, 132):
             sport = dport = 0
+        message = Packet(proto=proto)
+        if proto in (1, 58):
+            message = replace(
+                message, icmp_type=draw(st.sampled_from([0, 3, 8, 13, 128, 129])), icmp_code=draw(st.integers(0, 1))
+            )
+            if is_query(message):
+                message = replace(message, icmp_id=draw(st.sampled_from([0, 77])))
         made.append(
-            Packet(
+            replace(
+                message,
                 ts=now,
                 status=draw(st.sampled_from([Status.DECODED] * 9 + [Status.FRAGMENT])),
                 src=src,
                 dst=dst,
-                proto=proto,
                 sport=sport,
                 dport=dport,
                 flags=flags,
                 seq=seq,
                 ack=ack,
-                window=draw(st.sampled_from(WINDOWS)) if proto == 6 else flags << 8,
+                window=draw(st.sampled_from(WINDOWS)) if proto == 6 else 0,
                 ip_bytes=draw(st.sampled_from([40, 1500, 2**32 - 1])),
                 payload=payload,
                 offload=draw(st.sampled_from([False, False, True])),

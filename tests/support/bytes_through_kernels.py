@@ -7,9 +7,12 @@ import numpy.typing as npt
 
 from peerburst.capture.conntrack.states import Phase
 from peerburst.capture.files.source import PacketSource
-from peerburst.capture.flows import table as flowtable
-from peerburst.capture.flows.table import FlowTable, segment_gaps_ns
-from peerburst.capture.packets.decode import FRAME, PACKET, decode
+from peerburst.capture.flows import record
+from peerburst.capture.flows.history import HISTORY_LETTERS
+from peerburst.capture.flows.segments import segment_gaps_ns
+from peerburst.capture.flows.table import FlowTable
+from peerburst.capture.packets.decode import decode
+from peerburst.capture.packets.record import FRAME, PACKET
 from peerburst.capture.packets.status import Status
 from peerburst.capture.packets.tunnels import follow
 from tests.support import reference
@@ -88,6 +91,10 @@ def table_of(rows: npt.NDArray[np.void], gaps_s: dict[Phase, float] | None = Non
 FlowFacts = tuple[object, ...]
 
 
+def is_icmp(row: np.void) -> bool:
+    return bool(row["proto"] in (reference.ICMP, reference.ICMPV6))
+
+
 def flow_facts(table: FlowTable) -> list[FlowFacts]:
     """What the table tells of each flow."""
     return [
@@ -95,15 +102,17 @@ def flow_facts(table: FlowTable) -> list[FlowFacts]:
             (int(row["a_hi"]) << 64 | int(row["a_lo"]), int(row["a_port"])),
             (int(row["b_hi"]) << 64 | int(row["b_lo"]), int(row["b_port"])),
             int(row["proto"]),
-            int(row["icmp_or_rests"]),
-            "a" if row["flags"] & flowtable.ORIG_IS_A else "b",
-            "a" if row["flags"] & flowtable.FIRST_IS_A else "b",
+            (int(row["icmp_type"]), int(row["icmp_code"]), int(row["icmp_id"])) if is_icmp(row) else None,
+            int(row["pauses"]),
+            "a" if row["flags"] & record.ORIG_IS_A else "b",
+            "a" if row["flags"] & record.FIRST_IS_A else "b",
             int(row["last"]),
             int(row["successor"]),
-            bool(row["flags"] & flowtable.CLOSED),
-            bool(row["flags"] & flowtable.OFFLOAD),
+            bool(row["flags"] & record.CLOSED),
+            bool(row["flags"] & record.OFFLOAD),
             int(row["closed"]),
-            int(row["established"]),
+            int(row["established"]) if row["proto"] == reference.TCP else record.NEVER,
+            int(row["stream_ts"]) if row["proto"] in (reference.UDP, reference.UDPLITE) else record.NEVER,
             int(row["closing"]),
             history(int(row["history"])),
             (int(row["a_pkts"]), int(row["b_pkts"])),
@@ -120,7 +129,8 @@ def reference_flow_facts(table: reference.Table) -> list[FlowFacts]:
             flow.a,
             flow.b,
             flow.proto,
-            flow.icmp_or_rests,
+            flow.icmp,
+            flow.pauses,
             flow.orig,
             flow.first,
             flow.last,
@@ -129,6 +139,7 @@ def reference_flow_facts(table: reference.Table) -> list[FlowFacts]:
             flow.offload,
             flow.closed,
             flow.established,
+            flow.stream_ts,
             flow.closing,
             flow.history,
             (flow.packets["a"], flow.packets["b"]),
@@ -143,7 +154,7 @@ def history(word: int) -> str:
     made = ""
     for i in range(word >> 12 & 15):
         code = word >> (16 + 4 * i) & 15
-        letter = flowtable.HISTORY_LETTERS[code % 6]
+        letter = HISTORY_LETTERS[code % 6]
         made += letter if code >= 6 else letter.upper()
     return made
 
@@ -156,7 +167,7 @@ def segment_facts(table: FlowTable) -> list[SegmentFacts]:
     made = []
     for row in table.flows().segments:
         seen = int(row["seen"])
-        sides = "a" * bool(seen & flowtable.A_SENT) + "b" * bool(seen & flowtable.B_SENT)
+        sides = "a" * bool(seen & record.A_SENT) + "b" * bool(seen & record.B_SENT)
         made.append(
             (
                 int(row["flow"]),
@@ -166,11 +177,11 @@ def segment_facts(table: FlowTable) -> list[SegmentFacts]:
                 int(row["closed"]),
                 Phase(row["state"]),
                 Phase(row["phase"]),
-                "a" if seen & flowtable.FIRST_BY_A else "b",
+                "a" if seen & record.FIRST_BY_A else "b",
                 sides,
-                bool(seen & flowtable.AGAIN),
-                bool(seen & flowtable.SEVERAL),
-                bool(seen & flowtable.WAS_DELETED),
+                bool(seen & record.AGAIN),
+                bool(seen & record.SEVERAL),
+                bool(seen & record.WAS_DELETED),
             )
         )
     return made

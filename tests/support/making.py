@@ -15,8 +15,9 @@ from peerburst.analysis.gateways.compiled import shortest_gaps_s
 from peerburst.analysis.hosts.locality import to_words
 from peerburst.analysis.settings import Settings
 from peerburst.capture.conntrack.states import PHASES
-from peerburst.capture.flows.table import FlowTable, segment_gaps_ns
-from peerburst.capture.packets.decode import PACKET
+from peerburst.capture.flows.segments import segment_gaps_ns
+from peerburst.capture.flows.table import FlowTable
+from peerburst.capture.packets.record import PACKET
 from peerburst.capture.packets.status import Status
 from peerburst.capture.read import Capture
 from peerburst.opening import analyse
@@ -203,8 +204,7 @@ def packet_rows(draw: st.DrawFn, most: int = 40) -> npt.NDArray[np.void]:
             row["seq"], row["ack"], row["window"] = (seq + astray[0]) % 2**32, (ack + astray[1]) % 2**32, window
             row["sack"] = row["ack"]
         if proto == packets_by_hand.ICMP:  # echo and its reply, or an error
-            row["flags"] = {0: 3}.get(flags, 0 if back else 8)
-            row["window"] = int(row["flags"]) << 8
+            row["icmp_type"], row["flags"] = {0: 3}.get(flags, 0 if back else 8), 0
     return rows
 
 

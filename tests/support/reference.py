@@ -440,6 +440,9 @@ class Packet:
     payload: int = 0
     offload: bool = False
     sack: int = 0  # the highest number acknowledged, selectively or not
+    icmp_type: int = 0
+    icmp_code: int = 0
+    icmp_id: int = 0  # of a query
     options: int = field(default=0, compare=False)  # of a SYN: SCALE and the like
 
 
@@ -564,15 +567,20 @@ def transport(packet: Packet, body: bytes, size: int) -> Packet:
         return replace(packet, sport=number(body[:2]), dport=number(body[2:4]), payload=size - 8)
     if packet.proto in (ICMP, ICMPV6):
         need(body, 4)
-        kind = replace(packet, flags=body[0], window=number(body[:2]), payload=size)
-        if body[0] in ((0, 8, 13, 14, 15, 16, 17, 18) if packet.proto == ICMP else (128, 129)):
-            need(body, 6)
-            return replace(kind, sport=number(body[4:6]), dport=number(body[4:6]))
-        return replace(kind, sport=number(body[:2]))
+        message = replace(packet, icmp_type=body[0], icmp_code=body[1], payload=size)
+        if not is_query(message):
+            return message
+        need(body, 6)
+        return replace(message, icmp_id=number(body[4:6]))
     if packet.proto in WITH_PORTS:
         need(body, 4)
         return replace(packet, sport=number(body[:2]), dport=number(body[2:4]), payload=size)
     return replace(packet, payload=max(0, size))
+
+
+def is_query(packet: Packet) -> bool:
+    """Whether an ICMP message carries an identifier (RFC 792, RFC 950, RFC 4443)."""
+    return packet.icmp_type in ((0, 8, 13, 14, 15, 16, 17, 18) if packet.proto == ICMP else (128, 129))
 
 
 def tcp_options(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -847,7 +855,7 @@ def open_entry(packet: Packet, side: str, ts: int) -> Entry | None:
         return Entry(side, "ES", Phase.UDP, ts, ts)
     if packet.proto in (ICMP, ICMPV6):
         opens = (8, 13, 15, 17) if packet.proto == ICMP else (128,)
-        return Entry(side, "ES", Phase.ICMP, ts, ts) if packet.flags in opens else None
+        return Entry(side, "ES", Phase.ICMP, ts, ts) if packet.icmp_type in opens else None
     return Entry(side, "ES", Phase.OTHER, ts, ts)
 
 
@@ -1107,7 +1115,7 @@ def count_repeats(latest: Latest, packet: Packet, reply: bool) -> None:
 
 # ----------------------------------------------------------------------------------------------------------- the table
 
-# Zeek's likely server ports, roughly: see peerburst.capture.flows.table.
+# Zeek's likely server ports, roughly: see peerburst.capture.packets.ports.
 REGISTERED = (
     "1080 1194 1433 1521 1723 1883 1900 2049 3128 3268 3306 3389 3478 3544 4500 5060 5061 5190 5222 5223 5228 5269 "
     "5349 5353 5355 5432 5672 5900 6379 6667 6697 8000 8080 8081 8443 8883 8888 9418 27017"
@@ -1145,17 +1153,19 @@ class Flow:
     a: End
     b: End
     proto: int
-    icmp_or_rests: int
+    icmp: tuple[int, int, int] | None  # type, code and identifier of the first message
     orig: str
     first: str
     last: int
     renewed: int
     successor: int = -1
+    pauses: int = 0
     closed_once: bool = False
     carried: bool = False  # the entry is still that of the flow before
     offload: bool = False
     closed: int = NEVER
-    established: int = NEVER
+    established: int = NEVER  # of TCP
+    stream_ts: int = NEVER  # of UDP
     closing: int = NEVER
     history: str = ""
     packets: dict[str, int] = field(default_factory=lambda: {"a": 0, "b": 0})
@@ -1176,6 +1186,18 @@ class Flow:
         for letter in letters.upper() if side == "a" else letters.lower():
             if letter not in self.history:
                 self.history += letter
+
+
+def ends(packet: Packet) -> tuple[End, End]:
+    """The sender and the receiver of a packet, as its flow is told from others.
+
+    ICMP queries and their replies have one identifier; other messages are known by type and code, one way.
+    """
+    if packet.proto not in (ICMP, ICMPV6):
+        return (packet.src, packet.sport), (packet.dst, packet.dport)
+    if is_query(packet):
+        return (packet.src, packet.icmp_id), (packet.dst, packet.icmp_id)
+    return (packet.src, packet.icmp_type * 256 + packet.icmp_code), (packet.dst, 0)
 
 
 def letters(packet: Packet) -> str:
@@ -1218,7 +1240,7 @@ class Table:
                 self._add(packet)
 
     def _add(self, packet: Packet) -> None:
-        source, destination = (packet.src, packet.sport), (packet.dst, packet.dport)
+        source, destination = ends(packet)
         side = "a" if source <= destination else "b"
         flow, ts = self._flow_of(packet, min(source, destination), max(source, destination), side)
         entry = flow.entry
@@ -1255,13 +1277,16 @@ class Table:
             flow = self.flows[before]
             ts = max(packet.ts, flow.last)
             if ts - flow.last >= SECOND and packet.proto not in (ICMP, ICMPV6):
-                flow.icmp_or_rests = min(flow.icmp_or_rests + 1, 65535)
+                flow.pauses = min(flow.pauses + 1, 65535)
             return flow, ts
         old = None if before is None else self.flows[before]
         ts = packet.ts if old is None else max(packet.ts, old.last)
         other = "b" if side == "a" else "a"
         orig = other if is_flipped(packet) else side
-        icmp = packet.window if packet.proto in (ICMP, ICMPV6) else 0
+        is_icmp = packet.proto in (ICMP, ICMPV6)
+        icmp = (packet.icmp_type, packet.icmp_code, packet.icmp_id) if is_icmp else None
+        if is_icmp:
+            a, b = (a[0], 0), (b[0], 0)
         flow = Flow(a, b, packet.proto, icmp, orig, side, ts, ts)
         if old is not None:
             old.successor = len(self.flows)
@@ -1303,7 +1328,7 @@ class Table:
             return
         flow.closed, flow.carried = NEVER, False
         if packet.proto in (UDP, UDPLITE):
-            flow.established = ts + 2 * SECOND
+            flow.stream_ts = ts + 2 * SECOND
         elif packet.proto == TCP and flow.entry.state == "ES":
             flow.established = min(flow.established, ts)
 

@@ -14,8 +14,9 @@ from typing import Any
 from peerburst.analysis.gateways import Engine, GatewayModel, TwoWay, Unit
 from peerburst.analysis.hosts.locality import Endpoints, Scope
 from peerburst.capture.conntrack.states import Phase
-from peerburst.capture.flows import table as flowtable
-from peerburst.capture.flows.table import Flows
+from peerburst.capture.flows import record
+from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.record import Flows
 
 SECOND = 10**9
 TALKING = 5 * SECOND
@@ -28,7 +29,7 @@ Flow = dict[str, Any]
 
 def as_dicts(flows: Flows) -> tuple[list[Flow], list[Segment]]:
     """The flow table in plain words. Instants are int ns, None where something never happened."""
-    never = int(flowtable.NEVER)
+    never = int(record.NEVER)
     segments: list[Segment] = []
     for row in flows.segments:
         seen = int(row["seen"])
@@ -41,22 +42,23 @@ def as_dicts(flows: Flows) -> tuple[list[Flow], list[Segment]]:
                 "closed": None if row["closed"] == never else int(row["closed"]),
                 "state": Phase(row["state"]),
                 "phase": Phase(row["phase"]),
-                "first": "a" if seen & flowtable.FIRST_BY_A else "b",
-                "sent": {side for side, bit in (("a", flowtable.A_SENT), ("b", flowtable.B_SENT)) if seen & bit},
-                "again": bool(seen & flowtable.AGAIN),
-                "several": bool(seen & flowtable.SEVERAL),
-                "deleted": bool(seen & flowtable.WAS_DELETED),
+                "first": "a" if seen & record.FIRST_BY_A else "b",
+                "sent": {side for side, bit in (("a", record.A_SENT), ("b", record.B_SENT)) if seen & bit},
+                "again": bool(seen & record.AGAIN),
+                "several": bool(seen & record.SEVERAL),
+                "deleted": bool(seen & record.WAS_DELETED),
             }
         )
     firsts = [min(s["start"] for s in segments if s["flow"] == number) for number in range(flows.row.size)]
     made: list[Flow] = []
-    for row in flows.row:
+    a_ports, b_ports = tuple_ports(flows.row)
+    for row, a_port, b_port in zip(flows.row, a_ports.tolist(), b_ports.tolist(), strict=True):
         letters = [int(row["history"]) >> (16 + 4 * i) & 15 for i in range(int(row["history"]) >> 12 & 15)]
         made.append(
             {
                 "proto": int(row["proto"]),
-                "orig": "a" if row["flags"] & flowtable.ORIG_IS_A else "b",
-                "ports": {"a": int(row["a_port"]), "b": int(row["b_port"])},
+                "orig": "a" if row["flags"] & record.ORIG_IS_A else "b",
+                "ports": {"a": a_port, "b": b_port},
                 "established": None if row["established"] == never else int(row["established"]),
                 "closing": None if row["closing"] == never else int(row["closing"]),
                 "first": firsts[len(made)],
@@ -233,7 +235,7 @@ def _syn_minus_fin(flows: list[Flow], segments: list[Segment]) -> list[Entry]:
     for number, flow in enumerate(flows):
         if flow["proto"] == TCP and flow["syn"]:
             stops = [at for at in (flow["closing"], flow["taken_over"]) if at is not None]
-            end = min(stops, default=int(flowtable.NEVER))
+            end = min(stops, default=int(record.NEVER))
             mine = [i for i, segment in enumerate(segments) if segment["flow"] == number]
             made.append(Entry(number, flow["orig"], flow["first"], end, end, mine))
     return made

@@ -17,7 +17,7 @@ from peerburst.analysis.hosts.index import HostFlows
 from peerburst.analysis.hosts.peers import HostFlowColumns, new_seed, peer_room
 from peerburst.capture.compiled.parallel import processors, side_by_side
 from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s, Records, UInt8s
-from peerburst.capture.flows.table import server_ports
+from peerburst.capture.packets.ports import server_ports
 
 PART_FLOWS = 1 << 14  # flows measured together: what is gathered of them lies in the processor's cache
 

@@ -9,7 +9,7 @@ from peerburst.analysis.hosts.peers import PeerRoom, gather_remotes, number_peer
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.shapes import Int64s, Records
 from peerburst.capture.compiled.sorting import sort_run
-from peerburst.capture.flows.table import ORIG_IS_A
+from peerburst.capture.flows.record import ORIG_IS_A
 
 
 class Rooms(NamedTuple):

@@ -3,11 +3,11 @@
 import numpy as np
 
 from peerburst.analysis.bursts.features.sets import Measured, PortScratch, Sets
-from peerburst.analysis.hosts.ports import MAIL_PORTS, STREAMING_PORTS, WEB_PORTS
 from peerburst.capture.compiled.kernel import kernel
 from peerburst.capture.compiled.shapes import Records, UInt8s
-from peerburst.capture.flows.table import ORIG_IS_A
+from peerburst.capture.flows.record import ORIG_IS_A
 from peerburst.capture.packets.ip import PROTO_TCP, PROTO_UDP
+from peerburst.capture.packets.ports import MAIL_PORTS, STREAMING_PORTS, WEB_PORTS
 from peerburst.capture.vocabulary import FlowKind
 
 SERVICE = int(FlowKind.SERVICE)

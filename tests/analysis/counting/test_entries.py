@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from peerburst.analysis.counting.entries import latest_ends_ns
 from peerburst.analysis.gateways import Unit, load, shipped
-from peerburst.capture.packets.decode import PACKET
+from peerburst.capture.packets.record import PACKET
 from tests.support import reference_models
 from tests.support.kernels import COMPILED
 from tests.support.making import (

@@ -11,7 +11,7 @@ from peerburst.analysis.counting import host_entries, peaks, sweep
 from peerburst.analysis.counting.host_entries import Entries, network_of
 from peerburst.analysis.gateways import load, shipped
 from peerburst.analysis.hosts.locality import MAPPED
-from peerburst.capture.packets.decode import PACKET
+from peerburst.capture.packets.record import PACKET
 from peerburst.capture.units import SECOND_NS
 from tests.support import array_engine
 from tests.support.kernels import COMPILED

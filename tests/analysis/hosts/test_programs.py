@@ -10,7 +10,7 @@ import pytest
 
 from peerburst.analysis.hosts.locality import locate, to_words
 from peerburst.analysis.hosts.programs import attribute, observations_beside
-from peerburst.capture.flows.table import FIRST_IS_A, FLOW, ORIG_IS_A, SEGMENT, Flows
+from peerburst.capture.flows.record import FIRST_IS_A, FLOW, ORIG_IS_A, SEGMENT, Flows
 from peerburst.capture.packets.ip import PROTO_TCP, PROTO_UDP
 from peerburst.capture.sockets.observations import ALWAYS_NS, STILL_NS, SideFile, SocketObservation, SocketObservations
 

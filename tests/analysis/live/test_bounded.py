@@ -15,7 +15,9 @@ from peerburst.analysis.live.bounded import LiveTable
 from peerburst.analysis.settings import Settings
 from peerburst.capture.conntrack.states import NONE
 from peerburst.capture.files.source import PacketSource
-from peerburst.capture.flows.table import CLOSED, Flows, FlowTable, segment_gaps_ns
+from peerburst.capture.flows.record import CLOSED, Flows
+from peerburst.capture.flows.segments import segment_gaps_ns
+from peerburst.capture.flows.table import FlowTable
 from peerburst.capture.units import SECOND_NS
 from peerburst.render.json_document import document
 from tests.support.kernels import COMPILED
@@ -35,7 +37,7 @@ CAPTURES = [
 ]
 needs_speed = pytest.mark.skipif(not COMPILED, reason="thousands of packets take minutes without the compiler")
 # What only the kernel needs between packets, and an entry of its own begins anew.
-PRIVATE = ("state", "marks", "phase", "renewed", "start", "seen")
+PRIVATE = ("state", "status", "phase", "renewed", "start", "seen")
 
 
 def packets_of(path: Path) -> npt.NDArray[np.void]:
@@ -224,4 +226,24 @@ def test_memory_holds_live_flows_only(tmp_path: Path) -> None:
     assert table.retired_flows > 2000
     assert table.live_flows < 300
     assert_same(table.all_flows(), undisturbed(packets).flows())
+    table.close()
+
+
+def test_pings_and_errors_that_come_back_are_joined_by_identifier_and_by_type_and_code(tmp_path: Path) -> None:
+    tape = Tape()
+    for at_s in (0, 400, 800):
+        for identifier in (7, 8):
+            tape.icmp(at_s, "192.168.1.10", "8.8.8.8", 8, 0, identifier)
+            tape.icmp(at_s + 0.1, "8.8.8.8", "192.168.1.10", 0, 0, identifier)
+        tape.icmp(at_s + 0.2, "8.8.8.8", "192.168.1.10", 3, 1)
+        tape.icmp(at_s + 0.3, "8.8.8.8", "192.168.1.10", 3, 3)
+        tape.icmp(at_s + 0.4, "192.168.1.10", "8.8.8.8", 3, 3)
+    packets = packets_of(Path(tape.write(tmp_path / "pings.pcap")))
+    table = forgetful(packets, size=1)
+    assert table.retired_flows > 0
+    flows = table.all_flows()
+    assert_same(flows, undisturbed(packets).flows())
+    assert (flows.row["a_pkts"] + flows.row["b_pkts"]).tolist() == [6, 6, 3, 3, 3]
+    assert flows.row["icmp_id"].tolist() == [7, 8, 0, 0, 0]
+    assert flows.row["icmp_code"].tolist() == [0, 0, 1, 3, 3]
     table.close()

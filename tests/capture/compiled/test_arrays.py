@@ -8,8 +8,9 @@ import pytest
 
 from peerburst.capture.compiled.arrays import LARGE_PAGE, grow, large_page_array, release, reserve
 from peerburst.capture.compiled.pool import BufferPool
-from peerburst.capture.flows.table import FIRST_CAPACITY, FLOW, FlowTable
-from peerburst.capture.packets.decode import PACKET
+from peerburst.capture.flows.record import FLOW
+from peerburst.capture.flows.table import FIRST_CAPACITY, FlowTable
+from peerburst.capture.packets.record import PACKET
 
 
 def many_flows(count: int) -> "np.ndarray[tuple[int], np.dtype[np.void]]":

@@ -90,7 +90,8 @@ print(read([sys.argv[1]]).packets)
 
 LEAN = """
 import numpy as np
-from peerburst.capture.flows.table import A_SENT, FLOW, SEGMENT, end_gathering
+from peerburst.capture.flows.gather import end_gathering
+from peerburst.capture.flows.record import A_SENT, FLOW, SEGMENT
 row = np.zeros(1, FLOW)
 row["seen"] = A_SENT
 print("numba.np.npyimpl" in sys.modules)

@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peerburst.capture.conntrack.states import (
+    CONNTRACK_INDEX,
     IGNORED,
     INVALID,
     LINUX_TIMEOUTS_S,
-    PACKET_KINDS,
-    TRANSITIONS,
+    TCP_CONNTRACKS,
     Phase,
 )
-from peerburst.capture.flows.table import CARRIED, NEVER, WAS_DELETED, FlowTable
+from peerburst.capture.flows.record import CARRIED, NEVER, WAS_DELETED
+from peerburst.capture.flows.table import FlowTable
 from tests.support import reference
 from tests.support.bytes_generated import TCP_OPTIONS, frames
 from tests.support.bytes_through_kernels import agree, decoded, one, segment_facts
@@ -76,7 +77,7 @@ def packets(story: str) -> list[Packet]:
             made.append(replace(latest, ts=packet.ts))
             continue
         if what in ICMP_TYPES:
-            made.append(replace(packet, proto=1, flags=ICMP_TYPES[what], sport=7, dport=7))
+            made.append(replace(packet, proto=1, icmp_type=ICMP_TYPES[what], icmp_id=7))
             continue
         packet = replace(packet, sport=source[1], dport=destination[1])
         if what in PROTOCOLS:
@@ -369,7 +370,7 @@ def test_the_transitions_are_the_kernels_line_by_line() -> None:
     for direction, side in enumerate(("original", "reply")):
         for packet, kind in enumerate(("syn", "synack", "fin", "ack", "rst", "none")):
             expected = [words[word] for word in NEXT[side, kind].split()]
-            assert TRANSITIONS[direction, packet].tolist() == expected, (side, kind)
+            assert TCP_CONNTRACKS[direction, packet].tolist() == expected, (side, kind)
 
 
 @pytest.mark.parametrize(
@@ -423,7 +424,7 @@ def test_options_of_any_frames_are_the_references(given_frames: list[Frame]) -> 
 
 def test_pushed_and_congestion_flags_change_nothing_about_a_packets_kind() -> None:
     for flags in range(64):
-        assert PACKET_KINDS[flags] == PACKET_KINDS[flags ^ PSH]
+        assert CONNTRACK_INDEX[flags] == CONNTRACK_INDEX[flags ^ PSH]
 
 
 def test_the_timeouts_are_those_of_the_kernels_documentation() -> None:

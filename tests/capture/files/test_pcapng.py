@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files.pcapng import INTERFACE_ROW, LATEST_NS, walk
-from peerburst.capture.packets.decode import FRAME as FRAME_ROW
+from peerburst.capture.packets.record import FRAME as FRAME_ROW
 from peerburst.capture.packets.status import Status
 from tests.support.bytes_through_kernels import read_all
 from tests.support.packets_by_hand import (

@@ -6,9 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peerburst.capture.conntrack.states import Phase
-from peerburst.capture.flows import table as flowtable
-from peerburst.capture.flows.table import FIRST_CAPACITY, ORIG_IS_A, Dealer, FlowTable, segment_gaps_ns
-from peerburst.capture.packets.decode import PACKET
+from peerburst.capture.flows import table
+from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.partition import Partitioner
+from peerburst.capture.flows.record import FLOW, ORIG_IS_A
+from peerburst.capture.flows.segments import segment_gaps_ns
+from peerburst.capture.flows.table import FIRST_CAPACITY, FlowTable
+from peerburst.capture.packets.record import PACKET
 from peerburst.capture.packets.status import Status
 from tests.support.bytes_generated import conversations
 from tests.support.bytes_through_kernels import agree, as_rows, flow_facts, history, segment_facts, table_of
@@ -114,11 +118,46 @@ def test_silence_ends_a_segment_and_a_shorter_gap_may_be_asked_for() -> None:
     assert (finer.flows().segments["start"] // SECOND).tolist() == [0, 3, 8, 13]
 
 
-def test_a_second_of_silence_is_a_rest_whoever_breaks_it() -> None:
+def test_a_second_of_silence_is_a_pause_whoever_breaks_it() -> None:
     at_s = (0, 0.999, 1.999, 2.5, 9, 9.9)  # one second, then six and a half
     talk = [udp(at, 1, 2) if i % 2 else udp(at, 2, 1, SERVER, CLIENT) for i, at in enumerate(at_s)]
-    pings = [Packet(ts=one.ts, src=CLIENT, dst=SERVER, proto=1, window=8 << 8, flags=8, ip_bytes=60) for one in talk]
-    assert agree(talk + pings).flows().row["icmp_or_rests"].tolist() == [2, 8 << 8]
+    pings = [Packet(ts=one.ts, src=CLIENT, dst=SERVER, proto=1, icmp_type=8, ip_bytes=60) for one in talk]
+    assert agree(talk + pings).flows().row["pauses"].tolist() == [2, 0]  # of ICMP they are not counted
+
+
+def icmp(icmp_type: int, code: int = 0, identifier: int = 0, src: int = CLIENT, dst: int = SERVER) -> Packet:
+    return Packet(src=src, dst=dst, proto=1, icmp_type=icmp_type, icmp_code=code, icmp_id=identifier, ip_bytes=60)
+
+
+def test_icmp_queries_are_told_apart_by_identifier_and_errors_by_type_code_and_way() -> None:
+    flows = agree(
+        [
+            icmp(8, 0, 7),
+            icmp(0, 0, 7, SERVER, CLIENT),  # the reply to it
+            icmp(13, 0, 7),  # another query of that identifier
+            icmp(8, 0, 8),
+            icmp(3, 3),
+            icmp(3, 1),
+            icmp(3, 3, 0, SERVER, CLIENT),
+            icmp(3, 3),
+        ]
+    ).flows()
+    assert (flows.row["a_pkts"] + flows.row["b_pkts"]).tolist() == [3, 1, 2, 1, 1]
+    assert flows.row["icmp_type"].tolist() == [8, 8, 3, 3, 3]
+    assert flows.row["icmp_code"].tolist() == [0, 0, 3, 1, 3]
+    assert not flows.row["a_port"].any()
+    assert not flows.row["b_port"].any()
+    a_port, b_port = tuple_ports(flows.row)  # the client is end b
+    assert a_port.tolist() == [7, 8, 0, 0, 0x0303]
+    assert b_port.tolist() == [7, 8, 0x0303, 0x0301, 0]
+
+
+def test_what_only_one_protocol_has_shares_its_room() -> None:
+    (tcp_row, udp_row, ping) = agree([tcp(0, 1, 2, ACK), udp(1, 1, 2), icmp(8, 0, 7)]).flows().row
+    assert tcp_row["established"] == 0
+    assert udp_row["stream_ts"] == 3 * SECOND
+    assert (ping["icmp_type"], ping["icmp_id"]) == (8, 7)
+    assert FLOW.itemsize == 128
 
 
 def test_gaps_are_never_longer_than_talking() -> None:
@@ -179,7 +218,7 @@ def test_slots_grow_and_hold_what_they_held(batch: int, monkeypatch: pytest.Monk
     packets = to_many([*range(2, 1000), *range(2, 1500), *range(900, 2000)])
     wide = FlowTable()
     wide.add(packets)
-    monkeypatch.setattr(flowtable, "LEAST_SLOTS", 8)
+    monkeypatch.setattr(table, "LEAST_SLOTS", 8)
     narrow = FlowTable()
     for first in range(0, packets.size, batch):
         narrow.add(packets[first : first + batch])
@@ -194,7 +233,7 @@ def test_flows_of_one_hash_are_told_apart(between: int) -> None:
     one, other = 32932, 147962
     pair = to_many([one, *range(2, 2 + between), other, one, other, other])
     table = FlowTable(seed=5)
-    hashes = (Dealer(5, 1).deal(pair).hashes >> 1).tolist()
+    hashes = (Partitioner(5, 1).partition(pair).hashes >> 1).tolist()
     assert hashes[0] == hashes[-1]
     table.add(pair)
     flows = table.flows().row

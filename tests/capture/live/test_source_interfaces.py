@@ -24,7 +24,7 @@ from peerburst.capture.live.backends.select import Choice, Tool, select_backend
 from peerburst.capture.live.options import CaptureOptions, StopConditions
 from peerburst.capture.live.savefile import SavefileWriter
 from peerburst.capture.live.source import LiveSource, Packets, capture_interfaces, warm_up
-from peerburst.capture.packets.decode import PACKET
+from peerburst.capture.packets.record import PACKET
 from peerburst.capture.packets.status import Status
 from tests.support.live.private_nets import FAR_V6, NEAR, NEAR_V6, Pair, ip
 from tests.support.netns import inside, missing

@@ -69,35 +69,38 @@ def test_a_datagram_byte_by_byte() -> None:
     assert (packet.proto, packet.sport, packet.dport, packet.payload, packet.ip_bytes) == (17, 5000, 5001, 3, 31)
 
 
-def test_a_ping_and_its_answer_have_the_identifier_for_both_ports() -> None:
+def test_a_ping_and_its_answer_have_one_identifier_and_no_ports() -> None:
     # IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id 4660, seq 1, length 8
     request = one(hexed("0200000000020200000000010800 4500001c00010000400100000a0000010a000002 0800000012340001"))
     # IP 10.0.0.2 > 10.0.0.1: ICMP echo reply, id 4660, seq 1, length 8
     answer = one(hexed("0200000000020200000000010800 4500001c00010000400100000a0000020a000001 0000000012340001"))
-    assert (request.sport, request.dport, request.flags, request.window) == (0x1234, 0x1234, 8, 0x0800)
-    assert (answer.sport, answer.dport, answer.flags, answer.window) == (0x1234, 0x1234, 0, 0)
+    for packet, icmp_type in ((request, 8), (answer, 0)):
+        assert (packet.icmp_type, packet.icmp_code, packet.icmp_id) == (icmp_type, 0, 0x1234)
+        assert (packet.sport, packet.dport, packet.flags, packet.window) == (0, 0, 0, 0)
 
 
-def test_an_icmp_error_has_type_and_code_for_its_port() -> None:
+def test_an_icmp_error_has_type_and_code_and_no_identifier() -> None:
     # IP 10.0.0.1 > 10.0.0.2: ICMP 10.0.0.9 udp port 53 unreachable, length 36
     quoted = ipv4(udp(40000, 53), 17, "10.0.0.2", "10.0.0.9")
     packet = one(ethernet(ipv4(icmp(3, 3, 0, quoted), 1)))
-    assert (packet.sport, packet.dport, packet.flags, packet.window) == (0x0303, 0, 3, 0x0303)
+    assert (packet.icmp_type, packet.icmp_code, packet.icmp_id) == (3, 3, 0)
+    assert (packet.sport, packet.dport, packet.flags, packet.window) == (0, 0, 0, 0)
 
 
 def test_an_icmpv6_echo_has_the_identifier_too() -> None:
     # IP6 2001:db8::1 > 2001:db8::2: ICMP6, echo request, id 77, seq 1, length 8
     packet = one(ethernet(ipv6(icmp(128), 58), 0x86DD))
-    assert (packet.sport, packet.dport, packet.flags) == (77, 77, 128)
+    assert (packet.icmp_type, packet.icmp_id, packet.sport, packet.dport) == (128, 77, 0, 0)
     # IP6 2001:db8::1 > 2001:db8::2: ICMP6, neighbor solicitation, length 8
-    assert one(ethernet(ipv6(icmp(135), 58), 0x86DD)).sport == 135 << 8
+    solicitation = one(ethernet(ipv6(icmp(135), 58), 0x86DD))
+    assert (solicitation.icmp_type, solicitation.icmp_id) == (135, 0)
 
 
 @pytest.mark.parametrize(("protocol", "queries"), [(1, {0, 8, 13, 14, 15, 16, 17, 18}), (58, {128, 129})])
 def test_which_icmp_messages_carry_an_identifier(protocol: int, queries: set[int]) -> None:
     # RFC 792: echo, timestamp, information; RFC 950: address mask; RFC 4443: echo.
     packets = [one(ipv4(icmp(kind), protocol), 101) for kind in range(256)]
-    assert {kind for kind, packet in enumerate(packets) if packet.dport == 77} == queries
+    assert {kind for kind, packet in enumerate(packets) if packet.icmp_id == 77} == queries
 
 
 @pytest.mark.parametrize("protocol", [132, 33, 136])

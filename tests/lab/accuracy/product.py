@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files.source import PacketSource
-from peerburst.capture.flows.table import HISTORY_LETTERS, ORIG_IS_A
+from peerburst.capture.flows.history import HISTORY_LETTERS
+from peerburst.capture.flows.record import ORIG_IS_A
 from peerburst.capture.packets.status import LABELS, Status
 from peerburst.capture.read import Capture
 from peerburst.capture.read import read as read_capture

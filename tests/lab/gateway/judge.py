@@ -13,8 +13,9 @@ from peerburst.analysis.counting.step_function import Steps, steps
 from peerburst.analysis.gateways import load
 from peerburst.analysis.hosts.locality import to_text
 from peerburst.analysis.settings import Settings
-from peerburst.capture.conntrack.states import ASSURED, LINUX_TIMEOUTS_NS, OPENED_BY_A, Phase
+from peerburst.capture.conntrack.states import IPS_ASSURED, LINUX_TIMEOUTS_NS, OPENED_BY_A, Phase
 from peerburst.capture.files.source import PacketSource
+from peerburst.capture.flows.five_tuple import tuple_ports
 from peerburst.capture.flows.table import FlowTable
 from peerburst.capture.packets.ip import PROTO_TCP
 from peerburst.capture.read import read
@@ -153,20 +154,19 @@ class Expected:
 def live(table: FlowTable, at_ns: int, groups: Iterable[tuple[str, str]]) -> dict[ctnetlink.Key, Expected]:
     """The product's live entries at an instant behind its latest packet, but for those between `groups`."""
     row = table.flows().row
+    ports = dict(zip("ab", tuple_ports(row), strict=True))
     expires = row["renewed"] + LINUX_TIMEOUTS_NS[row["phase"]]
     skipped = set(groups)
     found = {}
     for i in np.flatnonzero((row["phase"] != Phase.NONE) & (expires > at_ns) & (row["successor"] < 0)):
-        ends = [
-            (to_text(int(row[f"{end}_hi"][i]), int(row[f"{end}_lo"][i])), int(row[f"{end}_port"][i])) for end in "ab"
-        ]
-        if not row["marks"][i] & OPENED_BY_A:
+        ends = [(to_text(int(row[f"{end}_hi"][i]), int(row[f"{end}_lo"][i])), int(ports[end][i])) for end in "ab"]
+        if not row["status"][i] & OPENED_BY_A:
             ends.reverse()
         if (ends[0][0], ends[1][0]) in skipped:
             continue
         key = ctnetlink.Key(int(row["proto"][i]), *ends[0], *ends[1])
         state = ctnetlink.TCP_STATES[row["state"][i]] if row["proto"][i] == PROTO_TCP else ""
-        assured = row["marks"][i] & ASSURED != 0
+        assured = row["status"][i] & IPS_ASSURED != 0
         found[key] = Expected(state, float(expires[i] - at_ns) / SECOND_NS, bool(assured))
     return found
 
@@ -204,8 +204,11 @@ def _keys(packets: npt.NDArray[np.void]) -> set[ctnetlink.Key]:
     """Whose packets these are, whichever end opened the entry."""
     found = set()
     for packet in packets:
-        source = to_text(int(packet["src_hi"]), int(packet["src_lo"])), int(packet["sport"])
-        destination = to_text(int(packet["dst_hi"]), int(packet["dst_lo"])), int(packet["dport"])
+        source = to_text(int(packet["src_hi"]), int(packet["src_lo"])), int(packet["sport"]) or int(packet["icmp_id"])
+        destination = (
+            to_text(int(packet["dst_hi"]), int(packet["dst_lo"])),
+            int(packet["dport"]) or int(packet["icmp_id"]),
+        )
         found |= {
             ctnetlink.Key(int(packet["proto"]), *source, *destination),
             ctnetlink.Key(int(packet["proto"]), *destination, *source),

@@ -33,7 +33,8 @@ def fuzz(arguments: list[str]) -> None:
         import peerburst.analysis.gateways.compiled
         import peerburst.capture.files.source
     from peerburst.analysis.gateways import shipped
-    from peerburst.capture.flows.table import FlowTable, segment_gaps_ns
+    from peerburst.capture.flows.segments import segment_gaps_ns
+    from peerburst.capture.flows.table import FlowTable
     from tests.lab.hostile import mutation
 
     models = shipped()

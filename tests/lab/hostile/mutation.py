@@ -43,8 +43,11 @@ from peerburst.capture.files.pcap import walk as walk_pcap
 from peerburst.capture.files.pcapng import BYTE_ORDER_MAGIC, HEAD_BLOCK, INTERFACE_ROW, LATEST_NS, SECTION_HEADER
 from peerburst.capture.files.pcapng import walk as walk_pcapng
 from peerburst.capture.files.source import PacketSource
-from peerburst.capture.flows.table import Flows, FlowTable, segment_gaps_ns
-from peerburst.capture.packets.decode import FRAME, PACKET, decode
+from peerburst.capture.flows.record import Flows
+from peerburst.capture.flows.segments import segment_gaps_ns
+from peerburst.capture.flows.table import FlowTable
+from peerburst.capture.packets.decode import decode
+from peerburst.capture.packets.record import FRAME, PACKET
 from peerburst.capture.packets.status import Status
 from peerburst.capture.packets.tunnels import follow
 

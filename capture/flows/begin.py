@@ -1,0 +1,59 @@
+"""A flow's beginning: with the first packet of a 5-tuple, or with a SYN where the flow before had closed."""
+
+import numpy as np
+
+from peerburst.capture.compiled.kernel import inlined_part, part
+from peerburst.capture.compiled.shapes import Bool, Int, Record, UInt8s
+from peerburst.capture.conntrack.states import NONE, TCP_SYN_SET
+from peerburst.capture.flows import segments
+from peerburst.capture.flows.entry import NO_TCP_STATE, carry
+from peerburst.capture.flows.five_tuple import set_five_tuple
+from peerburst.capture.flows.originator import is_flipped
+from peerburst.capture.flows.record import CLOSED, FIRST_IS_A, FLOWS, NEVER, NO_FLOW, ORIG_IS_A, Arrival, TableMemory
+
+
+@part
+def is_next_flow(flow: Record, arrival: Arrival) -> Bool:
+    """Whether a packet on a flow's 5-tuple begins the next flow."""
+    return arrival.is_tcp and arrival.tcp_index == TCP_SYN_SET and flow["flags"] & CLOSED != 0
+
+
+@inlined_part
+def begin_flow(memory: TableMemory, before: Int, arrival: Arrival, servers: UInt8s, packet_index: Int) -> Int:
+    """Begin a flow with the packet at hand, the `packet_index`-th of all; answers its number.
+
+    `before` is the flow that had the 5-tuple, or NO_FLOW; `servers` is 1 of each likely server's port.
+    """
+    number = np.int64(memory.counters[FLOWS])
+    memory.counters[FLOWS] += 1
+    flow = memory.flows[number]
+    _clear(flow)
+    set_five_tuple(flow, arrival.packet, arrival.from_a)
+    flipped = is_flipped(arrival.packet, arrival.tcp_index, servers)
+    flow["flags"] = (FIRST_IS_A if arrival.from_a else 0) | (ORIG_IS_A if arrival.from_a != flipped else 0)
+    flow["renewed"] = arrival.packet["ts"]
+    segments.begin(flow, arrival.ts, arrival.from_a)
+    memory.first_packet_index[number] = packet_index
+    memory.tcp_slots[number] = NO_TCP_STATE
+    if before != NO_FLOW:  # it passes the 5-tuple on, with its entry if that lives
+        memory.flows[before]["successor"] = number
+        memory.tcp_slots[number], memory.tcp_slots[before] = memory.tcp_slots[before], NO_TCP_STATE
+        carry(memory.flows[before], flow, arrival.ts)
+    return number
+
+
+@part
+def _clear(flow: Record) -> None:
+    flow["state"] = NONE
+    flow["status"] = 0
+    flow["phase"] = NONE
+    flow["pauses"] = 0
+    flow["successor"] = -1
+    flow["a_pkts"] = 0
+    flow["b_pkts"] = 0
+    flow["a_bytes"] = 0
+    flow["b_bytes"] = 0
+    flow["history"] = 0
+    flow["closed"] = NEVER
+    flow["established"] = NEVER
+    flow["closing"] = NEVER
