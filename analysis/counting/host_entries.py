@@ -160,7 +160,7 @@ def choose(
 
 @part
 def gather(
-    host: HostSlice, now: Int, table: FlowColumns, models: CompiledModels, m: int, room: HostEntries
+    host: HostSlice, now: Int, table: FlowColumns, models: CompiledModels, m: Int, room: HostEntries
 ) -> tuple[Int, Int]:
     """Fill `room` with the host's entries under model m; (how many, how many segments were walked).
 
@@ -228,7 +228,7 @@ def fill_entries(
     flow, by_a = filled.entry["flow"], filled.entry["by_a"]
     count = 0
     for h in range(hosts.low, hosts.high):
-        entries, walked = gather(slice_of(network, h), ANY_TIME, table, models, 0, room)
+        entries, walked = gather(slice_of(network, h), ANY_TIME, table, models, NONE_YET, room)
         first = count
         for e in range(entries):
             if room.direction[e] == OF_OTHERS or room.walk.end[0, e] <= room.walk.start[0, e]:

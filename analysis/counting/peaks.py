@@ -260,10 +260,10 @@ def sweep_entries(
         high = low
         clear(spans)
         while high < host.size and host[high] == host[low]:
-            add_span(start[high], end[high], 0, INBOUND if inbound[high] else OUTBOUND, spans)
+            add_span(start[high], end[high], NONE_YET, INBOUND if inbound[high] else OUTBOUND, spans)
             high += 1
         for way in range(DIRECTIONS):
-            sweep(spans, 0, way, limits, found, 0, host[low])
+            sweep(spans, NONE_YET, way, limits, found, NONE_YET, np.int64(host[low]))
         low = high
 
 

@@ -80,7 +80,7 @@ def clear(spans: Spans) -> None:
 
 
 @inlined_part
-def add_span(start: Int, end: Int, slot: int, direction: Int, spans: Spans) -> None:
+def add_span(start: Int, end: Int, slot: Int, direction: Int, spans: Spans) -> None:
     """Add an entry, if it lasts, of the model in this slot."""
     if end > start:
         n = spans.n[slot, direction]
@@ -181,7 +181,7 @@ def _begin_alike(one: Int64s, other: Int64s, n: int) -> bool:
 
 
 @part
-def _put_in_order(spans: Spans, slot: int, direction: int) -> int:
+def _put_in_order(spans: Spans, slot: Int, direction: Int) -> Int:
     """Put the starts in order; answers in which slot they are so.
 
     Under most models the same entries begin, one after the other: then they are in order in an earlier slot.
@@ -199,7 +199,7 @@ def _put_in_order(spans: Spans, slot: int, direction: int) -> int:
 
 
 @part
-def sweep(spans: Spans, slot: int, direction: int, limits: Limits, found: Found, model: int, host: int) -> None:
+def sweep(spans: Spans, slot: Int, direction: Int, limits: Limits, found: Found, model: Int, host: Int) -> None:
     """Find the peak of what was added for one model and direction and, if it exceeds a limit, when and how long."""
     n = spans.n[slot, direction]
     if not n:

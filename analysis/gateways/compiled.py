@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from peerburst.analysis.gateways.model import Begins, Engine, GatewayModel, TwoWay, Unit
-from peerburst.capture.compiled.shapes import Bools, Int64s, UInt8s
+from peerburst.capture.compiled.shapes import Bools, Int, Int64s, UInt8s
 from peerburst.capture.conntrack.states import PHASES, Phase
 from peerburst.capture.units import SECOND_NS
 
@@ -68,8 +68,8 @@ class CompiledModels(NamedTuple):
 class ModelRange(NamedTuple):
     """The models [low, high) of some CompiledModels."""
 
-    low: int
-    high: int
+    low: Int
+    high: Int
 
 
 def compile_models(models: Sequence[GatewayModel]) -> CompiledModels:

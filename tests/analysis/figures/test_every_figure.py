@@ -79,8 +79,8 @@ def test_a_part_that_lacks_is_named_with_its_place() -> None:
         "an example 'empty': into EXAMPLES, tests/analysis/figures/examples.py",
     ]
     whole: Any = registry.module("timeline")
-    assert lacking("pie", whole, "slices", EXAMPLES["timeline"]) == [
-        "tests of its numbers and words: tests/analysis/figures/test_pie.py"
+    assert lacking("cake", whole, "slices", EXAMPLES["timeline"]) == [
+        "tests of its numbers and words: tests/analysis/figures/test_cake.py"
     ]
 
 
@@ -96,7 +96,7 @@ def test_every_figure_is_drawn_of_an_analysis(analysis: Analysis, name: str) -> 
 
 def test_a_figure_of_another_name_is_refused(analysis: Analysis) -> None:
     with pytest.raises(SettingsError, match="there are timeline, graph"):
-        registry.figure(analysis, "pie", HOST, model="linux-connlimit")
+        registry.figure(analysis, "cake", HOST, model="linux-connlimit")
     with pytest.raises(SettingsError, match="no local host"):
         registry.figure(analysis, "timeline", "10.9.9.9", model="linux-connlimit")
 

@@ -435,14 +435,21 @@ def test_closed_connections_can_be_left_out(states, write):
     assert load(write(MINIMAL.replace("[counts]", f"[counts]\nleft_out = {states}"))).left_out == set(states)
 
 
-def test_every_shipped_model_has_its_expected_numbers_in_this_file():
-    assert set(names()) == {path.stem for path in FOLDER.glob("*.toml")}, (
-        "name each model file in SHIPPED of gateways/catalogue.py"
-    )
-    for name in names():
-        assert name in RULES, f"{name}.toml has no expected rules: write them, from its source, into RULES above"
-        if load(name).timeouts:
-            assert name in SECONDS, f"{name}.toml has no expected timeouts: write them, from its source, into SECONDS"
+def test_every_shipped_model_has_all_its_parts():
+    files, missing = {path.stem for path in FOLDER.glob("*.toml")}, []
+    missing += [f"{name}.toml is not in SHIPPED: analysis/gateways/catalogue.py" for name in files - set(names())]
+    missing += [f"{name} has no file: analysis/gateways/{name}.toml" for name in set(names()) - files]
+    models = [load(name) for name in names() if name in files]
+    for model in models:
+        others = [other for other in models if other is not model]
+        if model.name not in RULES:
+            missing.append(f"{model.name} has no expected rules, from its source: RULES in this file")
+        if model.timeouts and model.name not in SECONDS:
+            missing.append(f"{model.name} has no expected timeouts, from its source: SECONDS in this file")
+        for part in ("title", "summary"):
+            if getattr(model, part) in {getattr(other, part) for other in others}:
+                missing.append(f"{model.name} has another model's {part}: analysis/gateways/{model.name}.toml")
+    assert not missing, "\n".join(missing)
 
 
 def test_a_flat_file_of_no_time_is_refused(write):

@@ -8,8 +8,10 @@ import numpy.typing as npt
 
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files.source import PacketSource
+from peerburst.capture.flows.five_tuple import tuple_ports
 from peerburst.capture.flows.history import HISTORY_LETTERS
 from peerburst.capture.flows.record import ORIG_IS_A
+from peerburst.capture.packets.icmp import icmp_ports, is_icmp
 from peerburst.capture.packets.status import LABELS, Status
 from peerburst.capture.read import Capture
 from peerburst.capture.read import read as read_capture
@@ -58,12 +60,17 @@ def _seen(rows: npt.NDArray[np.void]) -> list[Seen]:
         "ip_bytes",
         "flags",
         "payload",
+        "icmp_type",
+        "icmp_code",
+        "icmp_id",
     )
     seen = []
-    for status, sh, sl, dh, dl, proto, sport, dport, length, flags, payload in zip(
+    for status, sh, sl, dh, dl, proto, sport, dport, length, flags, payload, *message in zip(
         *(rows[name].tolist() for name in names), strict=True
     ):
         if status == Status.DECODED:
+            if is_icmp(proto):
+                sport, dport = map(int, icmp_ports(proto, *message))
             tcp = (flags, payload) if proto == TCP else (0, 0)
             seen.append(Seen(PACKET, sh << 64 | sl, dh << 64 | dl, proto, sport, dport, length, *tcp))
         elif status == Status.FRAGMENT:
@@ -82,7 +89,8 @@ def _letters(history: int) -> frozenset[str]:
 def _flows(capture: Capture) -> list[Flow]:
     row = capture.flows.row
     names = ("a_hi", "a_lo", "a_port", "b_hi", "b_lo", "b_port", "proto", "a_pkts", "a_bytes", "b_pkts", "b_bytes")
-    columns = [row[name].tolist() for name in (*names, "flags", "history")]
+    ports = dict(zip(("a_port", "b_port"), tuple_ports(row), strict=True))
+    columns = [ports.get(name, row[name]).tolist() for name in (*names, "flags", "history")]
     return [
         Flow(
             ((a_hi << 64 | a_lo, a_port), (b_hi << 64 | b_lo, b_port), proto),
