@@ -33,13 +33,16 @@ def new_seed() -> np.uint64:
     return np.uint64(secrets.randbits(62))
 
 
-@part
 def slots_for(flows: int) -> int:
     """The size of a hash table for the peers of so many flows: a power of two, at most half full."""
     size = 2
     while size < 2 * flows:
         size *= 2
     return size
+
+
+# Called from Python, a part would be compiled at every start.
+slots_in_kernel = part(slots_for)
 
 
 class HostFlowColumns(NamedTuple):
@@ -72,7 +75,7 @@ def number_peers(n: int, seed: np.uint64, room: PeerRoom) -> int:
     Fills `code` and `first`.
     """
     high, low, code, first, slots = room
-    size = slots_for(n)
+    size = slots_in_kernel(n)
     for slot in range(size):
         slots[slot] = -1
     count = 0
