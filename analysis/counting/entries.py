@@ -170,9 +170,8 @@ def _walk_segments(
     flow: _Flow, table: FlowColumns, models: CompiledModels, m: int, slot: int, done: Int, walk: Walk
 ) -> None:
     """The entries that a flow's segments open and keep alive, one after the other, under model m."""
-    engine, two_way, names_segments = models.engine[m], models.two_way[m], walk.of_segment.shape[1] > 0
-    from_established, reset_deletes = models.from_established[m], models.reset_deletes[m]
-    leaves_out_closed, count = models.leaves_out_closed[m], walk.counts[slot]
+    rule = models.rules[m]
+    engine, names_segments, count = rule["engine"], walk.of_segment.shape[1] > 0, walk.counts[slot]
     alive, by_a, answered, several, over = False, False, 0, False, False
     expiry, at = np.int64(0), -1
     for i in range(flow.low, flow.high):
@@ -184,7 +183,7 @@ def _walk_segments(
             if over and engine == STATES:
                 continue  # stray packets after the close open nothing
             begins = start
-            if from_established:
+            if rule["from_established"]:
                 begins = table.rows["established"][flow.number]
                 if flow.bit != TAKES_TCP or begins == NEVER or begins > last:
                     continue
@@ -206,19 +205,19 @@ def _walk_segments(
             left = _tcp_phase(engine, phase, table.segments["state"][i], deleted, several, over)
         elif flow.bit == TAKES_UDP:
             answered = _answered(seen, by_a, answered)
-            left = _udp_phase(two_way, engine, phase, answered, several)
+            left = _udp_phase(rule["two_way"], engine, phase, answered, several)
         else:
             left = max(phase, PHASE_ICMP)
         since = table.segments["renewed"][i] if engine == LINUX else last
         expiry = max(since + models.timeout[m, left], last)
-        if deleted and reset_deletes:
+        if deleted and rule["reset_deletes"]:
             expiry = last
             alive = False
         over = over or deleted or table.segments["closed"][i] != NEVER
         # The flow's own packets come before its successor's, be it in one tick: for them the entry still lives.
         end = min(expiry, max(flow.passed_on, last))
         # An entry met when it had closed already is never counted, and ends no earlier than it starts.
-        if leaves_out_closed:
+        if rule["leaves_out_closed"]:
             end = max(min(end, table.segments["closed"][i]), walk.start[slot, at])
         walk.end[slot, at] = end
     walk.counts[slot] = count
@@ -244,9 +243,9 @@ def walk_flows(
             if walk.of_segment.shape[1] > 0:
                 for i in range(high - low):
                     walk.of_segment[m - which.low, done + i] = -1
-            if models.protocols[m] & bit == 0:
+            if models.rules[m]["protocols"] & bit == 0:
                 continue
-            if models.engine[m] == SYN_FIN:
+            if models.rules[m]["engine"] == SYN_FIN:
                 _walk_syn_fin(one, table, m - which.low, done, walk)
             else:
                 _walk_segments(one, table, models, m, m - which.low, done, walk)

@@ -167,7 +167,7 @@ def gather(
     With an instant `now` only those of flows that may have been active then, unless the model counts mappings, which
     many flows share.
     """
-    is_mapping, which = models.is_mapping[m], ModelRange(m, m + 1)
+    is_mapping, which = models.rules[m]["is_mapping"], ModelRange(m, m + 1)
     is_sorted = is_mapping and order_by_local_port(host.flow, host.outbound, table, room.mapping)
     room.walk.counts[0] = 0
     at, walked = NONE_YET, NONE_YET

@@ -90,7 +90,7 @@ class Concurrency:
 def _gather_spans(host: HostSlice, table: FlowColumns, models: CompiledModels, which: ModelRange, room: Room) -> None:
     """Gather the starts and ends of the host's entries under these models, none of which counts mappings."""
     walk, places, at = room.walk, room.host.places, NONE_YET
-    is_sorted = models.is_mapping[which.low]
+    is_sorted = models.rules[which.low]["is_mapping"]
     while at < host.flow.size:
         at, chosen = choose(host, at, ANY_TIME, table, room.host.mapping, is_sorted, places)
         fetch(host.flow, places[:chosen], table)
@@ -130,7 +130,7 @@ def count_hosts(
 ) -> None:
     """Count these hosts under the models `which`, of which those that count mappings come last; fills `found`."""
     mappings = which.low
-    while mappings < which.high and not models.is_mapping[mappings]:
+    while mappings < which.high and not models.rules[mappings]["is_mapping"]:
         mappings += 1
     for h in range(hosts.low, hosts.high):
         host = slice_of(network, h)

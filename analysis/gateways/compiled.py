@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from peerburst.analysis.gateways.model import Begins, Engine, GatewayModel, TwoWay, Unit
-from peerburst.capture.compiled.shapes import Bools, Int, Int64s, UInt8s
+from peerburst.capture.compiled.shapes import Int, Int64s, Records
 from peerburst.capture.conntrack.states import PHASES, Phase
 from peerburst.capture.units import SECOND_NS
 
@@ -52,16 +52,24 @@ TWO_WAYS = {
 PROTOCOL_BITS = {"tcp": TAKES_TCP, "udp": TAKES_UDP, "icmp": TAKES_ICMP, "other": TAKES_OTHER}
 
 
-class CompiledModels(NamedTuple):
-    """Some gateway models; each field has one element, or one row, per model."""
+# The rules of one model besides its timeouts.
+RULES = np.dtype(
+    [
+        ("engine", np.uint8),  # STATES and the like
+        ("two_way", np.uint8),  # AFTER_REPLY and the like: when UDP's exchange is two-way
+        ("protocols", np.uint8),  # TAKES_TCP and the like: which protocols are counted at all
+        ("reset_deletes", np.bool_),  # a RST that nobody answered deletes the entry
+        ("leaves_out_closed", np.bool_),  # TIME_WAIT and CLOSE are held, and not counted
+        ("from_established", np.bool_),  # counted from ESTABLISHED on
+        ("is_mapping", np.bool_),  # entries of one local address, port and protocol unite
+    ]
+)
 
-    engine: UInt8s  # STATES and the like
-    two_way: UInt8s  # AFTER_REPLY and the like: when UDP's exchange is two-way
-    protocols: UInt8s  # TAKES_TCP and the like: which protocols are counted at all
-    reset_deletes: Bools  # a RST that nobody answered deletes the entry
-    leaves_out_closed: Bools  # TIME_WAIT and CLOSE are held, and not counted
-    from_established: Bools  # counted from ESTABLISHED on
-    is_mapping: Bools  # entries of one local address, port and protocol unite
+
+class CompiledModels(NamedTuple):
+    """Some gateway models; one row of each field per model."""
+
+    rules: Records  # RULES
     timeout: Int64s  # (models, TIMEOUTS), ns
 
 
@@ -74,16 +82,17 @@ class ModelRange(NamedTuple):
 
 def compile_models(models: Sequence[GatewayModel]) -> CompiledModels:
     """These models as kernels take them, in their order."""
-    return CompiledModels(
-        engine=np.array([ENGINES[model.engine] for model in models], np.uint8),
-        two_way=np.array([_two_way(model) for model in models], np.uint8),
-        protocols=np.array([sum(PROTOCOL_BITS[name] for name in model.protocols) for model in models], np.uint8),
-        reset_deletes=np.array([model.reset_deletes_unanswered for model in models], np.bool_),
-        leaves_out_closed=np.array([bool(model.left_out) for model in models], np.bool_),
-        from_established=np.array([model.begins is Begins.ESTABLISHED for model in models], np.bool_),
-        is_mapping=np.array([model.unit is Unit.MAPPING for model in models], np.bool_),
-        timeout=np.array([_timeouts_ns(model) for model in models], np.int64).reshape(-1, TIMEOUTS),
-    )
+    rules = np.zeros(len(models), RULES)
+    for rule, model in zip(rules, models, strict=True):
+        rule["engine"] = ENGINES[model.engine]
+        rule["two_way"] = _two_way(model)
+        rule["protocols"] = sum(PROTOCOL_BITS[name] for name in model.protocols)
+        rule["reset_deletes"] = model.reset_deletes_unanswered
+        rule["leaves_out_closed"] = bool(model.left_out)
+        rule["from_established"] = model.begins is Begins.ESTABLISHED
+        rule["is_mapping"] = model.unit is Unit.MAPPING
+    timeouts = np.array([_timeouts_ns(model) for model in models], np.int64)
+    return CompiledModels(rules, timeouts.reshape(-1, TIMEOUTS))
 
 
 def _two_way(model: GatewayModel) -> int:
