@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.analysis import Analysis
-from peerburst.analysis.bursts import detect as bursts
-from peerburst.analysis.bursts import features
+from peerburst.analysis.bursts import detect, features
 from peerburst.analysis.bursts.classify import Classification, classify
 from peerburst.analysis.bursts.features import Features
 from peerburst.analysis.counting import step_function
@@ -179,15 +178,15 @@ def latest_burst(look: Snapshot, number: int) -> LiveBurst | None:
         opened = flows.take((flows.outbound != inbound) & analysis.facts.opened[flows.flow])
         starts = analysis.facts.start_ns[opened.flow]
         opened, starts = opened.take(starts >= begin), starts[starts >= begin]
-        spells = bursts.find(starts, (begin, look.now_ns))
-        if spells and (found is None or starts[spells[-1].stop - 1] > found.last_ns):
+        bursts = detect.find(starts, (begin, look.now_ns))
+        if bursts and (found is None or starts[bursts[-1].stop - 1] > found.last_ns):
             seen = features.measure(
-                opened.take(np.arange(spells[-1].first, spells[-1].stop)), analysis.facts, analysis.kinds
+                opened.take(np.arange(bursts[-1].first, bursts[-1].stop)), analysis.facts, analysis.kinds
             )
-            last = int(starts[spells[-1].stop - 1])
-            provisional = look.now_ns - last < bursts.SAME_BURST_NS  # more of it may come
+            last = int(starts[bursts[-1].stop - 1])
+            provisional = look.now_ns - last < detect.SAME_BURST_NS  # more of it may come
             found = LiveBurst(
-                start_ns=int(starts[spells[-1].first]),
+                start_ns=int(starts[bursts[-1].first]),
                 last_ns=last,
                 inbound=inbound,
                 provisional=provisional,
