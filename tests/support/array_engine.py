@@ -1,7 +1,8 @@
 """A second counting engine, the slow twin of `analysis.counting`: all entries of a model at once, as arrays.
 
-It walks all flows of the table, whoever's they are, then says by entry whose it is, unites mappings by sorting them,
-and sweeps all starts and ends of all hosts together. The product walks host by host.
+When an entry lives is the product's own walk, whose twin is `reference_models`. Here all flows are walked, whoever's they
+are; then each entry gets its host, mappings are united by sorting them, and all hosts are swept together. The product
+goes host by host.
 """
 
 from collections.abc import Sequence
@@ -10,92 +11,21 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from peerburst.analysis.counting.entries import Walk, walk_flows, walk_room
+from peerburst.analysis.counting.host_entries import ENTRY, counted_scopes
 from peerburst.analysis.counting.peaks import Concurrency
 from peerburst.analysis.counting.sweep import NEVER_CROSSED
-from peerburst.analysis.gateways import Begins, Engine, GatewayModel, TwoWay, Unit
-from peerburst.analysis.hosts.locality import Endpoints, Scope
+from peerburst.analysis.gateways import GatewayModel, Unit
+from peerburst.analysis.gateways.compiled import CompiledModels, ModelRange, compile_models
+from peerburst.analysis.hosts.locality import Endpoints
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
+from peerburst.capture.compiled.shapes import Int32s
 from peerburst.capture.compiled.sorting import sort_run
-from peerburst.capture.conntrack.states import (
-    CLOSE,
-    ESTABLISHED,
-    NONE,
-    PHASE_ICMP,
-    PHASES,
-    SYN_SENT,
-    TIME_WAIT,
-    UDP,
-    UDP_STREAM,
-    Phase,
-)
 from peerburst.capture.flows.five_tuple import flow_ports
-from peerburst.capture.flows.history import LETTER_SYN
-from peerburst.capture.flows.record import (
-    A_SENT,
-    AGAIN,
-    B_SENT,
-    FIRST_BY_A,
-    NEVER,
-    ORIG_IS_A,
-    SEVERAL,
-    WAS_DELETED,
-    Flows,
-)
-from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
+from peerburst.capture.flows.record import FlowColumns, Flows
 from peerburst.capture.units import SECOND_NS
 
 TALKING_NS = 5 * SECOND_NS
-EITHER_SYN = np.uint64(1 << LETTER_SYN | 1 << (LETTER_SYN + 6))  # in a flow's history, from whichever end
-FOREVER_NS = 1 << 61  # of a timeout that never comes; start + FOREVER_NS still fits
-
-# Timeouts as the kernel takes them: by Phase, then those of finer phases.
-SYN_REPEATED = PHASES  # the SYN was sent again, still no answer
-UDP_FIRST = PHASES + 1  # a single packet so far
-TIMEOUTS = PHASES + 2
-
-PHASE_NAMES = {
-    int(Phase.SYN_SENT): "syn_sent",
-    int(Phase.SYN_RECV): "syn_recv",
-    int(Phase.ESTABLISHED): "established",
-    int(Phase.FIN_WAIT): "fin_wait",
-    int(Phase.CLOSE_WAIT): "close_wait",
-    int(Phase.LAST_ACK): "last_ack",
-    int(Phase.TIME_WAIT): "time_wait",
-    int(Phase.CLOSE): "close",
-    int(Phase.SYN_SENT2): "syn_sent2",
-    int(Phase.RETRANSMITTED): "tcp_retransmitted",
-    int(Phase.UNACKNOWLEDGED): "tcp_unacknowledged",
-    int(Phase.UDP): "udp_one_way",
-    int(Phase.UDP_STREAM): "udp_two_way",
-    int(Phase.ICMP): "icmp",
-    int(Phase.OTHER): "other",
-    SYN_REPEATED: "syn_repeated",
-    UDP_FIRST: "udp_first",
-}
-
-# Rules as the kernel takes them.
-ENGINE, TWO_WAY, RESET_DELETES, LEAVES_OUT_CLOSED, FROM_ESTABLISHED, PROTOCOLS, RULES = range(7)
-STATES, LINUX, FLAT, SYN_FIN = range(4)
-AFTER_REPLY, AFTER_SECOND_REQUEST, AFTER_ANY, AS_STREAM = range(4)
-TAKES_TCP, TAKES_UDP, TAKES_ICMP, TAKES_OTHER = 1, 2, 4, 8
-
-ENGINES = {Engine.STATES: STATES, Engine.LINUX: LINUX, Engine.FLAT: FLAT, Engine.SYN_FIN: SYN_FIN}
-TWO_WAYS = {
-    TwoWay.REPLY: AFTER_REPLY,
-    TwoWay.SECOND_REQUEST: AFTER_SECOND_REQUEST,
-    TwoWay.STREAM: AS_STREAM,
-}
-PROTOCOL_BITS = {"tcp": TAKES_TCP, "udp": TAKES_UDP, "icmp": TAKES_ICMP, "other": TAKES_OTHER}
-
-ENTRY = np.dtype(
-    [
-        ("start", np.int64),  # counted from, ns
-        ("end", np.int64),  # counted until, ns
-        ("flow", np.int32),  # the flow that opened it
-        ("by_a", np.uint8),  # whether end a sent the packet that opened it
-    ],
-    align=True,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,192 +40,6 @@ class Entries:
     host: npt.NDArray[np.int32]
     inbound: npt.NDArray[np.bool_]
     of_segment: npt.NDArray[np.int32]
-
-
-def model_timeouts(model: GatewayModel) -> npt.NDArray[np.int64]:
-    """The model's timeouts in ns by Phase, SYN_REPEATED and UDP_FIRST."""
-    timeouts = np.zeros(TIMEOUTS, np.int64)
-    for phase, name in PHASE_NAMES.items():
-        seconds = model.timeout_s(name)
-        timeouts[phase] = FOREVER_NS if seconds * SECOND_NS >= FOREVER_NS else round(seconds * SECOND_NS)
-    return timeouts
-
-
-def model_rules(model: GatewayModel) -> npt.NDArray[np.int64]:
-    """The model's rules by ENGINE, TWO_WAY and so on."""
-    rules = np.zeros(RULES, np.int64)
-    rules[ENGINE] = ENGINES[model.engine]
-    rules[TWO_WAY] = TWO_WAYS[model.two_way_after]
-    if model.two_way_after is TwoWay.STREAM and model.stream_age_s == 0:
-        rules[TWO_WAY] = AFTER_ANY  # without a least age, the packet after the reply makes the stream
-    rules[RESET_DELETES] = model.reset_deletes_unanswered
-    rules[LEAVES_OUT_CLOSED] = bool(model.left_out)
-    rules[FROM_ESTABLISHED] = model.begins is Begins.ESTABLISHED
-    rules[PROTOCOLS] = sum(PROTOCOL_BITS[name] for name in model.protocols)
-    return rules
-
-
-@part
-def _protocol_bit(proto):  # type: ignore[no-untyped-def]
-    """Which bit of a model's PROTOCOLS this protocol is."""
-    if proto == PROTO_TCP:
-        return TAKES_TCP
-    if proto == PROTO_UDP or proto == PROTO_UDPLITE:
-        return TAKES_UDP
-    if proto == PROTO_ICMP or proto == PROTO_ICMPV6:
-        return TAKES_ICMP
-    return TAKES_OTHER
-
-
-@part
-def _answered(seen, by_a, answered):  # type: ignore[no-untyped-def]
-    """How far the entry's UDP exchange is: 0 one way, 1 replied, 2 the opener sent again after the reply."""
-    opener = seen & (A_SENT if by_a else B_SENT) != 0
-    other = seen & (B_SENT if by_a else A_SENT) != 0
-    opener_first = (seen & FIRST_BY_A != 0) == by_a
-    again = (opener_first and seen & AGAIN != 0) or (not opener_first and opener and other) or (answered > 0 and opener)
-    if again:
-        return 2
-    return max(answered, 1 if other else 0)
-
-
-@part
-def _udp_phase(two_way, engine, phase, answered, several):  # type: ignore[no-untyped-def]
-    """Which timeout a segment of UDP leaves behind."""
-    if two_way == AS_STREAM:
-        return np.int64(phase)
-    if engine == FLAT:
-        return UDP
-    if answered >= (1 if two_way == AFTER_REPLY else 2):
-        return UDP_STREAM
-    # The one who replied sends more: a segment tells that only by Linux's own stream, so from an age of 2 s.
-    if two_way == AFTER_ANY and answered == 1 and phase == UDP_STREAM:
-        return UDP_STREAM
-    return UDP if several else UDP_FIRST
-
-
-@part
-def _tcp_phase(engine, phase, state, deleted, several, over):  # type: ignore[no-untyped-def]
-    """Which timeout a segment of TCP leaves behind. `over`: TCP has closed in this flow."""
-    if engine == LINUX:
-        return np.int64(phase)
-    if engine == FLAT:
-        return ESTABLISHED
-    if deleted:
-        return CLOSE
-    if state == SYN_SENT and several:
-        return SYN_REPEATED
-    if over and state != TIME_WAIT and state != CLOSE:
-        return CLOSE
-    return np.int64(state)
-
-
-@part
-def walk_flows(flow, n, segment, first, row, rules, timeouts, counts, start_of, end_of, place_of, by_a_of, of_segment):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Walk the first n of these flows under several models' rules; fills `counts` with how many entries each came to.
-
-    Fills by model and entry its start and end (ns), the place in `flow` of the flow that opened it, and whether end a
-    sent the packet that did; and `of_segment`, if it has room for any, by model and for one segment after the other of
-    these flows, the entry it kept alive, or -1. `first`: where each flow's segments begin, one more than flows.
-
-    Model by model of each flow: the flow is in the cache, and its branches go the same way again.
-    """
-    # Columns are taken out of the loop: each time inside it costs two atomic operations, which two threads fight over.
-    starts, lasts, renewals, closes = segment["start"], segment["last"], segment["renewed"], segment["closed"]
-    states, phases, sights = segment["state"], segment["phase"], segment["seen"]
-    protos, flags, successors, established = row["proto"], row["flags"], row["successor"], row["established"]
-    histories, closings = row["history"], row["closing"]
-    names_segments = of_segment.shape[1] > 0
-    counts[:] = 0
-    walked = 0
-    for place in range(n):
-        f = flow[place]
-        low, high = first[f], first[f + 1]
-        proto, opened_by_a = protos[f], flags[f] & ORIG_IS_A != 0
-        bit = _protocol_bit(proto)
-        is_udp = bit == TAKES_UDP
-        # The instant at which a successor takes the 5-tuple.
-        passed_on = starts[first[successors[f]]] if successors[f] >= 0 else NEVER
-        for m in range(rules.shape[0]):
-            engine = rules[m, ENGINE]
-            takes, count = rules[m, PROTOCOLS] & bit != 0, counts[m]
-            if engine == SYN_FIN:
-                # A TCP flow begun by a SYN counts until its first FIN or RST, whatever its segments are.
-                takes = takes and histories[f] & EITHER_SYN != 0
-                if names_segments:
-                    for i in range(high - low):
-                        of_segment[m, walked + i] = count if takes else -1
-                if takes:
-                    start_of[m, count], end_of[m, count] = starts[low], min(closings[f], passed_on)
-                    place_of[m, count], by_a_of[m, count] = place, opened_by_a
-                    counts[m] += 1
-                continue
-            if not takes:
-                if names_segments:
-                    for i in range(high - low):
-                        of_segment[m, walked + i] = -1
-                continue
-            alive, by_a, answered, several, over = False, False, 0, False, False
-            expiry, at = np.int64(0), -1
-            for i in range(low, high):
-                phase, seen = phases[i], sights[i]
-                if names_segments:
-                    of_segment[m, walked + i - low] = -1
-                if phase == NONE and engine != FLAT:
-                    continue
-                start, last = starts[i], lasts[i]
-                if not alive or start >= expiry:
-                    if over and engine == STATES:
-                        continue  # stray packets after the close open nothing
-                    begins = start
-                    if rules[m, FROM_ESTABLISHED]:
-                        begins = established[f]
-                        if bit != TAKES_TCP or begins == NEVER or begins > last:
-                            continue
-                        begins = max(begins, start)
-                    alive, by_a, answered, several, at = True, seen & FIRST_BY_A != 0, 0, False, count
-                    start_of[m, at] = begins
-                    place_of[m, at] = place
-                    # Linux goes by the first packet it saw, the others by who began.
-                    by_a_of[m, at] = by_a if engine == LINUX else opened_by_a
-                    expiry = np.int64(0)
-                    count += 1
-                else:
-                    several = True  # a second packet, in another segment
-                several = several or seen & SEVERAL != 0
-                if names_segments:
-                    of_segment[m, walked + i - low] = at
-                deleted = seen & WAS_DELETED != 0
-                if bit == TAKES_TCP:
-                    left = _tcp_phase(engine, phase, states[i], deleted, several, over)
-                elif is_udp:
-                    answered = _answered(seen, by_a, answered)
-                    left = _udp_phase(rules[m, TWO_WAY], engine, phase, answered, several)
-                else:
-                    left = max(phase, PHASE_ICMP)
-                since = renewals[i] if engine == LINUX else last
-                until = max(since + timeouts[m, left], last)
-                if deleted and rules[m, RESET_DELETES]:
-                    until = last
-                    alive = False
-                over = over or deleted or closes[i] != NEVER
-                # The flow's own packets come before its successor's, be it in one tick: for them the entry still lives.
-                expiry = until
-                end = min(until, max(passed_on, last))
-                # An entry met when it had closed already is never counted, and ends no earlier than it starts.
-                if rules[m, LEAVES_OUT_CLOSED]:
-                    end = max(min(end, closes[i]), start_of[m, at])
-                end_of[m, at] = end
-            counts[m] = count
-        walked += high - low
-
-
-@kernel
-def walk(flow, segment, first, row, rules, timeouts, counts, start, end, place, by_a, of_segment):  # type: ignore[no-untyped-def]
-    """`walk_flows` of all these flows."""
-    walk_flows(
-        flow, flow.size, segment, first, row, rules, timeouts, counts, start, end, place, by_a, of_segment
-    )  # fmt: skip
 
 
 @kernel
@@ -388,48 +132,20 @@ def _mappings(
     return united
 
 
-def counted_scopes(include_lan: bool) -> npt.NDArray[np.bool_]:
-    """By Scope, whether the entries of such flows count."""
-    counted = np.zeros(len(Scope), np.bool_)
-    counted[[Scope.CROSSING, Scope.GATEWAY]] = True
-    counted[Scope.LAN] = include_lan
-    return counted
+@kernel
+def walk_all(flow: Int32s, table: FlowColumns, models: CompiledModels, walk: Walk) -> None:
+    walk_flows(flow, flow, table, models, ModelRange(0, 1), np.int64(0), walk)
 
 
-def apply(
-    model: GatewayModel,
-    flows: Flows,
-    ends: Endpoints,
-    *,
-    include_lan: bool = False,
-    only: npt.NDArray[np.int32] | None = None,
-) -> Entries:
-    """The entries that a gateway of this model would have held for these flows.
-
-    Flows to groups never count; those between local hosts only with `include_lan`, as if they had crossed. `only`:
-    the numbers of the flows to look at, ascending, instead of all.
-    """
-    first = flows.first_segment
-    walked = np.arange(flows.row.size, dtype=np.int32) if only is None else only
-    segments = flows.segments.size if only is None else int((first[only + 1] - first[only]).sum())
-    # Pages that no entry reaches are never touched, so they cost no memory.
-    most = (1, segments)
-    start, end, place = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int32)
-    by_a, of_walked, counts = np.empty(most, np.uint8), np.empty(most, np.int32), np.zeros(1, np.int64)
-    walk(
-        walked, flows.segments, first, flows.row, model_rules(model)[None], model_timeouts(model)[None], counts,
-        start, end, place, by_a, of_walked,
-    )  # fmt: skip
-    entry = np.empty(counts[0], ENTRY)
-    for name, column in (("start", start), ("end", end), ("by_a", by_a)):
+def apply(model: GatewayModel, flows: Flows, ends: Endpoints, *, include_lan: bool = False) -> Entries:
+    """The entries that a gateway of this model would have held for these flows, whoever's they are."""
+    walk = walk_room(1, flows.segments.size, names_segments=True)
+    every = np.arange(flows.row.size, dtype=np.int32)
+    walk_all(every, flows.columns(), compile_models([model]), walk)
+    entry = np.empty(walk.counts[0], ENTRY)
+    for name, column in (("start", walk.start), ("end", walk.end), ("flow", walk.place), ("by_a", walk.by_a)):
         entry[name] = column[0, : entry.size]
-    entry["flow"] = walked[place[0, : entry.size]]
-    of_segment = of_walked[0]
-    if only is not None:
-        of_segment = np.full(flows.segments.size, -1, np.int32)
-        lengths = first[only + 1] - first[only]
-        within = np.arange(segments) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        of_segment[np.repeat(first[only], lengths) + within] = of_walked[0]
+    of_segment = walk.of_segment[0]
     counted = counted_scopes(include_lan)[ends.scope]
     if model.unit is Unit.MAPPING:
         entry = _mappings(entry, of_segment, counted, flows.row, ends)
