@@ -1,7 +1,7 @@
 """A second counting engine, the slow twin of `analysis.counting`: all entries of a model at once, as arrays.
 
-When an entry lives is the product's own walk, whose twin is `reference_models`. Here all flows are walked, whoever's they
-are; then each entry gets its host, mappings are united by sorting them, and all hosts are swept together. The product
+When an entry lives is the product's own walk, whose twin is `reference_models`. Here all flows are walked, whoever's
+they are; then each entry gets its host, mappings are united by sorting, and all hosts are swept together. The product
 goes host by host.
 """
 
