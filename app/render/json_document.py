@@ -192,6 +192,7 @@ def _frame(analysis: Analysis) -> dict[str, Any]:
             "drops": capture.drops,
             **({"programs": programs} if (programs := analysis.flows_by_program()) else {}),
             "warnings": list(capture.warnings),
+            "damaged": list(capture.damaged),
         },
         "hosts": [],
         "bursts": [],

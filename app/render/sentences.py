@@ -110,6 +110,16 @@ def programs_sentence(analysis: Analysis) -> str | None:
     return f"Programs: {', '.join(named[:MOST_PROGRAMS]) or 'none is known'}{more}{unknown}."
 
 
+def warnings(analysis: Analysis) -> Iterator[str]:
+    """What went wrong while reading, and what that means for the answer."""
+    for warning in analysis.capture.warnings:
+        yield f"Warning: {one_line(warning)}."
+    if damaged := analysis.capture.damaged:
+        of = "" if len(analysis.capture.paths) == 1 else f" of {one_line(damaged[0])}"
+        more = f" and {counted(len(damaged) - 1, 'more capture')}" if len(damaged) > 1 else ""
+        yield f"The answer is of what came before the damage{of}{more} alone."
+
+
 def hints(analysis: Analysis) -> Iterator[str]:
     """What was assumed about the hosts, and which options would change it."""
     if analysis.ends.capture_host:
