@@ -13,6 +13,7 @@ from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import pcap, pcapng
 from peerburst.capture.files.clock import MOST_LATE_NS, Clock, span
 from peerburst.capture.files.streams import ByteWindow, CutShort, Readable, open_stream
+from peerburst.capture.packets.aggregates import MAY_AGGREGATE, split_aggregates
 from peerburst.capture.packets.decode import decode
 from peerburst.capture.packets.record import FRAME, PACKET
 
@@ -154,12 +155,25 @@ class PacketSource:
                 found += count
                 if self.bytes_read > WIDE_FROM * found:
                     self._window.widen(WIDE_WINDOW)
-                yield Piece(self._window.window, frames[:count], self._follow_tunnels, self._packets)
+                yield from self._pieces_of(frames[:count])
                 continue
             with stage("read"):
                 if not self._advance():
                     self._say_of_times()
                     return
+
+    def _pieces_of(self, frames: npt.NDArray[np.void]) -> Iterator[Piece]:
+        data = self._window.window
+        if self._may_aggregate():
+            frames = split_aggregates(data, frames)
+        for first in range(0, frames.size, BATCH):  # one frame may have been several
+            yield Piece(data, frames[first : first + BATCH], self._follow_tunnels, self._packets)
+
+    def _may_aggregate(self) -> bool:
+        """Whether any of the frames at hand is of a link type whose frames may hold several packets."""
+        if self._pcap_header is not None:
+            return self._pcap_header.link in MAY_AGGREGATE
+        return bool(np.isin(self._section.rows()["link"], MAY_AGGREGATE).any())
 
     def close(self) -> None:
         """Close the file, and let go of the memory it was read into."""
