@@ -1,5 +1,6 @@
 """One capture's answers: hosts, counts under each gateway model, bursts and classes. Computed when first asked for."""
 
+import ipaddress
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -39,7 +40,18 @@ from peerburst.capture.vocabulary import TrafficClass
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_STEP_S = 1_000_000_000  # some thirty years; instants are kept in 64 bits of nanoseconds
 HEADLINE = "linux-connlimit"
+
+
+def as_written(name: str) -> str:
+    """An address as it is written here (RFC 5952), whichever way a person wrote it; what is no address as it is."""
+    text = name.strip().strip("[]").partition("%")[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return name
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 class Analysis:
@@ -96,8 +108,9 @@ class Analysis:
 
     def host_number(self, name: str) -> int:
         """The number of a host; raises SettingsError naming those there are."""
-        if name in self._numbers:
-            return self._numbers[name]
+        number = self._numbers.get(name, self._numbers.get(as_written(name)))
+        if number is not None:
+            return number
         known = ", ".join(self.host_names[number] for number in self.ranked[:5])
         raise SettingsError(f"no local host {name} in this capture; the busiest are: {known or 'none'}")
 
@@ -337,6 +350,8 @@ class Analysis:
         """
         if not step_s > 0 or step_s * 1e9 < 1:
             raise SettingsError(f"a step of {step_s} s is too short; name a positive number of seconds")
+        if step_s > MOST_STEP_S:
+            raise SettingsError(f"a step of {step_s} s is too long; name one up to {MOST_STEP_S:,} seconds")
         length = self.capture.last_ns - self.capture.first_ns
         rows = int(length // round(step_s * 1e9)) + 1
         if rows > 10_000_000:
