@@ -28,6 +28,7 @@ from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts import programs
 from peerburst.analysis.hosts.flow_facts import FlowFacts
 from peerburst.analysis.hosts.locality import Endpoints, Scope, locate
+from peerburst.analysis.recording import FlagsAlone, flags_alone
 from peerburst.analysis.results import Burst, Host, ModelPeak
 from peerburst.analysis.settings import DEFAULT_LIMITS, Settings, load_models
 from peerburst.capture.compiled.stopwatch import stage
@@ -213,8 +214,14 @@ class Analysis:
         return bool(self.servers[number])
 
     def at_least(self, number: int) -> bool:
-        """Whether a host's peaks are lower bounds: packets were lost, or TCP flows were met mid-stream."""
-        return self.capture.drops > 0 or bool(self._met_mid_stream[number])
+        """Whether a host's peaks are lower bounds: packets were lost or filtered out, or TCP flows met mid-stream."""
+        is_partial = self.capture.drops > 0 or self.flags_alone is not None
+        return is_partial or bool(self._met_mid_stream[number])
+
+    @cached_property
+    def flags_alone(self) -> FlagsAlone | None:
+        """Whether a filter kept only TCP packets with certain flags, see `recording`."""
+        return flags_alone(self.capture.flows)
 
     @cached_property
     def _met_mid_stream(self) -> npt.NDArray[np.bool_]:

@@ -18,6 +18,7 @@ from peerburst.capture.files.source import Buffers, PacketSource, Piece
 from peerburst.capture.flows.partition import Partition
 from peerburst.capture.flows.record import Flows
 from peerburst.capture.flows.sharded import ShardedFlowTable
+from peerburst.capture.packets.copies import Copies
 from peerburst.capture.packets.status import Status
 
 
@@ -100,6 +101,12 @@ def _each_once(paths: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(named.values()), list(dict.fromkeys(sentences))
 
 
+def _of_all(paths: Sequence[str], sentences: Iterator[str]) -> Iterator[str]:
+    """Sentences with the name of the capture that they are of, or how many there are."""
+    of = paths[0] if len(paths) == 1 else f"{len(paths):,} captures"
+    return (f"{of}: {sentence}" for sentence in sentences)
+
+
 def _identity(path: str) -> object:
     """What tells a file from another, whatever its name."""
     try:
@@ -127,7 +134,7 @@ def read(
     if paths.count("-") > 1:
         raise SettingsError("standard input (-) can be read only once")
     paths, named_again = _each_once(paths)
-    table, reading = ShardedFlowTable(gaps_ns), Reading()
+    table, reading, copies = ShardedFlowTable(gaps_ns), Reading(), Copies()
 
     def open_source(path: str, buffers: Buffers | None) -> PacketSource:
         source = PacketSource(path, follow_tunnels=follow_tunnels, buffers=buffers)
@@ -137,6 +144,7 @@ def read(
     def decode(found: _Found) -> _Decoded:
         packets = found.content.decode() if isinstance(found.content, Piece) else found.content
         with stage("decode"):
+            copies.look_at(packets, found.before)
             return _Decoded(packets, table.partition(packets), found.before)
 
     def enter(decoded: _Decoded, shard: int) -> None:
@@ -169,7 +177,11 @@ def read(
         statuses={status: int(table.statuses[status]) for status in Status},
         first_ns=table.first_ns or 0,
         last_ns=table.last_ns or 0,
-        warnings=tuple(named_again + [text for path in paths for text in reading.warnings.get(path, ())] + interrupted),
+        warnings=tuple(
+            [*named_again, *_of_all(paths, copies.sentences())]
+            + [text for path in paths for text in reading.warnings.get(path, ())]
+            + interrupted
+        ),
         interface_addresses=tuple(address for path in paths for address in reading.addresses.get(path, ())),
         drops=reading.drops,
         damaged=tuple(path for path in paths if path in reading.damaged),

@@ -13,6 +13,7 @@ from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import pcap, pcapng
 from peerburst.capture.files.clock import MOST_LATE_NS, Clock, span
 from peerburst.capture.files.streams import ByteWindow, CutShort, Readable, open_stream
+from peerburst.capture.links.registry import LINKTYPE_ETHERNET
 from peerburst.capture.packets.aggregates import MAY_AGGREGATE, split_aggregates
 from peerburst.capture.packets.decode import decode
 from peerburst.capture.packets.record import FRAME, PACKET
@@ -23,6 +24,10 @@ WINDOW, WIDE_WINDOW = 1 << 20, 1 << 21
 WIDE_FROM = 256  # bytes of a record, on average
 BATCH = 1 << 14  # packets at a time
 KEPT = 8  # arrays of a kind that are used again
+
+# Ethernet, IPv4 and TCP take 54 bytes, the options of a SYN some 20 more, its window scale among them.
+SHORTEST_WITH_OPTIONS = 74
+ENOUGH_TO_TELL = 100  # packets
 
 # Captures that other tools read, so that the sentence can name them.
 FOREIGN = {
@@ -103,6 +108,8 @@ class PacketSource:
         self._last_ns = 0
         self._clock = None if as_stamped or stream is not None else Clock()
         self._ended_ns: int | None = None  # the latest time of those captures that stand joined before the one at hand
+        self._longest_cut = 0
+        self._looked_at_cuts = False
         self._back_ns = 0  # how far a joined capture begins before the end of one before it
         self._stream = open_stream(path, stream)
         buffers = Buffers() if buffers is None else buffers
@@ -160,14 +167,25 @@ class PacketSource:
             with stage("read"):
                 if not self._advance():
                     self._say_of_times()
+                    self._say_of_cuts()
                     return
 
     def _pieces_of(self, frames: npt.NDArray[np.void]) -> Iterator[Piece]:
         data = self._window.window
+        self._longest_cut = max(self._longest_cut, self._length_of_cut(frames))
         if self._may_aggregate():
             frames = split_aggregates(data, frames)
         for first in range(0, frames.size, BATCH):  # one frame may have been several
             yield Piece(data, frames[first : first + BATCH], self._follow_tunnels, self._packets)
+
+    def _length_of_cut(self, frames: npt.NDArray[np.void]) -> int:
+        """How much is kept of Ethernet's frames that were cut, 0 where none was; only the first are looked at."""
+        if self._looked_at_cuts:
+            return 0
+        self._looked_at_cuts = frames.size >= ENOUGH_TO_TELL
+        held = frames["stop"] - frames["start"]
+        was_cut = (held < frames["wire"]) & (frames["link"] == LINKTYPE_ETHERNET)
+        return int(held.max(where=was_cut, initial=0))
 
     def _may_aggregate(self) -> bool:
         """Whether any of the frames at hand is of a link type whose frames may hold several packets."""
@@ -187,6 +205,14 @@ class PacketSource:
         if self._clock.latest_ns is None and self._ended_ns is not None:
             self._back_ns = max(self._back_ns, self._ended_ns - int(frames["ts"][0]))
         self._clock.mend(frames)
+
+    def _say_of_cuts(self) -> None:
+        if 0 < self._longest_cut < SHORTEST_WITH_OPTIONS:
+            self.warnings.append(
+                f"{self.path}: no more than {self._longest_cut} bytes are kept of a packet that was cut (snaplen),"
+                " without TCP's options: Linux tells by one of them, the window scale, which packets are valid; 96"
+                " bytes are enough"
+            )
 
     def _begin_another(self) -> None:
         """Another capture, whose clock is its own, begins in the same file."""
