@@ -65,6 +65,16 @@ def test_whole_recordings_and_scans_have_no_such_note(tmp_path: Path) -> None:
             scan.tcp(i * 0.01 + 0.005, remote(i), local(4000 + i), RST | ACK)
     assert list(sentences.recording(scan.analysis(tmp_path))) == []
     assert list(sentences.recording(filtered(browsing(5), SYN | FIN).analysis(tmp_path))) == []
+    for again in (False, True):  # SYN+ACKs that are answered with RST, or never, so that they are sent again
+        half = Tape()
+        for i in range(100):
+            half.tcp(i * 0.01, local(4000 + i), remote(i), SYN)
+            half.tcp(i * 0.01 + 0.005, remote(i), local(4000 + i), SYN | ACK)
+            if again:
+                half.tcp(i * 0.01 + 1, remote(i), local(4000 + i), SYN | ACK)
+            else:
+                half.tcp(i * 0.01 + 0.006, local(4000 + i), remote(i), RST)
+        assert list(sentences.recording(half.analysis(tmp_path))) == []
     flood = Tape()
     for i in range(100):
         flood.open(i * 0.01, local(4000 + i), remote(i))
