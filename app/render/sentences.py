@@ -136,8 +136,9 @@ def recording(analysis: Analysis) -> Iterator[str]:
         )
     if truncated := much_truncated(analysis.capture):
         yield (
-            f"{counted(truncated, 'packet')} ({share(truncated, analysis.capture.packets)}) were cut within their"
-            " headers (snaplen), and are in no count; 96 bytes of each packet are enough (tcpdump -s 96)."
+            f"Cut within their headers (snaplen): {counted(truncated, 'packet')}"
+            f" ({share(truncated, analysis.capture.packets)}), which are in no count; 96 bytes of each are enough"
+            " (tcpdump -s 96)."
         )
 
 

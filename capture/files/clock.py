@@ -18,16 +18,14 @@ from peerburst.capture.units import SECOND_NS
 MOST_LATE_NS = 10 * SECOND_NS
 # A jump ahead by more than this is looked into: where the clock comes back soon, it was wrong in between.
 AHEAD_NS = 60 * SECOND_NS
-# Nobody records nothing for a year: a clock without a battery began in 1970 and was set by NTP.
-NEVER_SILENT_NS = 366 * 86_400 * SECOND_NS
 SAID_FROM_NS = 86_400 * SECOND_NS  # a silence worth a sentence, for it may be the clock's
-LOOKED_AHEAD = 4096  # packets, to see whether a clock comes back
+MOST_LOOKS_AHEAD = 64  # in a batch, to see whether a clock comes back: each is over all packets that follow there
 FARTHEST_NS = 1 << 62  # from 1970, either way: adding a timeout to such an instant cannot overflow
 
 KEPT = 8  # settings of the clock that are known again: two clocks may take turns
 
 # What a Clock counts: see its properties.
-SHIFT, LATEST, BEGUN, BACKWARDS, FARTHEST_BACK, FORWARDS, FARTHEST_AHEAD, SILENCE, SETTINGS, KNOWN = range(10)
+SHIFT, LATEST, BEGUN, BACKWARDS, FARTHEST_BACK, FORWARDS, FARTHEST_AHEAD, SILENCE, LOOKS, SETTINGS, KNOWN = range(11)
 
 
 @part
@@ -50,7 +48,7 @@ def _known_setting(clock: Int64s, ts: Int) -> Int:
 def _comes_back(frames: Records, i: Int, shift: Int, latest: Int) -> bool:
     """Whether a clock that is far ahead at frames[i] is back at about `latest` some packets later."""
     ahead = frames[i]["ts"] + shift - latest
-    for j in range(i + 1, min(i + LOOKED_AHEAD, frames.size)):
+    for j in range(i + 1, frames.size):
         since = frames[j]["ts"] + shift - latest
         if since < ahead - AHEAD_NS and since >= -MOST_LATE_NS:
             return True
@@ -77,11 +75,12 @@ def _jump(frames: Records, i: Int, clock: Int64s) -> None:
         clock[SHIFT] = clock[KNOWN + known]
     elif jump < 0:
         _set(clock, ts)
-    elif jump > AHEAD_NS and (jump > NEVER_SILENT_NS or _comes_back(frames, i, clock[SHIFT], clock[LATEST])):
+    elif jump > AHEAD_NS and clock[LOOKS] < MOST_LOOKS_AHEAD and _comes_back(frames, i, clock[SHIFT], clock[LATEST]):
         clock[FORWARDS] += 1
         clock[FARTHEST_AHEAD] = max(clock[FARTHEST_AHEAD], jump)
         _set(clock, ts)
     else:
+        clock[LOOKS] += jump > AHEAD_NS
         clock[SILENCE] = max(clock[SILENCE], jump)
 
 
@@ -89,6 +88,7 @@ def _jump(frames: Records, i: Int, clock: Int64s) -> None:
 def keep_going(frames: Records, clock: Int64s) -> None:
     """Move the times of `frames` (FRAME), which stand in the order they came, by what `clock` was set meanwhile."""
     latest, shift, begin = clock[LATEST], clock[SHIFT], 0
+    clock[LOOKS] = 0
     while not clock[BEGUN] and begin < frames.size:
         if not _is_empty(frames[begin]):
             clock[BEGUN], clock[SETTINGS] = 1, 1
@@ -149,8 +149,8 @@ class Clock:
             )
         if state[SILENCE] > SAID_FROM_NS:
             yield (
-                f"there is no packet for {span(state[SILENCE])}: either nothing came, or the clock was set ahead; it"
-                " counts as silence"
+                f"there is no packet for {span(state[SILENCE])}: nothing came, or captures of different times were"
+                " merged, or the clock was set ahead; it counts as silence"
             )
 
 

@@ -28,6 +28,7 @@ KEPT = 8  # arrays of a kind that are used again
 # Ethernet, IPv4 and TCP take 54 bytes, the options of a SYN some 20 more, its window scale among them.
 SHORTEST_WITH_OPTIONS = 74
 ENOUGH_TO_TELL = 100  # packets
+LEAST_CUT = 10
 
 # Captures that other tools read, so that the sentence can name them.
 FOREIGN = {
@@ -185,7 +186,7 @@ class PacketSource:
         self._looked_at_cuts = frames.size >= ENOUGH_TO_TELL
         held = frames["stop"] - frames["start"]
         was_cut = (held < frames["wire"]) & (frames["link"] == LINKTYPE_ETHERNET)
-        return int(held.max(where=was_cut, initial=0))
+        return int(held[was_cut].max()) if was_cut.sum() >= LEAST_CUT else 0
 
     def _may_aggregate(self) -> bool:
         """Whether any of the frames at hand is of a link type whose frames may hold several packets."""

@@ -21,7 +21,7 @@ LEAST_PACKETS, LEAST_FLOWS = 20, 20  # fewer say nothing
 FEW_COPIES = 1.2  # packets for each that was sent; a capture without copies has no more than that
 MOST_COPIES = 8
 ALL_BUT_FEW = 0.9
-NOT_ACK_ALONE = 0x07  # FIN, SYN, RST
+SYN_OR_FIN = 0x03  # stacks repeat an RST at once, and acknowledgements
 OF_THE_TUPLE = ("src_hi", "src_lo", "dst_hi", "dst_lo", "sport", "dport", "proto")
 OF_THE_PACKET = ("seq", "ack", "ip_bytes", "flags", "payload", "window")
 
@@ -43,7 +43,7 @@ class Copies:
         if before >= LOOKED_AT * AT_ONCE and before // AT_ONCE % EVERY:
             return
         decoded = packets[packets["status"] == Status.DECODED]
-        is_tcp = (decoded["proto"] == PROTO_TCP) & ((decoded["payload"] > 0) | (decoded["flags"] & NOT_ACK_ALONE != 0))
+        is_tcp = (decoded["proto"] == PROTO_TCP) & ((decoded["payload"] > 0) | (decoded["flags"] & SYN_OR_FIN != 0))
         udp = decoded[decoded["proto"] == PROTO_UDP]
         tcp_groups, udp_groups = _groups(decoded[is_tcp]), np.minimum(_groups(udp), MOST_COPIES)
         udp_flows = np.unique(_mixed(udp, OF_THE_TUPLE)).size

@@ -11,6 +11,7 @@ from peerburst.capture.files.clock import KEPT, MOST_LATE_NS, Clock
 from peerburst.capture.packets.record import FRAME
 from peerburst.capture.read import Capture, read
 from peerburst.opening import analyse
+from tests.support.kernels import COMPILED
 from tests.support.making import HOST, ns, remote
 from tests.support.packets_by_hand import NANOSECOND_MAGIC, UDP, ethernet, ipv4, pcap, udp
 
@@ -101,14 +102,20 @@ def test_silence_counts_as_silence_and_is_said_where_it_is_long() -> None:
     times, said = mended(0, 1, 1 + 3 * DAY)
     assert times == [0, 1, 1 + 3 * DAY]
     assert said == [
-        "there is no packet for 3 days: either nothing came, or the clock was set ahead; it counts as silence"
+        "there is no packet for 3 days: nothing came, or captures of different times were merged, or the clock was set"
+        " ahead; it counts as silence"
     ]
 
 
-def test_a_clock_that_began_years_ago_and_was_set() -> None:
+def test_captures_that_were_merged_stay_years_apart() -> None:
     times, said = mended(0, 1, 1 + 20 * YEAR, 2 + 20 * YEAR)
-    assert times == [0, 1, 1, 2]
-    assert said[0].startswith("time jumps ahead by 20 years")
+    assert times == [0, 1, 1 + 20 * YEAR, 2 + 20 * YEAR]
+    assert said[0].startswith("there is no packet for 20 years 15 days: ")
+
+
+def test_many_silences_take_no_time() -> None:
+    times = tuple(i * 61.0 for i in range(16_384 if COMPILED else 300))
+    assert mended(*times)[0][-1] == times[-1]
 
 
 def test_instants_at_the_ends_of_what_can_be_written() -> None:

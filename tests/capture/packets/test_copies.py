@@ -6,7 +6,7 @@ import pytest
 
 from peerburst.capture.read import Capture, read
 from tests.support.making import Tape, local, remote
-from tests.support.packets_by_hand import ACK, SYN
+from tests.support.packets_by_hand import ACK, RST, SYN
 
 CASES = Path(__file__).parents[2] / "cases"
 
@@ -62,6 +62,14 @@ def test_acknowledgements_that_are_alike_are_no_copies(tmp_path: Path) -> None:
     tape.open(50, local(9000), remote(9))
     for i in range(500):  # as a receiver sends them that waits for a lost packet
         tape.tcp(51 + i * 0.00001, local(9000), remote(9), ACK)
+    assert said(tape, tmp_path).warnings == ()
+
+
+def test_resets_sent_at_once_are_no_copies(tmp_path: Path) -> None:
+    tape = connections(20)
+    for i in range(20):
+        for k in range(8):
+            tape.tcp(10 + i + k * 0.00002, local(4000 + i), remote(i), RST)
     assert said(tape, tmp_path).warnings == ()
 
 
