@@ -110,7 +110,8 @@ class PacketSource:
         self._clock = None if as_stamped or stream is not None else Clock()
         self._ended_ns: int | None = None  # the latest time of those captures that stand joined before the one at hand
         self._longest_cut = 0
-        self._looked_at_cuts = False
+        self._looked_at_cuts = 0  # frames
+        self._may_aggregate = False  # whether a link type was seen whose frames may hold several packets
         self._back_ns = 0  # how far a joined capture begins before the end of one before it
         self._stream = open_stream(path, stream)
         buffers = Buffers() if buffers is None else buffers
@@ -134,6 +135,7 @@ class PacketSource:
             if len(head) < pcap.FILE_HEADER:
                 raise CaptureError(self.path, "ends within the pcap file header")
             self._pcap_header = pcap.parse_header(self.path, head)
+            self._may_aggregate |= self._pcap_header.link in MAY_AGGREGATE
             self._window.at += pcap.FILE_HEADER
         elif head[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
             if len(head) < pcapng.SMALLEST_BLOCK + 4:
@@ -174,25 +176,19 @@ class PacketSource:
     def _pieces_of(self, frames: npt.NDArray[np.void]) -> Iterator[Piece]:
         data = self._window.window
         self._longest_cut = max(self._longest_cut, self._length_of_cut(frames))
-        if self._may_aggregate():
+        if self._may_aggregate:
             frames = split_aggregates(data, frames)
         for first in range(0, frames.size, BATCH):  # one frame may have been several
             yield Piece(data, frames[first : first + BATCH], self._follow_tunnels, self._packets)
 
     def _length_of_cut(self, frames: npt.NDArray[np.void]) -> int:
         """How much is kept of Ethernet's frames that were cut, 0 where none was; only the first are looked at."""
-        if self._looked_at_cuts:
+        if self._looked_at_cuts >= ENOUGH_TO_TELL:
             return 0
-        self._looked_at_cuts = frames.size >= ENOUGH_TO_TELL
+        self._looked_at_cuts += frames.size
         held = frames["stop"] - frames["start"]
         was_cut = (held < frames["wire"]) & (frames["link"] == LINKTYPE_ETHERNET)
         return int(held[was_cut].max()) if was_cut.sum() >= LEAST_CUT else 0
-
-    def _may_aggregate(self) -> bool:
-        """Whether any of the frames at hand is of a link type whose frames may hold several packets."""
-        if self._pcap_header is not None:
-            return self._pcap_header.link in MAY_AGGREGATE
-        return bool(np.isin(self._section.rows()["link"], MAY_AGGREGATE).any())
 
     def close(self) -> None:
         """Close the file, and let go of the memory it was read into."""
@@ -289,6 +285,7 @@ class PacketSource:
         self._begin_another()
         if head[:4] in pcap.MAGICS:
             self._pcap_header = pcap.parse_header(self.path, head)
+            self._may_aggregate |= self._pcap_header.link in MAY_AGGREGATE
             self._window.at += pcap.FILE_HEADER
         else:
             self._pcap_header = None
@@ -320,6 +317,7 @@ class PacketSource:
             block = window.take(length)
             if kind == pcapng.INTERFACE:
                 section.describe(self.path, block)
+                self._may_aggregate |= int(section.rows()["link"][-1]) in MAY_AGGREGATE
                 self.addresses = section.addresses
             else:
                 section.count_drops(block)

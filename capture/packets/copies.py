@@ -17,6 +17,7 @@ WITHIN_NS = 1_000_000
 AT_ONCE = 1 << 14  # packets of a batch, about
 LOOKED_AT = 4  # batches from the beginning, and then each EVERY-th
 EVERY = 256
+WORTH_A_LOOK = 64  # packets
 LEAST_PACKETS, LEAST_FLOWS = 20, 20  # fewer say nothing
 FEW_COPIES = 1.2  # packets for each that was sent; a capture without copies has no more than that
 MOST_COPIES = 8
@@ -40,7 +41,8 @@ class Copies:
 
     def look_at(self, packets: Packets, before: int) -> None:
         """Count copies in PACKET rows before which came so many, if it is their turn. Any thread may call it."""
-        if before >= LOOKED_AT * AT_ONCE and before // AT_ONCE % EVERY:
+        is_due = before < LOOKED_AT * AT_ONCE or before // AT_ONCE % EVERY == 0
+        if not is_due or (before and packets.size < WORTH_A_LOOK):
             return
         decoded = packets[packets["status"] == Status.DECODED]
         is_tcp = (decoded["proto"] == PROTO_TCP) & ((decoded["payload"] > 0) | (decoded["flags"] & SYN_OR_FIN != 0))
