@@ -1,5 +1,6 @@
 """One capture's answers: hosts, counts under each gateway model, bursts and classes. Computed when first asked for."""
 
+import ipaddress
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts import programs
 from peerburst.analysis.hosts.flow_facts import FlowFacts
 from peerburst.analysis.hosts.locality import Endpoints, Scope, locate
+from peerburst.analysis.recording import FlagsAlone, flags_alone
 from peerburst.analysis.results import Burst, Host, ModelPeak
 from peerburst.analysis.settings import DEFAULT_LIMITS, Settings, load_models
 from peerburst.capture.compiled.stopwatch import stage
@@ -39,7 +41,18 @@ from peerburst.capture.vocabulary import TrafficClass
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_STEP_S = 1_000_000_000  # some thirty years; instants are kept in 64 bits of nanoseconds
 HEADLINE = "linux-connlimit"
+
+
+def as_written(name: str) -> str:
+    """An address as it is written here (RFC 5952), whichever way a person wrote it; what is no address as it is."""
+    text = name.strip().strip("[]").partition("%")[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return name
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 class Analysis:
@@ -96,8 +109,9 @@ class Analysis:
 
     def host_number(self, name: str) -> int:
         """The number of a host; raises SettingsError naming those there are."""
-        if name in self._numbers:
-            return self._numbers[name]
+        number = self._numbers.get(name, self._numbers.get(as_written(name)))
+        if number is not None:
+            return number
         known = ", ".join(self.host_names[number] for number in self.ranked[:5])
         raise SettingsError(f"no local host {name} in this capture; the busiest are: {known or 'none'}")
 
@@ -200,8 +214,14 @@ class Analysis:
         return bool(self.servers[number])
 
     def at_least(self, number: int) -> bool:
-        """Whether a host's peaks are lower bounds: packets were lost, or TCP flows were met mid-stream."""
-        return self.capture.drops > 0 or bool(self._met_mid_stream[number])
+        """Whether a host's peaks are lower bounds: packets were lost or filtered out, or TCP flows met mid-stream."""
+        is_partial = self.capture.drops > 0 or self.flags_alone is not None
+        return is_partial or bool(self._met_mid_stream[number])
+
+    @cached_property
+    def flags_alone(self) -> FlagsAlone | None:
+        """Whether a filter kept only TCP packets with certain flags, see `recording`."""
+        return flags_alone(self.capture.flows)
 
     @cached_property
     def _met_mid_stream(self) -> npt.NDArray[np.bool_]:
@@ -337,6 +357,8 @@ class Analysis:
         """
         if not step_s > 0 or step_s * 1e9 < 1:
             raise SettingsError(f"a step of {step_s} s is too short; name a positive number of seconds")
+        if step_s > MOST_STEP_S:
+            raise SettingsError(f"a step of {step_s} s is too long; name one up to {MOST_STEP_S:,} seconds")
         length = self.capture.last_ns - self.capture.first_ns
         rows = int(length // round(step_s * 1e9)) + 1
         if rows > 10_000_000:

@@ -11,6 +11,9 @@ DEFAULT_LIMIT = 200  # the article's hotel
 DEFAULT_LIMITS = (100, 128, DEFAULT_LIMIT, 256, 512, 1000, 1024, 2048)
 
 
+MOST_LIMIT = 2**32 - 1  # Linux counts connections in 32 bits
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How to read and count. Empty `models` and `limits` stand for the usual ones; `local_nets` None likewise."""
@@ -41,4 +44,6 @@ def load_models(settings: Settings) -> list[GatewayModel]:
         raise SettingsError(f"a gateway model is named twice in {', '.join(names)}")
     if any(limit < 1 for limit in settings.limits):
         raise SettingsError("a limit must be at least 1 connection")
+    if any(limit > MOST_LIMIT for limit in settings.limits):
+        raise SettingsError(f"a limit of {max(settings.limits)} is beyond any gateway's; name one up to {MOST_LIMIT:,}")
     return models

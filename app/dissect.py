@@ -42,10 +42,13 @@ class Dissection:
         return names.most_common(1)[0][0] if names else None
 
 
+MOST_DIGITS = 20  # of the number of a flow
+
+
 def find_flow(analysis: Analysis, name: str) -> int:
     """The index of a flow, found by its row in `peerburst flows` (from 1) or by its Community ID."""
     rows = len(analysis.flows)
-    if name.isdigit():
+    if name.isdecimal() and len(name) <= MOST_DIGITS:
         if not 1 <= int(name) <= rows:
             raise SettingsError(f"there is no flow {name}; the rows of `peerburst flows` go from 1 to {rows}")
         return int(name) - 1
@@ -72,7 +75,7 @@ def display_filter(flow: "pd.Series[str]") -> str:
 
 
 def _seconds(ns: int) -> str:
-    return f"{ns // 1_000_000_000}.{ns % 1_000_000_000:09d}"
+    return f"{'-' if ns < 0 else ''}{abs(ns) // 1_000_000_000}.{abs(ns) % 1_000_000_000:09d}"
 
 
 def dissect(analysis: Analysis, name: str) -> Dissection:

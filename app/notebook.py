@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from peerburst.analysis import gateways as models_of_gateways
+from peerburst.analysis.bursts.features.record import ALL
 from peerburst.analysis.settings import Settings
 from peerburst.opening import analyse
 
@@ -55,6 +56,27 @@ def gateways() -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+# Columns of the tables and what they hold, so that a table without rows has them all.
+BURST_TYPES: dict[str, type] = {
+    "host": str,
+    "inbound": bool,
+    "start_s": float,
+    "end_s": float,
+    "class": str,
+    "confidence": float,
+    "evidence": str,
+}
+TIMELINE_TYPES = {"t_s": float, "at": int, "max": int, "mean": float, "talking": int}
+
+
+def _sheet_that_says(text: str) -> Figure:
+    from matplotlib.figure import Figure
+
+    sheet = Figure()
+    sheet.text(0.5, 0.5, text, ha="center", va="center")
+    return sheet
+
+
 class OpenCapture:
     """A capture that has been read. Hosts are named by their address; the default host is the one with most entries."""
 
@@ -63,9 +85,9 @@ class OpenCapture:
         self.analysis = analyse(paths, settings)
 
     @property
-    def host(self) -> str:
-        """The host that held most entries under the headline model."""
-        return self.analysis.busiest()
+    def host(self) -> str | None:
+        """The host that held most entries under the headline model; None where no host is local."""
+        return self.analysis.busiest() if self.analysis.ranked else None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -95,47 +117,61 @@ class OpenCapture:
             }
             for host in self.analysis.hosts
         }
-        return pd.DataFrame.from_dict(rows, orient="index")
+        models = {model.name: int for model in self.analysis.models}
+        types = {"flows": int, "peers": int, "ip_bytes": int, "class": str} | models
+        return pd.DataFrame.from_dict(rows, orient="index", columns=list(types)).astype(types)
 
     @property
     def bursts(self) -> pd.DataFrame:
         """One row per burst: host, seconds from the first packet, class, and the features it was decided on."""
-        return pd.DataFrame(
-            [
-                {
-                    "host": burst.host,
-                    "inbound": burst.inbound,
-                    "start_s": burst.start_s,
-                    "end_s": burst.end_s,
-                    "class": burst.classification.label.value,
-                    "confidence": burst.classification.confidence,
-                    "evidence": "; ".join(evidence.says for evidence in burst.classification.evidence),
-                    **{name: getattr(burst.features, name) for name in burst.features.__slots__},
-                }
-                for burst in self.analysis.bursts
-            ]
-        )
+        types = BURST_TYPES | {name: int if feature.is_whole else float for name, feature in ALL.items()}
+        rows = [
+            {
+                "host": burst.host,
+                "inbound": burst.inbound,
+                "start_s": burst.start_s,
+                "end_s": burst.end_s,
+                "class": burst.classification.label.value,
+                "confidence": burst.classification.confidence,
+                "evidence": "; ".join(evidence.says for evidence in burst.classification.evidence),
+                **{name: getattr(burst.features, name) for name in burst.features.__slots__},
+            }
+            for burst in self.analysis.bursts
+        ]
+        return pd.DataFrame(rows, columns=list(types)).astype(types)
 
     def timeline(self, host: str | None = None, *, model: str | None = None, step_s: float = 1.0) -> pd.DataFrame:
         """The host's count every `step_s` seconds: at that instant, the largest and mean until the next, talking."""
-        return self.analysis.timeline(host or self.host, self._model(model), step_s=step_s)
+        chosen = host or self.host
+        if chosen is None:
+            return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in TIMELINE_TYPES.items()})
+        return self.analysis.timeline(chosen, self._model(model), step_s=step_s)
 
     def matrix(self, host: str | None = None) -> pd.DataFrame:
         """Models down, limits across: the second at which the host exceeded the limit, NaN if it never did."""
-        return self.analysis.matrix(host or self.host)
+        chosen = host or self.host
+        if chosen is None:
+            return pd.DataFrame(columns=list(self.analysis.limits), dtype=float)
+        return self.analysis.matrix(chosen)
 
     def plot(self, name: str = "timeline", host: str | None = None, *, model: str | None = None) -> Figure:
-        """A picture by its name in `analysis.figures.registry.FIGURES` (those of a report), as a matplotlib figure."""
+        """A picture by its name in `analysis.figures.registry.FIGURES` (those of a report), as a matplotlib figure.
+
+        Where no host is local it is a sheet that says so.
+        """
         from peerburst.analysis.figures import registry
 
-        chosen = self._model(model)
-        return registry.figure(self.analysis, name, host or self.host, model=chosen)
+        chosen = host or self.host
+        if chosen is None:
+            registry.module(name)  # refuses a name that no picture has
+            return _sheet_that_says("No local host sent or received anything.")
+        return registry.figure(self.analysis, name, chosen, model=self._model(model))
 
     def report(self, folder: Path_like, host: str | None = None) -> list[Path]:
         """Write pictures, sentences and numbers into a folder; returns the paths of its files."""
         from peerburst.render import report
 
-        return report.write(self.analysis, folder, host or self.host)
+        return report.write(self.analysis, folder, host or self.analysis.busiest())
 
     def _model(self, name: str | None) -> str:
         return name or self.analysis.models[0].name

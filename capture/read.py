@@ -1,5 +1,6 @@
 """Reading captures into a flow table: the way of every saved packet."""
 
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from peerburst.capture.compiled.kernel import announce_first_compile, mark_compi
 from peerburst.capture.compiled.pipeline import Pipeline
 from peerburst.capture.compiled.stopwatch import count_packets, stage
 from peerburst.capture.errors import SettingsError
-from peerburst.capture.files.merge import in_time_order
-from peerburst.capture.files.source import PacketSource, Piece
+from peerburst.capture.files.merge import Reading, in_time_order
+from peerburst.capture.files.source import Buffers, PacketSource, Piece
 from peerburst.capture.flows.partition import Partition
 from peerburst.capture.flows.record import Flows
 from peerburst.capture.flows.sharded import ShardedFlowTable
+from peerburst.capture.packets.copies import Copies
 from peerburst.capture.packets.status import Status
 
 
@@ -43,6 +45,7 @@ class Capture:
     warnings: tuple[str, ...]
     interface_addresses: tuple[str, ...]  # as pcapng interface descriptions give them
     drops: int  # packets that interfaces and system report as lost
+    damaged: tuple[str, ...] = ()  # captures that could not be read to their end
 
     @property
     def duration_s(self) -> float:
@@ -85,6 +88,34 @@ def _size(path: str) -> int:
         return 0
 
 
+def _each_once(paths: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(the captures but those named before, a sentence for each of these); one file may have two names."""
+    named: dict[object, str] = {}
+    sentences = []
+    for path in paths:
+        identity = _identity(path)
+        if identity in named:
+            also = "" if named[identity] == path else f", also as {named[identity]}"
+            sentences.append(f"{path}: is named more than once{also}; it was read once")
+        named.setdefault(identity, path)
+    return list(named.values()), list(dict.fromkeys(sentences))
+
+
+def _of_all(paths: Sequence[str], sentences: Iterator[str]) -> Iterator[str]:
+    """Sentences with the name of the capture that they are of, or how many there are."""
+    of = paths[0] if len(paths) == 1 else f"{len(paths):,} captures"
+    return (f"{of}: {sentence}" for sentence in sentences)
+
+
+def _identity(path: str) -> object:
+    """What tells a file from another, whatever its name."""
+    try:
+        facts = Path(path).stat()
+    except (OSError, ValueError):
+        return path
+    return (facts.st_dev, facts.st_ino) if stat.S_ISREG(facts.st_mode) and path != "-" else path
+
+
 def read(
     paths: Sequence[str],
     *,
@@ -102,17 +133,18 @@ def read(
         raise SettingsError("no capture was named")
     if paths.count("-") > 1:
         raise SettingsError("standard input (-) can be read only once")
-    table = ShardedFlowTable(gaps_ns)
-    sources: list[PacketSource] = []
+    paths, named_again = _each_once(paths)
+    table, reading, copies = ShardedFlowTable(gaps_ns), Reading(), Copies()
 
-    def open_source(path: str) -> PacketSource:
-        sources.append(PacketSource(path, follow_tunnels=follow_tunnels))
+    def open_source(path: str, buffers: Buffers | None) -> PacketSource:
+        source = PacketSource(path, follow_tunnels=follow_tunnels, buffers=buffers)
         announce_first_compile()
-        return sources[-1]
+        return source
 
     def decode(found: _Found) -> _Decoded:
         packets = found.content.decode() if isinstance(found.content, Piece) else found.content
         with stage("decode"):
+            copies.look_at(packets, found.before)
             return _Decoded(packets, table.partition(packets), found.before)
 
     def enter(decoded: _Decoded, shard: int) -> None:
@@ -123,11 +155,12 @@ def read(
 
     def report_progress() -> None:
         if progress is not None:
-            done = sum(source.bytes_read for source in sources)
-            progress(Progress(table.packets, done, total, time.monotonic() - began))
+            progress(Progress(table.packets, reading.bytes_read(), total, time.monotonic() - began))
 
     interrupted = []
-    pipeline = Pipeline(_numbered(in_time_order(paths, open_source), most_packets), decode, enter, table.shards)
+    pipeline = Pipeline(
+        _numbered(in_time_order(paths, open_source, reading), most_packets), decode, enter, table.shards
+    )
     try:
         pipeline.run(table.shards, report_progress)
     except KeyboardInterrupt:
@@ -136,6 +169,7 @@ def read(
     with stage("flows"):
         flows = table.finish()
     count_packets(table.packets)
+    reading.finish_all()
     return Capture(
         paths=tuple(paths),
         flows=flows,
@@ -143,7 +177,12 @@ def read(
         statuses={status: int(table.statuses[status]) for status in Status},
         first_ns=table.first_ns or 0,
         last_ns=table.last_ns or 0,
-        warnings=tuple([text for source in sources for text in source.warnings] + interrupted),
-        interface_addresses=tuple(address for source in sources for address in source.addresses),
-        drops=sum(source.drops for source in sources),
+        warnings=tuple(
+            [*named_again, *_of_all(paths, copies.sentences())]
+            + [text for path in paths for text in reading.warnings.get(path, ())]
+            + interrupted
+        ),
+        interface_addresses=tuple(address for path in paths for address in reading.addresses.get(path, ())),
+        drops=reading.drops,
+        damaged=tuple(path for path in paths if path in reading.damaged),
     )

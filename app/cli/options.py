@@ -27,7 +27,7 @@ Captures = Annotated[
 ]
 Read = Annotated[list[str] | None, typer.Option("-r", "--read", metavar="FILE", help="A capture to read; repeatable.")]
 Inner = Annotated[
-    bool, typer.Option("--inner", help="Follow tunnels: GRE, IP-in-IP, 6in4, Teredo, VXLAN, Geneve, GTP.")
+    bool, typer.Option("--inner", help="Follow tunnels: GRE, IP-in-IP, 6in4, Teredo, VXLAN, Geneve, GTP, TZSP.")
 ]
 Count = Annotated[int | None, typer.Option("-c", "--count", metavar="N", help="Stop after N packets.")]
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from peerburst.cli import options
-from peerburst.cli.reading import chosen_host, read_captures
+from peerburst.cli.reading import read_captures
 
 
 def report(
@@ -32,7 +32,8 @@ def report(
     from peerburst.render import report as report_folder
     from peerburst.render import terminal
 
-    name = host or analysis.busiest()
-    terminal.print_analysis(analysis, chosen_host(analysis, name), terminal.console())
+    shown = analysis.host(analysis.host_number(host or analysis.busiest()))
+    name = shown.name
+    terminal.print_analysis(analysis, shown, terminal.console())
     files = report_folder.write(analysis, output, name)
     print(f"\nThe report is in {Path(output).resolve()}: {', '.join(path.name for path in files)}")

@@ -57,14 +57,15 @@ def write_flows(analysis: Analysis, shape: FlowFormat, path: str | None) -> None
         if shape is FlowFormat.PARQUET:
             frame.to_parquet(out, index=False)
         elif shape is FlowFormat.ZEEK:
-            out.write(conn_log(frame).encode())
+            out.write(conn_log(frame, analysis.capture.flows.row[["icmp_type", "icmp_code"]]).encode())
         elif shape is FlowFormat.CSV:
             out.write(_epoch(frame).to_csv(index=False, lineterminator="\n").encode())
         else:
             lines = _epoch(frame)
             for name in ("ts", "established", "closing", "closed"):
                 lines[name] = pd.to_numeric(lines[name])
-            out.write(lines.to_json(orient="records", lines=True, double_precision=9).encode())
+            if len(lines):  # of no rows pandas makes an empty line
+                out.write(lines.to_json(orient="records", lines=True, double_precision=9).encode())
 
 
 def write_timeline(frame: pd.DataFrame, shape: TableFormat, path: str | None) -> None:

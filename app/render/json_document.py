@@ -14,6 +14,7 @@ from peerburst.analysis.counting.peaks import Concurrency
 from peerburst.analysis.counting.sweep import NEVER_CROSSED
 from peerburst.analysis.results import Burst
 from peerburst.capture.packets.status import Status
+from peerburst.render import sentences
 
 SCHEMA = "peerburst/analysis/1"
 
@@ -192,6 +193,8 @@ def _frame(analysis: Analysis) -> dict[str, Any]:
             "drops": capture.drops,
             **({"programs": programs} if (programs := analysis.flows_by_program()) else {}),
             "warnings": list(capture.warnings),
+            "damaged": list(capture.damaged),
+            "notes": list(sentences.recording(analysis)),
         },
         "hosts": [],
         "bursts": [],

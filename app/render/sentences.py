@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from peerburst.analysis.analysis import Analysis
+from peerburst.analysis.gateways.model import Engine
 from peerburst.analysis.hosts.locality import Scope
 from peerburst.analysis.humanize import clock, counted, number, one_line, share, size, span
+from peerburst.analysis.recording import much_truncated
 from peerburst.analysis.results import Burst, Host, ModelPeak
 from peerburst.capture.packets.status import LABELS, Status
 
@@ -110,6 +112,36 @@ def programs_sentence(analysis: Analysis) -> str | None:
     return f"Programs: {', '.join(named[:MOST_PROGRAMS]) or 'none is known'}{more}{unknown}."
 
 
+def warnings(analysis: Analysis) -> Iterator[str]:
+    """What went wrong while reading, and what that means for the answer."""
+    for warning in analysis.capture.warnings:
+        yield f"Warning: {one_line(warning)}."
+    if damaged := analysis.capture.damaged:
+        of = "" if len(analysis.capture.paths) == 1 else f" of {one_line(damaged[0])}"
+        more = f" and {counted(len(damaged) - 1, 'more capture')}" if len(damaged) > 1 else ""
+        yield f"The answer is of what came before the damage{of}{more} alone."
+
+
+def recording(analysis: Analysis) -> Iterator[str]:
+    """What the recording lacks, and what that does to the counts."""
+    if analysis.flags_alone is not None:
+        flags = analysis.flags_alone.flags
+        whole = [model.name for model in analysis.models if model.engine is Engine.SYN_FIN]
+        but = f"; {' and '.join(whole)}, which needs no more, counts all" if whole else ""
+        yield (
+            f"Of TCP only packets with {' or '.join(flags)} were recorded, as by a capture"
+            " filter. Without acknowledgements and data a gateway model sees no handshake end and nothing that keeps a"
+            f" connection alive, and forgets it after the timeout of a half-open one: peaks are lower bounds{but}."
+            " Bytes and classes say little."
+        )
+    if truncated := much_truncated(analysis.capture):
+        yield (
+            f"Cut within their headers (snaplen): {counted(truncated, 'packet')}"
+            f" ({share(truncated, analysis.capture.packets)}), which are in no count; 96 bytes of each are enough"
+            " (tcpdump -s 96)."
+        )
+
+
 def hints(analysis: Analysis) -> Iterator[str]:
     """What was assumed about the hosts, and which options would change it."""
     if analysis.ends.capture_host:
@@ -122,5 +154,6 @@ def hints(analysis: Analysis) -> Iterator[str]:
         yield "All traffic is between local hosts; count it as if it had crossed the gateway with --include-lan."
     if not counted_flows and analysis.scopes[Scope.TRANSIT] and not analysis.scopes[Scope.LAN]:
         yield "No address is local; say which networks are with --local-net."
+    yield from recording(analysis)
     if analysis.capture.drops:
         yield f"The capture lost {counted(analysis.capture.drops, 'packet')}: peaks are lower bounds."

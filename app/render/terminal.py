@@ -97,6 +97,8 @@ def _print_capture(analysis: Analysis, out: Console) -> None:
     for sentence in (sentences.left_out_sentence(analysis), sentences.programs_sentence(analysis)):
         if sentence is not None:
             out.print(Text(sentence))
+    for warning in sentences.warnings(analysis):
+        out.print(Text(warning, "bold red"))
     for hint in sentences.hints(analysis):
         out.print(Text(hint, "yellow"))
 

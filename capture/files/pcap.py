@@ -3,9 +3,9 @@
 import struct
 from typing import NamedTuple
 
-from peerburst.capture.compiled.kernel import kernel
+from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.loads import read32
-from peerburst.capture.compiled.shapes import Bytes, Int, Records
+from peerburst.capture.compiled.shapes import Bool, Bytes, Int, Records
 from peerburst.capture.errors import CaptureError
 
 FILE_HEADER = 24
@@ -18,6 +18,7 @@ LONGEST_PACKET = 262144
 GO_ON = 0
 BAD_LENGTH = 1
 NOTHING_BUT_ZEROS = 4  # 2 and 3 are pcapng's
+ANOTHER_FILE = 5  # a file header stands where a record should: captures were joined as `cat` joins them
 
 # Records of zeros alone (no time, no bytes) in a row that are no packets any more. A disk that filled up, a machine
 # that crashed and a decompression bomb leave gigabytes of them.
@@ -46,6 +47,33 @@ MAGICS = {
 }
 
 
+# The same as numbers, read with the lowest byte first; and what follows them in a header of version 2.4, either order.
+_USEC, _USEC_SWAPPED, _NSEC, _NSEC_SWAPPED, _MODIFIED, _MODIFIED_SWAPPED = (
+    int.from_bytes(magic, "little") for magic in MAGICS
+)
+VERSION, VERSION_SWAPPED = 0x00040002, 0x04000200
+MOST_SNAPLEN = 0x7FFFFFFF  # libpcap takes a larger one for damage
+LINK_RESERVED = 0x03FF0000  # bits of the link field that are 0 (the draft's R and reserved ones)
+
+
+@part
+def begins_file(data: Bytes, at: Int, end: Int) -> Bool:
+    """Whether what stands here is the header of a pcap file of version 2.4, as far as bytes[at:end] go."""
+    if at + 8 > end:
+        return False
+    magic, version = read32(data, at, False), read32(data, at + 4, False)
+    if magic == _USEC or magic == _NSEC or magic == _MODIFIED:
+        is_big_endian, is_known = False, version == VERSION
+    elif magic == _USEC_SWAPPED or magic == _NSEC_SWAPPED or magic == _MODIFIED_SWAPPED:
+        is_big_endian, is_known = True, version == VERSION_SWAPPED
+    else:
+        return False
+    if not is_known or at + FILE_HEADER > end:
+        return is_known
+    snaplen, link = read32(data, at + 16, is_big_endian), read32(data, at + 20, is_big_endian)
+    return snaplen <= MOST_SNAPLEN and not link & LINK_RESERVED
+
+
 def parse_header(path: str, data: bytes) -> PcapHeader:
     """The file header of 24 bytes. The upper bits of the link field tell of frame check sequences, not of the type."""
     big_endian, ns_per_unit, record_header = MAGICS[data[:4]]
@@ -69,6 +97,8 @@ def walk(data: Bytes, at: Int, end: Int, header: PcapHeader, frames: Records) ->
     count, zeros = 0, 0
     while count < frames.size and at + record_header <= end:
         held, wire = read32(data, at + 8, big_endian), read32(data, at + 12, big_endian)
+        if wire == 0 and begins_file(data, at, end):  # a header has 0 there: the accuracy of its time stamps
+            return count, at, ANOTHER_FILE
         if maybe_swapped and held > wire:
             held, wire = wire, held
         if held > LONGEST_PACKET:

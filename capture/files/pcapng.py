@@ -15,7 +15,7 @@ from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.loads import read16, read32
 from peerburst.capture.compiled.shapes import Bool, Bytes, Int, Records, int64
 from peerburst.capture.errors import CaptureError
-from peerburst.capture.files.pcap import BAD_LENGTH, GO_ON, LONGEST_PACKET
+from peerburst.capture.files.pcap import ANOTHER_FILE, BAD_LENGTH, GO_ON, LONGEST_PACKET, begins_file
 
 SECTION_HEADER = 0x0A0D0D0A
 INTERFACE = 1
@@ -112,10 +112,12 @@ def walk(
         if kind == SECTION_HEADER:
             return count, at, HEAD_BLOCK
         if length < SMALLEST_BLOCK or length & 3:
-            return count, at, BAD_LENGTH
+            return count, at, ANOTHER_FILE if begins_file(data, at, end) else BAD_LENGTH
         if kind == INTERFACE or kind == INTERFACE_STATISTICS:
             return count, at, HEAD_BLOCK
         if kind != ENHANCED_PACKET and kind != SIMPLE_PACKET and kind != OLD_PACKET:
+            if begins_file(data, at, end):
+                return count, at, ANOTHER_FILE
             if length > data.size // 2:  # too long to wait for: Python skips it
                 return count, at, HEAD_BLOCK
             if at + length > end:
@@ -157,6 +159,14 @@ def walk(
         count += 1
         at += length
     return count, at, GO_ON
+
+
+def begins_section(head: bytes) -> bool:
+    """Whether these bytes, at least 12 of them, begin a section header block."""
+    return head[:4] == struct.pack(">I", SECTION_HEADER) and head[8:12] in (
+        struct.pack("<I", BYTE_ORDER_MAGIC),
+        struct.pack(">I", BYTE_ORDER_MAGIC),
+    )
 
 
 @dataclass(slots=True)

@@ -11,7 +11,10 @@ from peerburst.capture.compiled.pool import BufferPool
 from peerburst.capture.compiled.stopwatch import stage
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import pcap, pcapng
+from peerburst.capture.files.clock import MOST_LATE_NS, Clock, span
 from peerburst.capture.files.streams import ByteWindow, CutShort, Readable, open_stream
+from peerburst.capture.links.registry import LINKTYPE_ETHERNET
+from peerburst.capture.packets.aggregates import MAY_AGGREGATE, split_aggregates
 from peerburst.capture.packets.decode import decode
 from peerburst.capture.packets.record import FRAME, PACKET
 
@@ -21,6 +24,11 @@ WINDOW, WIDE_WINDOW = 1 << 20, 1 << 21
 WIDE_FROM = 256  # bytes of a record, on average
 BATCH = 1 << 14  # packets at a time
 KEPT = 8  # arrays of a kind that are used again
+
+# Ethernet, IPv4 and TCP take 54 bytes, the options of a SYN some 20 more, its window scale among them.
+SHORTEST_WITH_OPTIONS = 74
+ENOUGH_TO_TELL = 100  # packets
+LEAST_CUT = 10
 
 # Captures that other tools read, so that the sentence can name them.
 FOREIGN = {
@@ -64,24 +72,51 @@ class Piece:
         return packets
 
 
+class Buffers:
+    """The arrays that readings work in; captures that are read one after another can share them."""
+
+    def __init__(self) -> None:
+        self.windows = BufferPool(np.uint8, WINDOW, KEPT)
+        self.frames = BufferPool(FRAME, BATCH, KEPT)
+        self.packets = BufferPool(PACKET, BATCH, KEPT)
+
+
 class PacketSource:
     """Reads one capture, in order, a batch of packets at a time.
 
     Raises CaptureError if it is no capture we read. Damage further on ends the reading with a sentence in `warnings`.
-    `stream`: its bytes, if they are at hand already; the path is then their name alone.
+    `stream`: its bytes, if they are at hand already, as of a live capture; the path is then their name alone, and times
+    stay as they are. Of a file they are moved where the clock was set while it was recorded, see `clock`.
     """
 
-    def __init__(self, path: str, *, follow_tunnels: bool = False, stream: Readable | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        follow_tunnels: bool = False,
+        stream: Readable | None = None,
+        buffers: Buffers | None = None,
+        as_stamped: bool = False,
+    ) -> None:
+        """`as_stamped`: leave all times as they are."""
         self.path = path
         self.warnings: list[str] = []
         self.addresses: list[str] = []
         self.drops = 0
+        self.is_damaged = False
         self.bytes_read = 0
         self._follow_tunnels = follow_tunnels
         self._last_ns = 0
-        self._window = ByteWindow(open_stream(path, stream), WINDOW)
-        self._frames = BufferPool(FRAME, BATCH, KEPT)
-        self._packets = BufferPool(PACKET, BATCH, KEPT)
+        self._clock = None if as_stamped or stream is not None else Clock()
+        self._ended_ns: int | None = None  # the latest time of those captures that stand joined before the one at hand
+        self._longest_cut = 0
+        self._looked_at_cuts = 0  # frames
+        self._may_aggregate = False  # whether a link type was seen whose frames may hold several packets
+        self._back_ns = 0  # how far a joined capture begins before the end of one before it
+        self._stream = open_stream(path, stream)
+        buffers = Buffers() if buffers is None else buffers
+        self._frames, self._packets = buffers.frames, buffers.packets
+        self._window = ByteWindow(self._stream, WINDOW, buffers.windows)
         self._section = pcapng.Section()
         self._pcap_header: pcap.PcapHeader | None = None
         self._start()
@@ -91,6 +126,7 @@ class PacketSource:
         try:
             self._window.need(pcap.FILE_HEADER)
         except (CutShort, OSError) as error:
+            self.is_damaged = True
             self.warnings.append(f"{self.path}: {error}")
         head = self._window.peek(pcap.FILE_HEADER)
         if not head:
@@ -99,6 +135,7 @@ class PacketSource:
             if len(head) < pcap.FILE_HEADER:
                 raise CaptureError(self.path, "ends within the pcap file header")
             self._pcap_header = pcap.parse_header(self.path, head)
+            self._may_aggregate |= self._pcap_header.link in MAY_AGGREGATE
             self._window.at += pcap.FILE_HEADER
         elif head[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
             if len(head) < pcapng.SMALLEST_BLOCK + 4:
@@ -123,15 +160,71 @@ class PacketSource:
                 count = self._walk(frames)
             if count:
                 self._last_ns = int(frames["ts"][count - 1])
+                self._mend_times(frames[:count])
                 self.bytes_read = self._window.offset
                 found += count
                 if self.bytes_read > WIDE_FROM * found:
                     self._window.widen(WIDE_WINDOW)
-                yield Piece(self._window.window, frames[:count], self._follow_tunnels, self._packets)
+                yield from self._pieces_of(frames[:count])
                 continue
             with stage("read"):
                 if not self._advance():
+                    self._say_of_times()
+                    self._say_of_cuts()
                     return
+
+    def _pieces_of(self, frames: npt.NDArray[np.void]) -> Iterator[Piece]:
+        data = self._window.window
+        self._longest_cut = max(self._longest_cut, self._length_of_cut(frames))
+        if self._may_aggregate:
+            frames = split_aggregates(data, frames)
+        for first in range(0, frames.size, BATCH):  # one frame may have been several
+            yield Piece(data, frames[first : first + BATCH], self._follow_tunnels, self._packets)
+
+    def _length_of_cut(self, frames: npt.NDArray[np.void]) -> int:
+        """How much is kept of Ethernet's frames that were cut, 0 where none was; only the first are looked at."""
+        if self._looked_at_cuts >= ENOUGH_TO_TELL:
+            return 0
+        self._looked_at_cuts += frames.size
+        held = frames["stop"] - frames["start"]
+        was_cut = (held < frames["wire"]) & (frames["link"] == LINKTYPE_ETHERNET)
+        return int(held[was_cut].max()) if was_cut.sum() >= LEAST_CUT else 0
+
+    def close(self) -> None:
+        """Close the file, and let go of the memory it was read into."""
+        self._stream.close()
+        del self._window, self._frames, self._packets
+
+    def _mend_times(self, frames: npt.NDArray[np.void]) -> None:
+        """Move times where the clock was set, but not where another capture begins in the same file."""
+        if self._clock is None:
+            return
+        if self._clock.latest_ns is None and self._ended_ns is not None:
+            self._back_ns = max(self._back_ns, self._ended_ns - int(frames["ts"][0]))
+        self._clock.mend(frames)
+
+    def _say_of_cuts(self) -> None:
+        if 0 < self._longest_cut < SHORTEST_WITH_OPTIONS:
+            self.warnings.append(
+                f"{self.path}: no more than {self._longest_cut} bytes are kept of a packet that was cut (snaplen),"
+                " without TCP's options: Linux tells by one of them, the window scale, which packets are valid; 96"
+                " bytes are enough"
+            )
+
+    def _begin_another(self) -> None:
+        """Another capture, whose clock is its own, begins in the same file."""
+        if self._clock is not None and (latest := self._clock.latest_ns) is not None:
+            self._ended_ns = latest if self._ended_ns is None else max(self._ended_ns, latest)
+            self._clock.start_anew()
+
+    def _say_of_times(self) -> None:
+        if self._clock is not None:
+            self.warnings += [f"{self.path}: {sentence}" for sentence in self._clock.sentences()]
+        if self._back_ns > MOST_LATE_NS:
+            self.warnings.append(
+                f"{self.path}: captures were joined in another order than that of their times: one begins"
+                f" {span(self._back_ns)} before the end of those in front of it; name them one by one"
+            )
 
     def _walk(self, frames: npt.NDArray[np.void]) -> int:
         """Fill `frames` from the bytes held and say how many; 0 when it needs more bytes or a block comes first."""
@@ -147,6 +240,8 @@ class PacketSource:
 
     def _advance(self) -> bool:
         """Get past what stopped the walk; False when the capture is at its end."""
+        if self._stop_reason in (pcap.ANOTHER_FILE, pcap.BAD_LENGTH) and self._is_another_file():
+            return self._open_another()
         if self._stop_reason == pcap.BAD_LENGTH:
             return self._stop(f"a record at byte {self._window.offset} has an impossible length")
         if self._stop_reason == pcap.NOTHING_BUT_ZEROS:
@@ -170,7 +265,34 @@ class PacketSource:
             return self._stop(f"is cut short: its last {self._window.held()} bytes are no whole packet")
         return False
 
+    def _is_another_file(self) -> bool:
+        """Whether the header of a pcap file, or of a pcapng section in a pcap file, stands here, or its beginning."""
+        head = self._window.peek(pcap.FILE_HEADER)
+        if self._stop_reason == pcap.ANOTHER_FILE:
+            return True
+        return self._pcap_header is not None and pcapng.begins_section(head)
+
+    def _open_another(self) -> bool:
+        """Go on in another capture that stands behind the one at hand, as `cat` joins them."""
+        try:
+            if not self._window.need(pcap.FILE_HEADER):
+                return self._stop("is cut short within the header of a capture joined to others")
+        except (CutShort, OSError) as error:
+            return self._stop(str(error))
+        window, head = self._window, self._window.peek(pcap.FILE_HEADER)
+        if self._stop_reason == pcap.ANOTHER_FILE and not pcap.begins_file(window.window, window.at, window.end):
+            return True  # what had not been there yet says that it is a packet
+        self._begin_another()
+        if head[:4] in pcap.MAGICS:
+            self._pcap_header = pcap.parse_header(self.path, head)
+            self._may_aggregate |= self._pcap_header.link in MAY_AGGREGATE
+            self._window.at += pcap.FILE_HEADER
+        else:
+            self._pcap_header = None
+        return True
+
     def _stop(self, reason: str) -> bool:
+        self.is_damaged = True
         self.warnings.append(f"{self.path}: {reason}; what came before it was read")
         return False
 
@@ -182,6 +304,7 @@ class PacketSource:
         head = window.peek(16)
         if head[:4] == struct.pack(">I", pcapng.SECTION_HEADER):
             section.begin(self.path, head)
+            self._begin_another()
         kind, length = struct.unpack(section.order + "II", head[:8])
         if (
             length < pcapng.SMALLEST_BLOCK + (8 if kind in (pcapng.SECTION_HEADER, pcapng.INTERFACE) else 0)
@@ -194,6 +317,7 @@ class PacketSource:
             block = window.take(length)
             if kind == pcapng.INTERFACE:
                 section.describe(self.path, block)
+                self._may_aggregate |= int(section.rows()["link"][-1]) in MAY_AGGREGATE
                 self.addresses = section.addresses
             else:
                 section.count_drops(block)

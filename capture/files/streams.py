@@ -5,7 +5,7 @@ import lzma
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,12 @@ class Readable(Protocol):
     """What a source must do: put bytes into a buffer, fewer than fit when fewer are there, and say how many."""
 
     def readinto(self, buffer: memoryview, /) -> int | None: ...
+
+
+class Stream(Readable, Protocol):
+    """A source that can be closed."""
+
+    def close(self) -> None: ...
 
 
 class Decompressor(Protocol):
@@ -86,6 +92,11 @@ def _unxz() -> Decompressor:
     return lzma.LZMADecompressor(memlimit=2 << MOST_WINDOW_LOG)
 
 
+def unlzma() -> Decompressor:
+    """Of the format before xz, which `.lzma` files have."""
+    return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=2 << MOST_WINDOW_LOG)
+
+
 COMPRESSIONS: dict[bytes, tuple[str, Callable[[], Decompressor]]] = {
     b"\x1f\x8b": ("gzip", _Inflate),
     b"\x28\xb5\x2f\xfd": ("zstd", _unzstd),
@@ -93,13 +104,37 @@ COMPRESSIONS: dict[bytes, tuple[str, Callable[[], Decompressor]]] = {
     b"\x04\x22\x4d\x18": ("lz4", _unlz4),
     b"BZh": ("bzip2", bz2.BZ2Decompressor),
 }
-LONGEST_MAGIC = max(len(magic) for magic in COMPRESSIONS)
+LZMA_HEADER = 13  # one byte of properties, four of the dictionary's size, eight of the length or all ones
+LONGEST_MAGIC = max(LZMA_HEADER, *(len(magic) for magic in COMPRESSIONS))
+MOST_LZMA_LENGTH = 1 << 38  # what xz itself takes a longer one for is something else
+
+# Frames that zstd and lz4 pass over (RFC 8878, 3.1.2): magic numbers 0x184D2A50 to 0x184D2A5F, then the size of what
+# follows. pzstd begins its files with one.
+SKIPPABLE_HEADER = 8
+
+
+def _is_skippable(head: bytes) -> bool:
+    return len(head) >= 4 and head[0] >> 4 == 5 and head[1:4] == b"\x2a\x4d\x18"
+
+
+def _is_lzma(head: bytes) -> bool:
+    """Whether it begins as `.lzma` files do, by the tests of xz's own lzma_alone_decoder, for they have no magic."""
+    if len(head) < LZMA_HEADER or head[0] >= 9 * 5 * 5:
+        return False
+    dictionary, length = int.from_bytes(head[1:5], "little"), int.from_bytes(head[5:13], "little")
+    has_usual_size = dictionary == 0xFFFFFFFF or dictionary.bit_count() == 1 or _is_three_halves(dictionary)
+    return has_usual_size and (length == (1 << 64) - 1 or 0 < length < MOST_LZMA_LENGTH)
+
+
+def _is_three_halves(size: int) -> bool:
+    """Whether it is 2^n + 2^(n-1)."""
+    return size.bit_count() == 2 and "11" in f"{size:b}"
 
 
 class Decompressed:
     """A compressed stream read as plain bytes. Several frames or members in a row are one stream."""
 
-    def __init__(self, source: Readable, name: str, make: Callable[[], Decompressor]) -> None:
+    def __init__(self, source: Stream, name: str, make: Callable[[], Decompressor]) -> None:
         self._source = source
         self._name = name
         self._make = make
@@ -120,12 +155,16 @@ class Decompressed:
             filled += size
         return filled
 
+    def close(self) -> None:
+        self._pieces.close()
+        self._source.close()
+
     def _read(self) -> bytes:
         chunk = bytearray(COMPRESSED_CHUNK)
         size = self._source.readinto(memoryview(chunk)) or 0
         return bytes(memoryview(chunk)[:size])
 
-    def _decompress(self) -> Iterator[bytes]:
+    def _decompress(self) -> Generator[bytes]:
         """Pieces of what comes out, and pauses; raises CutShort unless it ends as it should."""
         data = self._read()
         while data.rstrip(b"\0"):  # some tools leave padding behind the last member
@@ -155,9 +194,30 @@ class Decompressed:
 class _Prefixed:
     """A stream with the bytes that were read to look at it put back in front."""
 
-    def __init__(self, prefix: bytes, source: Readable) -> None:
+    def __init__(self, prefix: bytes, source: Readable, closes: Callable[[], None] | None) -> None:
         self._prefix = prefix
         self._source = source
+        self._closes = closes
+
+    def close(self) -> None:
+        if self._closes is not None:
+            self._closes()
+
+    def look(self, size: int) -> bytes:
+        """The next bytes, so many or fewer if it ends before, without consuming them."""
+        while len(self._prefix) < size:
+            more = bytearray(size - len(self._prefix))
+            count = self._source.readinto(memoryview(more))
+            if not count:
+                break
+            self._prefix += bytes(more[:count])
+        return self._prefix
+
+    def skip(self, size: int) -> None:
+        """Consume so many bytes."""
+        room = memoryview(bytearray(min(size, COMPRESSED_CHUNK)))
+        while size and (count := self.readinto(room[: min(size, len(room))])):
+            size -= count
 
     def readinto(self, buffer: memoryview) -> int | None:
         if not self._prefix:
@@ -189,24 +249,25 @@ def _open_raw(path: str) -> Readable:
         raise CaptureError(path, f"cannot be opened: {reason}") from error
 
 
-def open_stream(path: str, raw: Readable | None = None) -> Readable:
+def open_stream(path: str, raw: Readable | None = None) -> Stream:
     """Open a file, or standard input for `-`, and decompress it if its first bytes say so.
 
-    `raw`: what to read instead, if it is open already; the path is then its name alone.
+    `raw`: what to read instead, if it is open already; the path is then its name alone, and closing it is its owner's.
     """
+    is_own = raw is None and path != "-"
     raw = _open_raw(path) if raw is None else raw
-    buffer, held = bytearray(LONGEST_MAGIC), 0
+    stream = _Prefixed(b"", raw, getattr(raw, "close", None) if is_own else None)
     try:
-        while held < LONGEST_MAGIC and (more := raw.readinto(memoryview(buffer)[held:])):
-            held += more
+        head = stream.look(LONGEST_MAGIC)
+        while _is_skippable(head):
+            stream.skip(SKIPPABLE_HEADER + int.from_bytes(head[4:8], "little"))
+            head = stream.look(LONGEST_MAGIC)
     except OSError as error:
         raise CaptureError(path, f"cannot be read: {error.strerror or error}") from error
-    head = bytes(buffer[:held])
-    stream = _Prefixed(head, raw)
     for magic, (name, make) in COMPRESSIONS.items():
         if head.startswith(magic):
             return Decompressed(stream, name, make)
-    return stream
+    return Decompressed(stream, "lzma", unlzma) if _is_lzma(head) else stream
 
 
 class ByteWindow:
@@ -216,10 +277,11 @@ class ByteWindow:
     one can go on reading there.
     """
 
-    def __init__(self, stream: Readable, size: int) -> None:
+    def __init__(self, stream: Readable, size: int, windows: BufferPool | None = None) -> None:
+        """`windows`: of this size, if they are at hand already."""
         self._stream = stream
         self._size = size
-        self._windows = BufferPool(np.uint8, size, WINDOWS_KEPT)
+        self._windows = BufferPool(np.uint8, size, WINDOWS_KEPT) if windows is None else windows
         self.window: npt.NDArray[np.uint8] = self._windows.take()
         self.at = 0
         self.end = 0

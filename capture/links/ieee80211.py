@@ -13,6 +13,11 @@ TO_AND_FROM_DS, PROTECTED, HT_CONTROL = 3, 0x40, 0x80
 SHORTEST_HEADER = 24
 ADDRESS_4, QOS_FIELD, HT_FIELD = 6, 2, 4  # bytes
 
+A_MSDU = 0x80  # in the first byte of the QoS field: what follows are subframes (section 9.3.2.2)
+SUBFRAME_HEADER, SUBFRAME_LENGTH = 14, 12  # two addresses, then the length of what follows, padded to four bytes
+
+LINKTYPE_IEEE802_11, LINKTYPE_RADIOTAP = 105, 127
+
 RADIOTAP_HEADER, RADIOTAP_LENGTH, RADIOTAP_PRESENT = 8, 2, 4
 MOST_PRESENT_WORDS = 32
 HAS_TSFT, HAS_FLAGS = 1, 2  # bits of the first word of those that say which fields are present
@@ -34,7 +39,7 @@ def _header_length(control: Int, flags: Int) -> Int:
 
 @part
 def _data_frame(data: Bytes, at: Int, stop: Int, is_padded: Bool) -> tuple[Int, Int]:
-    """The header, perhaps padded to four bytes, then LLC."""
+    """The header, perhaps padded to four bytes, then LLC: of an A-MSDU, that of the first packet in it."""
     if at >= stop:
         return CUT, at
     if data[at] >> 2 & 3 != DATA_FRAME:
@@ -46,9 +51,38 @@ def _data_frame(data: Bytes, at: Int, stop: Int, is_padded: Bool) -> tuple[Int, 
     if data[at + 1] & PROTECTED:
         return ENCIPHERED, at
     length = _header_length(int64(data[at]), int64(data[at + 1]))
+    is_aggregate = _is_aggregate(data, at, length, stop)
     if is_padded:
         length = (length + 3) & ~3
-    return llc(data, at + length, stop)
+    return llc(data, at + length + (SUBFRAME_HEADER if is_aggregate else 0), stop)
+
+
+@part
+def _is_aggregate(data: Bytes, at: Int, length: Int, stop: Int) -> Bool:
+    """Whether a data frame whose header is so long says that it holds an A-MSDU."""
+    if not data[at] >> 4 & QOS or at + length > stop:
+        return False
+    qos_at = at + SHORTEST_HEADER + (ADDRESS_4 if data[at + 1] & TO_AND_FROM_DS == TO_AND_FROM_DS else 0)
+    return bool(data[qos_at] & A_MSDU)
+
+
+@part
+def first_subframe(data: Bytes, at: Int, stop: Int, link: Int) -> Int:
+    """Where the first subframe of an A-MSDU begins in a frame of these link types, 0 if it holds none."""
+    is_padded: Bool = False
+    if link == LINKTYPE_RADIOTAP:
+        if at + RADIOTAP_HEADER > stop:
+            return 0
+        is_padded = _is_padded(data, at, stop)
+        at += max(RADIOTAP_HEADER, le16(data, at + RADIOTAP_LENGTH))
+    if at + SHORTEST_HEADER > stop or data[at] >> 2 & 3 != DATA_FRAME:
+        return 0
+    if data[at] >> 4 & NO_DATA or data[at + 1] & PROTECTED:
+        return 0
+    length = _header_length(int64(data[at]), int64(data[at + 1]))
+    if not _is_aggregate(data, at, length, stop):
+        return 0
+    return at + ((length + 3) & ~3 if is_padded else length)
 
 
 @part

@@ -19,7 +19,7 @@ from peerburst.capture.links.ethernet import ethernet
 from peerburst.capture.links.fddi import fddi
 from peerburst.capture.links.frame_relay import frame_relay
 from peerburst.capture.links.hdlc import hdlc
-from peerburst.capture.links.ieee80211 import ieee802_11, radiotap
+from peerburst.capture.links.ieee80211 import LINKTYPE_IEEE802_11, LINKTYPE_RADIOTAP, ieee802_11, radiotap
 from peerburst.capture.links.ipnet import ipnet
 from peerburst.capture.links.linux_cooked import linux_sll, linux_sll2
 from peerburst.capture.links.nflog import nflog
@@ -45,12 +45,13 @@ class LinkType:
 
 
 LINKTYPE_ETHERNET = 1
+LINKTYPE_RAW = 101
 
 LINK_TYPES = (
     LinkType(LINKTYPE_ETHERNET, "ETHERNET", ethernet, "Ethernet"),
     LinkType(276, "LINUX_SLL2", linux_sll2, "Linux cooked"),
     LinkType(113, "LINUX_SLL", linux_sll, "Linux cooked"),
-    LinkType(101, "RAW", by_version, "raw IP"),
+    LinkType(LINKTYPE_RAW, "RAW", by_version, "raw IP"),
     LinkType(12, "RAW_BSD", by_version, "raw IP"),  # the number that BSDs have for RAW
     LinkType(14, "RAW_OPENBSD", by_version, "raw IP"),
     LinkType(228, "IPV4", by_version, "raw IP"),
@@ -62,8 +63,8 @@ LINK_TYPES = (
     LinkType(51, "PPP_ETHER", ppp_ether, "PPPoE"),
     LinkType(104, "C_HDLC", hdlc, "HDLC"),
     LinkType(107, "FRELAY", frame_relay, "frame relay"),
-    LinkType(105, "IEEE802_11", ieee802_11, "802.11"),
-    LinkType(127, "IEEE802_11_RADIOTAP", radiotap, "radiotap"),
+    LinkType(LINKTYPE_IEEE802_11, "IEEE802_11", ieee802_11, "802.11"),
+    LinkType(LINKTYPE_RADIOTAP, "IEEE802_11_RADIOTAP", radiotap, "radiotap"),
     LinkType(10, "FDDI", fddi, "FDDI"),
     LinkType(129, "ARCNET_LINUX", arcnet, "ARCNET"),
     LinkType(226, "IPNET", ipnet, "IPNET"),
@@ -101,6 +102,12 @@ def _dispatcher(link_types: list[LinkType], otherwise: Dispatcher) -> Dispatcher
 _unwrap = _dispatcher([one for one in LINK_TYPES if one.is_envelope], _not_wrapped)
 # Without envelopes: one within another, which nobody writes, is of no known link type.
 _decode = _dispatcher([one for one in LINK_TYPES if not one.is_envelope], _unknown)
+
+
+@part
+def unwrapped(data: Bytes, at: Int, stop: Int, link: Int) -> tuple[Int, Int]:
+    """Out of an envelope: (the frame's own link type or an error code, offset of its header)."""
+    return _unwrap(data, at, stop, link)
 
 
 @part

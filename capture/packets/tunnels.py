@@ -1,7 +1,8 @@
 """Tunnels that `--inner` follows: where the packet inside starts and what it is.
 
 GRE (RFC 2784, 2890, PPTP's version 1: RFC 2637, ERSPAN), IP-in-IP (RFC 2003), 6in4 (RFC 4213), Teredo (RFC 4380),
-VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281).
+VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281), TZSP (TaZmen Sniffer Protocol, which MikroTik's sniffer
+speaks).
 """
 
 import numpy as np
@@ -10,16 +11,28 @@ from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.loads import be16
 from peerburst.capture.compiled.shapes import Bytes, Int, Records
 from peerburst.capture.links.encapsulation import decapsulate
+from peerburst.capture.links.ieee80211 import ieee802_11
 from peerburst.capture.links.protocols import CUT, ETHERTYPE_ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, NOT_IP
 from peerburst.capture.links.raw import by_version
 from peerburst.capture.packets.decode import internet
 from peerburst.capture.packets.ip import FRAGMENT, OK, PROTO_GRE, PROTO_IPIP, PROTO_IPV6, PROTO_UDP
-from peerburst.capture.packets.ports import GENEVE_PORT, GTP_U_PORT, TEREDO_PORT, VXLAN_PORT, VXLAN_PORT_OF_LINUX
+from peerburst.capture.packets.ports import (
+    GENEVE_PORT,
+    GTP_U_PORT,
+    TEREDO_PORT,
+    TZSP_PORT,
+    VXLAN_PORT,
+    VXLAN_PORT_OF_LINUX,
+)
 
 MOST_TUNNELS = 8  # tunnels inside tunnels
 GRE_ERSPAN = 0x88BE
 GRE_ERSPAN_3 = 0x22EB
 GRE_PPP = 0x880B
+TZSP_HEADER = 4
+TZSP_TO_SEND = 1  # type of a packet to be sent; 0 is one that was received
+TZSP_PADDING, TZSP_END = 0, 1  # tags
+TZSP_ETHERNET, TZSP_IEEE802_11 = 1, 18
 
 
 @part
@@ -112,12 +125,33 @@ def _geneve(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
 
 
 @part
+def _tzsp(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
+    """Version, type and protocol, then tags: a type, a length and so many bytes; padding and the end have no length."""
+    if at + TZSP_HEADER > stop:
+        return CUT, at
+    version, kind, protocol = data[at], data[at + 1], be16(data, at + 2)
+    if version != 1 or kind > TZSP_TO_SEND:
+        return NOT_IP, at  # configuration, keepalive and the like
+    at += TZSP_HEADER
+    while at < stop and data[at] != TZSP_END:
+        at += 1 if data[at] == TZSP_PADDING or at + 1 >= stop else 2 + np.int64(data[at + 1])
+    at += 1
+    if at > stop:
+        return CUT, at
+    if protocol == TZSP_ETHERNET:
+        return ETHERTYPE_ETHERNET, at
+    return ieee802_11(data, at, stop) if protocol == TZSP_IEEE802_11 else (NOT_IP, at)
+
+
+@part
 def _udp_tunnel(data: Bytes, at: Int, stop: Int, sport: Int, dport: Int) -> tuple[Int, Int]:
     """`at` is behind the UDP header."""
     if dport == VXLAN_PORT or dport == VXLAN_PORT_OF_LINUX:
         if at + 8 > stop:
             return CUT, at
         return (ETHERTYPE_ETHERNET, at + 8) if data[at] & 8 else (NOT_IP, at)
+    if dport == TZSP_PORT:
+        return _tzsp(data, at, stop)
     if dport == GENEVE_PORT:
         return _geneve(data, at, stop)
     if dport == GTP_U_PORT or sport == GTP_U_PORT:

@@ -6,6 +6,7 @@ import pytest
 
 import peerburst
 from peerburst.analysis.gateways import DEFAULT_MODELS, names
+from peerburst.capture.errors import SettingsError
 from tests.support.making import HOST, Tape, local, remote
 
 
@@ -97,10 +98,53 @@ def test_errors_are_ours(tmp_path: Path) -> None:
 def test_of_an_empty_capture_tables_are_empty(tmp_path: Path) -> None:
     nothing = peerburst.open(Tape().write(tmp_path / "none.pcap"))
     assert (len(nothing.hosts), len(nothing.flows), len(nothing.bursts)) == (0, 0, 0)
+    assert nothing.host is None
     with pytest.raises(peerburst.SettingsError, match="no local host"):
-        _ = nothing.host
+        nothing.report(tmp_path / "report")
 
 
 def test_every_name_that_is_promised_is_there() -> None:
     for name in peerburst.__all__:
         assert hasattr(peerburst, name)
+
+
+CASES = Path(__file__).parents[1] / "cases"
+
+
+def lines_of_the_readme() -> list[str]:
+    """The notebook's lines but the one that opens a capture, without their comments."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    block = text.split("## In a notebook")[1].split("```python")[1].split("```")[0]
+    lines = [line.split("  #")[0].strip() for line in block.splitlines()]
+    return [line for line in lines if line.startswith("evening.")]
+
+
+@pytest.mark.parametrize("name", ["quiet-three-connections", "arp-only", "header-only"])
+def test_the_readme_works_where_there_is_nothing_to_see(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    evening = peerburst.open(CASES / f"{name}.pcap", limits=[200, 512])
+    lines = lines_of_the_readme()
+    assert len(lines) > 6
+    for line in lines:
+        eval(line, {"evening": evening})
+    assert (tmp_path / "evening.png").stat().st_size > 0
+
+
+def test_tables_without_rows_have_their_columns(capture: Path) -> None:
+    full, empty = peerburst.open(capture), peerburst.open(CASES / "arp-only.pcap")
+    assert empty.host is None
+    for name in ("flows", "hosts", "bursts"):
+        assert len(getattr(empty, name)) == 0
+        assert getattr(empty, name).columns.tolist() == getattr(full, name).columns.tolist()
+        assert [kind.kind for kind in getattr(empty, name).dtypes] == [kind.kind for kind in getattr(full, name).dtypes]
+    for made in ("timeline", "matrix"):
+        assert len(getattr(empty, made)()) == 0
+        assert getattr(empty, made)().columns.tolist() == getattr(full, made)().columns.tolist()
+        assert getattr(empty, made)().dtypes.tolist() == getattr(full, made)().dtypes.tolist()
+
+
+def test_a_picture_of_nothing_still_needs_a_name_that_there_is() -> None:
+    with pytest.raises(SettingsError, match="no picture is called"):
+        peerburst.open(CASES / "header-only.pcap").plot("no such")

@@ -74,8 +74,8 @@ def as_rows(packets: list[Packet]) -> npt.NDArray[np.void]:
 
 
 def read_all(path: Path, *, follow_tunnels: bool = False) -> tuple[npt.NDArray[np.void], PacketSource]:
-    """All PACKET rows of a capture, and the source, for its warnings."""
-    source = PacketSource(str(path), follow_tunnels=follow_tunnels)
+    """All PACKET rows of a capture, their times as they stand there, and the source, for its warnings."""
+    source = PacketSource(str(path), follow_tunnels=follow_tunnels, as_stamped=True)
     batches = list(source.batches())
     return np.concatenate(batches) if batches else np.zeros(0, PACKET), source
 

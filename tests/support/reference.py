@@ -284,9 +284,10 @@ def ieee802_11(data: bytes, padded: bool = False) -> Layer:
         size += 6
     if subtype & 8:
         size += 6 if flags & 0x80 else 2
+    qos = data[size - (6 if flags & 0x80 else 2)] if subtype & 8 and len(data) >= size else 0
     if padded:
         size = (size + 3) // 4 * 4
-    return llc(data[size:])
+    return llc(data[size + (14 if qos & 0x80 else 0) :])  # of an A-MSDU the first packet
 
 
 def radiotap(data: bytes) -> Layer:
@@ -629,6 +630,8 @@ def carried(packet: Packet, data: bytes) -> Layer:
             return vxlan(data)
         if packet.dport == 6081:
             return geneve(data)
+        if packet.dport == 37008:
+            return tzsp(data)
         if 2152 in ports:
             return gtp_u(data)
         if 3544 in ports:
@@ -646,6 +649,21 @@ def vxlan(data: bytes) -> Layer:
 def geneve(data: bytes) -> Layer:
     need(data, 8)
     return number(data[2:4]), data[8 + data[0] % 64 * 4 :]
+
+
+def tzsp(data: bytes) -> Layer:
+    need(data, 4)
+    if data[0] != 1 or data[1] > 1:
+        raise Verdict(Status.NOT_IP)
+    protocol, rest = number(data[2:4]), data[4:]
+    while rest and rest[0] != 1:
+        rest = rest[1:] if rest[0] == 0 or len(rest) < 2 else rest[2 + rest[1] :]
+    need(rest, 1)
+    if protocol == 1:
+        return ETHERNET, rest[1:]
+    if protocol == 18:
+        return ieee802_11(rest[1:])
+    raise Verdict(Status.NOT_IP)
 
 
 def teredo(data: bytes) -> Layer:

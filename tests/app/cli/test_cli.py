@@ -303,3 +303,88 @@ def test_the_script_is_installed() -> None:
     script = Path(sys.executable).with_name("peerburst")
     done = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == f"peerburst {peerburst.__version__}\n"
+
+
+# --- numbers and addresses, however they are written -----------------------------------------------------------------
+
+CASES = Path(__file__).parents[2] / "cases"
+HUGE = ("99999999999999999999", "9223372036854775808", "1" + "0" * 400)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("analyze", "--limit", number) for number in HUGE),
+        ("analyze", "--limit", "4294967296"),
+        ("analyze", "--limit", "-99999999999999999999"),
+        ("analyze", "--limit", "5", "--limit", HUGE[0]),
+        ("report", "--limit", HUGE[0]),
+        ("analyze", "-c", "-99999999999999999999"),
+        *(("timeline", "--step", step) for step in ("inf", "-inf", "nan", "1e300", "1e19", "1e-300", "0", "-1")),
+        ("timeline", "--model", "flat:inf"),
+        ("dissect", "--flow", HUGE[0]),
+        ("dissect", "--flow", HUGE[2]),
+        ("dissect", "--flow", "²"),
+        ("analyze", "--local-net", "10.0.0.0/99999999999999999999"),
+    ],
+)
+def test_no_number_ends_in_a_traceback(arguments: tuple[str, ...], run: Runner) -> None:
+    command, *rest = arguments
+    code, out, error = run(command, str(CASES / "quiet-three-connections.pcap"), *rest)
+    assert (code, out) == (2, "")
+    assert len(error.splitlines()) == 1
+    assert error.startswith("peerburst: ")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("analyze", "-c", HUGE[2]), ("timeline", "--step", "1e9"), ("analyze", "--limit", "4294967295")]
+)
+def test_numbers_that_are_large_and_fine(arguments: tuple[str, ...], run: Runner) -> None:
+    command, *rest = arguments
+    assert run(command, str(CASES / "quiet-three-connections.pcap"), *rest)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2001:db8:77:1:1:a:b:c",
+        "2001:DB8:0077:1:1:A:B:C",
+        "2001:0db8:0077:0001:0001:000a:000b:000c%eth0",
+        "[2001:db8:77:1:1:a:b:c]",
+    ],
+)
+@pytest.mark.parametrize("command", ["analyze", "timeline", "report"])
+def test_a_host_however_its_address_is_written(command: str, written: str, run: Runner, tmp_path: Path) -> None:
+    tape = Tape()
+    tape.exchange(0, ("2001:db8:77:1:1:a:b:c", 5000), ("2001:db8:ffff::1", 40_000))
+    path = tape.write(tmp_path / "six.pcap")
+    output = ("-o", str(tmp_path / "report")) if command == "report" else ()
+    code, out, _error = run(command, path, "--local-net", "2001:db8:77::/48", "--host", written, *output)
+    assert code == 0
+    assert command == "timeline" or "2001:db8:77:1:1:a:b:c held 1 connection" in out
+
+
+def test_an_ipv4_address_mapped_into_ipv6(run: Runner) -> None:
+    code, out, _error = run(str(CASES / "quiet-three-connections.pcap"), "--host", "::ffff:192.168.1.34")
+    assert code == 0
+    assert "192.168.1.34 held" in out
+
+
+# --- what stands in the answer itself --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_damage_is_said_in_the_answer(others: int, run: Runner, tmp_path: Path) -> None:
+    data = (CASES / "quiet-three-connections.pcap").read_bytes()
+    path = tmp_path / "damaged.pcap"
+    path.write_bytes(data[:3000] + b"\xff" * 60 + data[3060:])
+    paths = [str(path), *[str(CASES / "bridge-three-copies.pcap")] * others]
+    code, out, error = run(*paths)
+    text = " ".join(out.split())
+    assert code == 0
+    assert "Warning: " in text
+    assert "what came before it was read" in text
+    of = f" of {path}" if others else ""
+    assert f"The answer is of what came before the damage{of} alone." in text
+    assert "warning: " in error
+    assert json.loads(run(*paths, "--format", "json")[1])["capture"]["damaged"] == [str(path)]

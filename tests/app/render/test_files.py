@@ -11,11 +11,14 @@ import pandas as pd
 import pytest
 
 from peerburst.analysis.analysis import Analysis
+from peerburst.analysis.settings import Settings
 from peerburst.capture.errors import CaptureError
+from peerburst.opening import analyse
+from peerburst.render.conn_log import epoch_seconds
 from peerburst.render.files import EXPORTED, write_flows, write_timeline
 from peerburst.render.formats import FlowFormat, TableFormat
 from tests.support.making import EPOCH_NS, HOST, Tape, local, remote
-from tests.support.packets_by_hand import SYN
+from tests.support.packets_by_hand import ICMPV6, IPV6, SYN, ethernet, icmp, ipv6
 
 
 @pytest.fixture
@@ -102,8 +105,13 @@ def test_nothing_to_write_still_has_columns(tmp_path: Path) -> None:
     for shape in FlowFormat:
         write_flows(empty, shape, str(tmp_path / f"empty.{shape.value}"))
     assert (tmp_path / "empty.csv").read_text().splitlines() == [",".join(EXPORTED)]
-    assert (tmp_path / "empty.jsonl").read_text().strip() == ""
-    assert len(pd.read_parquet(tmp_path / "empty.parquet")) == 0
+    assert (tmp_path / "empty.jsonl").read_text() == ""
+    table = pd.read_parquet(tmp_path / "empty.parquet")
+    assert (len(table), table.columns.tolist()) == (0, list(EXPORTED))
+    assert [line.split("\t")[0] for line in (tmp_path / "empty.zeek").read_text().splitlines()][-2:] == [
+        "#fields",
+        "#types",
+    ]
 
 
 def test_a_file_that_cannot_be_written_is_refused_and_nothing_left(analysis: Analysis, tmp_path: Path) -> None:
@@ -124,3 +132,79 @@ def test_a_device_is_written_to_and_stays_a_device(analysis: Analysis) -> None:
 def test_a_name_that_ends_in_gz_is_compressed(analysis: Analysis, tmp_path: Path) -> None:
     write_flows(analysis, FlowFormat.CSV, str(tmp_path / "flows.csv.gz"))
     assert gzip.decompress((tmp_path / "flows.csv.gz").read_bytes()).startswith(b"ts,duration,proto")
+
+
+# --- before 1970, and what Zeek calls it -----------------------------------------------------------------------------
+
+
+def zeek_rows(analysis: Analysis, folder: Path) -> list[dict[str, str]]:
+    write_flows(analysis, FlowFormat.ZEEK, str(folder / "conn.log"))
+    lines = (folder / "conn.log").read_text().splitlines()
+    names = next(line.split("\t")[1:] for line in lines if line.startswith("#fields"))
+    return [dict(zip(names, line.split("\t"), strict=True)) for line in lines if not line.startswith("#")]
+
+
+def test_instants_before_1970_are_the_same_in_every_format(tmp_path: Path) -> None:
+    path = Path(__file__).parents[2] / "cases" / "before-1970-tsoffset.pcapng"
+    analysis = analyse([str(path)], Settings())
+    for shape in FlowFormat:
+        write_flows(analysis, shape, str(tmp_path / f"flows.{shape.value}"))
+    table = pd.read_parquet(tmp_path / "flows.parquet")
+    exact = [stamp.value / 1e9 for stamp in table["ts"]]
+    assert exact[0] == -99.75
+    assert exact == sorted(exact)
+    rows = list(csv.DictReader((tmp_path / "flows.csv").open()))
+    assert [float(row["ts"]) for row in rows] == exact
+    assert [float(row["closed"]) for row in rows if row["closed"]] == [
+        stamp.value / 1e9 for stamp in table["closed"].dropna()
+    ]
+    assert [json.loads(line)["ts"] for line in (tmp_path / "flows.jsonl").read_text().splitlines()] == exact
+    assert [float(row["ts"]) for row in zeek_rows(analysis, tmp_path)] == exact
+    assert all(row["uid"].isalnum() for row in zeek_rows(analysis, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("ns", "nine", "six"),
+    [
+        (0, "0.000000000", "0.000000"),
+        (-1, "-0.000000001", "0.000000"),
+        (-1000, "-0.000001000", "-0.000001"),
+        (-999_999_999, "-0.999999999", "-0.999999"),
+        (-1_000_000_000, "-1.000000000", "-1.000000"),
+        (-99_750_000_000, "-99.750000000", "-99.750000"),
+        (1_700_000_000_123_456_789, "1700000000.123456789", "1700000000.123456"),
+    ],
+)
+def test_epoch_seconds(ns: int, nine: str, six: str) -> None:
+    stamps = pd.Series([pd.Timestamp(ns, tz="UTC"), pd.NaT]).astype("datetime64[ns, UTC]")
+    assert epoch_seconds(stamps).tolist() == [nine, ""]
+    assert epoch_seconds(stamps, digits=6).tolist() == [six, ""]
+
+
+def test_icmp_as_zeek_writes_it(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.icmp(0, HOST, "8.8.8.8", 8)
+    tape.icmp(0.1, "8.8.8.8", HOST, 0)
+    tape.icmp(1, HOST, "8.8.4.4", 13)
+    tape.icmp(2, "9.9.9.9", HOST, 3, 13)
+    tape.icmp(3, "9.9.9.8", HOST, 11, 0)
+    for kind, code, peer in ((128, 0, "1"), (135, 0, "2"), (1, 4, "3"), (130, 0, "4")):
+        inner = icmp(kind, code)
+        tape.frames.append((4 + kind, ethernet(ipv6(inner, ICMPV6, "2001:db8::9", f"2001:db8:1::{peer}"), IPV6)))
+    rows = zeek_rows(tape.analysis(tmp_path), tmp_path)
+    assert {row["proto"] for row in rows} == {"icmp"}
+    found = {(row["id.orig_p"], row["id.resp_p"]) for row in rows}
+    assert found == {
+        ("8", "0"), ("13", "14"), ("3", "13"), ("11", "0"),
+        ("128", "129"), ("135", "136"), ("1", "4"), ("130", "131"),
+    }  # fmt: skip
+
+
+def test_protocols_as_zeek_names_them(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.tcp(0, local(1), remote(1), SYN)
+    tape.udp(1, local(1), remote(1))
+    for second, protocol in enumerate((47, 50, 132, 250)):
+        tape._ip(2 + second, protocol, HOST, "8.8.8.8", bytes(20))
+    rows = zeek_rows(tape.analysis(tmp_path), tmp_path)
+    assert [row["proto"] for row in rows] == ["tcp", "udp", *["unknown_transport"] * 4]

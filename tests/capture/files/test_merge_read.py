@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.settings import Settings
 from peerburst.capture.errors import CaptureError, SettingsError
-from peerburst.capture.files.merge import Packets, in_time_order
+from peerburst.capture.files.merge import Packets, Reading, in_time_order
 from peerburst.capture.files.source import PacketSource, Piece
 from peerburst.capture.read import Progress, read
 from peerburst.opening import analyse
@@ -60,7 +60,7 @@ def test_parts_one_after_the_other_may_be_named_in_any_order(tmp_path: Path) -> 
     assert answers(analyse([late, early], Settings())) == answers(one)
 
 
-@given(st.lists(st.lists(st.integers(0, 30), max_size=12), min_size=1, max_size=4))
+@given(st.lists(st.lists(st.integers(0, 10), max_size=12), min_size=1, max_size=4))
 def test_packets_come_by_time_and_within_a_file_in_its_order(files: list[list[int]]) -> None:
     from tempfile import TemporaryDirectory
 
@@ -198,3 +198,79 @@ def test_an_interrupt_ends_the_reading_with_what_was_read(tmp_path: Path) -> Non
     capture = read([path], progress=interrupt)
     assert capture.packets == len(traffic().frames)
     assert "interrupted" in capture.warnings[-1]
+
+
+# --- rings, and files named twice ------------------------------------------------------------------------------------
+
+
+def ring(folder: Path, files: int, overlap: int = 0) -> list[str]:
+    """One capture in so many files, each beginning within so many packets of the ends of those before it."""
+    frames = sorted(traffic().frames, key=lambda frame: frame[0])
+    size = -(-len(frames) // files)
+    parts: list[list[tuple[float, bytes]]] = [[] for _ in range(files)]
+    for i, frame in enumerate(frames):
+        parts[min(max(i // size - (i % (overlap + 1)), 0), files - 1)].append(frame)
+    return [tape_of(part).write(folder / f"{i:04}.pcap") for i, part in enumerate(parts)]
+
+
+@pytest.mark.parametrize("overlap", [0, 1, 2])
+def test_only_files_that_overlap_in_time_are_open(overlap: int, tmp_path: Path) -> None:
+    whole = analyse([traffic().write(tmp_path / "whole.pcap")], Settings())
+    paths = ring(tmp_path, 30, overlap)
+    for order in (paths, paths[::-1], paths[1::2] + paths[::2]):
+        reading, most = Reading(), 0
+        for _packets in in_time_order(order, PacketSource, reading):
+            most = max(most, reading.most_open)
+        assert most <= 2 + 2 * overlap
+        assert reading.opened == []
+        assert answers(analyse(order, Settings())) == answers(whole)
+
+
+def test_hundreds_of_files_under_a_low_limit(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    here = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 64
+    paths = ring(tmp_path, 150)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (here + 30, most))
+    try:
+        capture = read(paths)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))
+    assert capture.packets == len(traffic().frames)
+
+
+def test_damage_in_a_ring_is_said_of_the_file_that_has_it(tmp_path: Path) -> None:
+    paths = ring(tmp_path, 5)
+    with Path(paths[3]).open("ab") as file:
+        file.write(bytes(5))
+    capture = read(paths[::-1])
+    assert [paths[3] in warning for warning in capture.warnings] == [True]
+    assert capture.packets == len(traffic().frames)
+
+
+def test_a_file_without_packets_among_others(tmp_path: Path) -> None:
+    paths = [*ring(tmp_path, 3), tape_of([]).write(tmp_path / "empty.pcap")]
+    assert read(paths).packets == len(traffic().frames)
+
+
+@pytest.mark.parametrize("how", ["same", "other spelling", "symbolic link", "hard link"])
+def test_a_file_named_twice_is_read_once(how: str, tmp_path: Path) -> None:
+    path = traffic().write(tmp_path / "whole.pcap")
+    again = {"same": path, "other spelling": str(tmp_path / "." / ".." / tmp_path.name / "whole.pcap")}.get(
+        how, str(tmp_path / "again.pcap")
+    )
+    if how == "symbolic link":
+        Path(again).symlink_to(path)
+    elif how == "hard link":
+        Path(again).hardlink_to(path)
+    capture = read([path, again, again])
+    also = "" if again == path else f", also as {path}"
+    assert capture.packets == len(traffic().frames)
+    assert capture.paths == (path,)
+    assert capture.warnings == (f"{again}: is named more than once{also}; it was read once",)
+
+
+def test_a_copy_under_another_name_is_another_file(tmp_path: Path) -> None:
+    path = Path(traffic().write(tmp_path / "whole.pcap"))
+    (tmp_path / "copy.pcap").write_bytes(path.read_bytes())
+    assert read([str(path), str(tmp_path / "copy.pcap")]).packets == 2 * len(traffic().frames)

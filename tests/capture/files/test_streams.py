@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import struct
 import subprocess
 import sys
 import tracemalloc
@@ -17,7 +18,8 @@ import pytest
 from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import zstd
 from peerburst.capture.files.source import PacketSource
-from peerburst.capture.files.streams import COMPRESSIONS, ByteWindow, CutShort, Decompressed, open_stream
+from peerburst.capture.files.streams import COMPRESSIONS, ByteWindow, CutShort, Decompressed, open_stream, unlzma
+from peerburst.capture.read import read
 from tests.support.bytes_through_kernels import read_all
 from tests.support.packets_by_hand import enhanced, ethernet, interface, ipv4, pcap, section, udp
 
@@ -31,8 +33,10 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "xz": lzma.compress,
     "lz4": lz4.frame.compress,
     "bzip2": bz2.compress,
+    "lzma": lambda data: lzma.compress(data, lzma.FORMAT_ALONE),
 }
-DECOMPRESSORS = dict(COMPRESSIONS.values())
+SEVERAL_MEMBERS = [name for name in COMPRESSORS if name != "lzma"]  # xz does not join those either
+DECOMPRESSORS = dict(COMPRESSIONS.values()) | {"lzma": unlzma}
 
 
 def seconds_of(path: Path) -> list[int]:
@@ -52,7 +56,7 @@ def test_compressed_captures_are_read_whatever_their_name(name: str, data: bytes
     assert seconds_of(written(tmp_path, COMPRESSORS[name](data))) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("name", COMPRESSORS)
+@pytest.mark.parametrize("name", SEVERAL_MEMBERS)
 def test_several_members_are_one_capture(name: str, tmp_path: Path) -> None:
     compress = COMPRESSORS[name]
     members = compress(CAPTURE[:50]) + compress(CAPTURE[50:51]) + compress(b"") + compress(CAPTURE[51:])
@@ -276,3 +280,49 @@ def test_a_terminal_is_no_capture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(CaptureError, match="standard input: is a terminal; pipe a capture into it"):
         open_stream("-")
+
+
+# --- frames to pass over, and .lzma ----------------------------------------------------------------------------------
+
+
+def skippable(content: bytes, kind: int = 0) -> bytes:
+    """A frame that zstd and lz4 pass over (RFC 8878, 3.1.2)."""
+    return struct.pack("<II", 0x184D2A50 + kind, len(content)) + content
+
+
+@pytest.mark.parametrize("name", ["zstd", "lz4"])
+@pytest.mark.parametrize("kind", [0, 7, 15])
+def test_skippable_frames_anywhere(name: str, kind: int, tmp_path: Path) -> None:
+    compress, between = COMPRESSORS[name], skippable(bytes(300_000), kind)
+    data = skippable(b"1234", kind) + skippable(b"") + compress(CAPTURE[:50])
+    data += between + compress(CAPTURE[50:]) + skippable(b"table of contents", kind)
+    rows, source = read_all(written(tmp_path, data))
+    assert (rows["ts"] // 10**9).tolist() == [0, 1, 2, 3]
+    assert source.warnings == []
+
+
+def test_skippable_frames_before_a_plain_capture(tmp_path: Path) -> None:
+    assert seconds_of(written(tmp_path, skippable(b"abc") + CAPTURE)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("data", [skippable(b""), skippable(b"abc")[:-1], skippable(b"abc")[:6]])
+def test_nothing_but_a_skippable_frame(data: bytes, tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match=r"is empty|not a pcap"):
+        PacketSource(str(written(tmp_path, data)))
+
+
+def test_what_pzstd_writes() -> None:
+    capture = read([str(Path(__file__).parents[2] / "cases" / "real-pzstd.pcap.zst")])
+    assert (capture.packets, capture.flows.row.size, capture.warnings) == (700, 100, ())
+
+
+@pytest.mark.parametrize("preset", [0, 6, 9])
+def test_lzma_of_every_dictionary(preset: int, tmp_path: Path) -> None:
+    data = lzma.compress(CAPTURE, lzma.FORMAT_ALONE, preset=preset)
+    assert seconds_of(written(tmp_path, data)) == [0, 1, 2, 3]
+
+
+def test_an_lzma_file_cut_short_warns(tmp_path: Path) -> None:
+    data = lzma.compress(SECTION * 50, lzma.FORMAT_ALONE)
+    _rows, source = read_all(written(tmp_path, data[:-10]))
+    assert "the lzma stream is cut short" in source.warnings[0]

@@ -47,6 +47,16 @@ CARRIERS = {
     # IP 10.0.0.1.50000 > 10.0.0.2.6081: Geneve, Flags [none], vni 0x1, options [8 bytes]
     "Geneve": in_udp(6081, "02 00 6558 00000100 0102 80 01 00000000", ethernet(INSIDE)),
     "Geneve, IP": in_udp(6081, "00 00 0800 00000100"),
+    # IP 10.0.0.1.50000 > 10.0.0.2.37008: UDP, length 59 (tshark: TZSP, Ethernet)
+    "TZSP": in_udp(37008, "01 00 0001 01", ethernet(INSIDE)),
+    "TZSP, tags": in_udp(37008, "01 00 0001 0a 01 ce 00 00 29 02 0040 01", ethernet(INSIDE)),
+    "TZSP, to be sent": in_udp(37008, "01 01 0001 00 01", ethernet(vlan(INSIDE), 0x8100)),
+    "TZSP, 802.11": in_udp(37008, "01 00 0012 01 0802 0000" + "02" * 18 + "0000 aaaa03 000000 0800", INSIDE),
+    "VXLAN in TZSP": in_udp(
+        37008,
+        "01 00 0001 01",
+        ethernet(ipv4(udp(1, 4789, hexed("08000000 00000100") + ethernet(INSIDE)), 17)),
+    ),
     # IP 10.0.0.1.50000 > 10.0.0.2.2152: UDP, length 48
     "GTP-U": in_udp(2152, "30 ff 0028 00000001"),
     "GTP-U, sequence number": in_udp(2152, "32 ff 002c 00000001 0007 00 00"),
@@ -98,6 +108,10 @@ def test_what_is_too_short_to_be_a_packet_leaves_the_carrier_standing(data: byte
 
 
 NOT_TUNNELS = {
+    "TZSP keepalive": in_udp(37008, "01 04 0000 01", b""),
+    "TZSP of another version": in_udp(37008, "02 00 0001 01", ethernet(INSIDE)),
+    "TZSP without an end of its tags": in_udp(37008, "01 00 0001 0a ff", ethernet(INSIDE)),
+    "TZSP, Prism": in_udp(37008, "01 00 0077 01", ethernet(INSIDE)),
     "VXLAN without its flag": in_udp(4789, "00000000 00000100", ethernet(INSIDE)),
     "GTP-U echo": in_udp(2152, "32 01 0004 00000000 0001 0000"),
     "GTP-U of version 2": in_udp(2152, "48 ff 0004 00000000 00000000"),
