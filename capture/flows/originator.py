@@ -1,26 +1,127 @@
-"""Which end began a flow, as Zeek decides (its `likely_server_ports` and the flipping of connections)."""
+"""Which end began a flow: who sent the first packet, where the capture saw the beginning; else what the ports say.
 
+TCP tells by its flags, and ICMP's queries by their types, in whatever order packets were dated: a SYN comes from the
+originator, a SYN+ACK from the responder. Everything else is the first sender's, but for a flow whose first packet came
+from a port that is likely a server's to one that is not (it stands AGAINST_PORTS), and which
+
+- may have begun before the capture: its first packet came within MAY_BE_OLDER_NS of the capture's own, a time for
+  which it may have been silent without being forgotten; or
+- was answered within SWAPPED_NS: two interfaces have two clocks, and the answer may be dated before its question.
+
+Such a flow (TOLD_BY_PORTS) is turned round as Zeek would (its `likely_server_ports`), unless that socket is seen to
+speak first to others (`settle`): a program that begins its conversations from port 443 is not a server.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from peerburst.capture.compiled.hashing import row_keys
 from peerburst.capture.compiled.kernel import part
-from peerburst.capture.compiled.shapes import Bool, Int, Record, UInt8s
+from peerburst.capture.compiled.shapes import Bool, Bools, Int, Int64s, Record, UInt8s, UInt64s
 from peerburst.capture.conntrack.states import TCP_SYN_SET, TCP_SYNACK_SET
-from peerburst.capture.conntrack.udp import is_udp
-from peerburst.capture.packets.ip import PROTO_TCP
+from peerburst.capture.flows.record import AGAINST_PORTS, FIRST_IS_A, ORIG_IS_A, TOLD_BY_PORTS, Flows
+from peerburst.capture.packets.icmp import is_icmp, is_icmp_reply
+from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
+from peerburst.capture.packets.ports import server_ports
+from peerburst.capture.units import SECOND_NS
+
+# Programs that keep an exchange alive send before Linux forgets it, after 30 s (nf_conntrack_udp_timeout): every 20 s
+# by RFC 3948, every 25 s with WireGuard.
+MAY_BE_OLDER_NS = 30 * SECOND_NS
+SWAPPED_NS = SECOND_NS // 20
+# Who speaks first to so many addresses that do not answer, and is never spoken to first, is no server: one met in its
+# midst would hear from some of its clients. What was under way shows in the first second: only what came later is asked.
+SPOKEN_TO = 10
+UNDER_WAY_NS = SECOND_NS
+LOOKED_AT = 1 << 20  # flows: the first of a long capture tell enough
 
 
 @part
-def is_flipped(packet: Record, index: Int, servers: UInt8s) -> Bool:
-    """Whether the first packet seen (PACKET) comes from the responder; `servers` is 1 of each likely server's port.
-
-    A SYN comes from the originator, a SYN+ACK from the responder; a TCP flow met mid-stream, and any UDP flow, is
-    turned round if its source port is a likely server's and its destination port is not.
-    """
+def is_flipped(packet: Record, index: Int) -> Bool:
+    """Whether the first packet seen (PACKET) comes, by itself, from the responder."""
     proto = packet["proto"]
     if proto == PROTO_TCP:
-        if index == TCP_SYN_SET:
-            return False
-        if index == TCP_SYNACK_SET:
-            return True
-    elif not is_udp(proto):
+        is_answer: Bool = index == TCP_SYNACK_SET
+        return is_answer
+    return is_icmp(proto) and is_icmp_reply(proto, packet["icmp_type"])
+
+
+@part
+def is_against_ports(packet: Record, index: Int, servers: UInt8s) -> Bool:
+    """Whether a flow's first packet, which does not tell, goes from a likely server's port to one that is not.
+
+    `servers` is 1 of each likely server's port. Protocols without ports have port 0, which is none.
+    """
+    if packet["proto"] == PROTO_TCP and (index == TCP_SYN_SET or index == TCP_SYNACK_SET):
         return False
     by_ports: Bool = servers[packet["sport"]] != 0 and servers[packet["dport"]] == 0
     return by_ports
+
+
+def settle(flows: Flows, began_ns: int, *, one_way: bool = False) -> None:
+    """Say of the flows that are TOLD_BY_PORTS who began them, in place; asked again, it gives the same or better.
+
+    `began_ns`: the instant of the capture's first packet. `one_way`: the capture saw packets of one direction alone,
+    so the first one seen says nothing of who began, and ports tell of all.
+    """
+    flags = flows.row["flags"]
+    by_ports = flags & np.uint8(AGAINST_PORTS if one_way else TOLD_BY_PORTS) != 0
+    by_ports &= flows.row["proto"] != PROTO_TCP
+    told = np.flatnonzero(by_ports)
+    if not told.size:
+        return
+    begins = np.zeros(told.size, np.bool_) if one_way else _begin_others(flows, told, began_ns)
+    first_is_a = flags[told] & np.uint8(FIRST_IS_A) != 0
+    orig = np.where(first_is_a == begins, np.uint8(ORIG_IS_A), np.uint8(0))
+    flags[told] = flags[told] & ~np.uint8(ORIG_IS_A) | orig
+
+
+def _begin_others(flows: Flows, told: npt.NDArray[np.intp], began_ns: int) -> Bools:
+    """Per flow that is told by ports, whether its first sender's socket is seen to begin conversations."""
+    row = flows.row[:LOOKED_AT]
+    flags, servers = row["flags"], server_ports()
+    first_is_a = flags & np.uint8(FIRST_IS_A) != 0
+    against = flags & np.uint8(AGAINST_PORTS) != 0
+    target = np.where(first_is_a, row["b_port"], row["a_port"])
+    with_ports = (servers[target] != 0) & (row["proto"] != PROTO_TCP) & ~against
+    with_ports &= ~np.isin(row["proto"], (PROTO_ICMP, PROTO_ICMPV6))
+    asked = np.unique(_sockets(flows, told, of_first=True))
+    speaks = np.flatnonzero(against & (row["proto"] != PROTO_TCP))
+    spoken_to = np.flatnonzero(with_ports)
+    first = np.zeros(asked.size, np.int64)  # by socket: how often it spoke first, beyond doubt
+    then = np.zeros(asked.size, np.int64)  # how often others did
+    sure = speaks[flags[speaks] & np.uint8(TOLD_BY_PORTS) == 0]
+    np.add.at(first, *_among(asked, _sockets(flows, sure, of_first=True)))
+    np.add.at(then, *_among(asked, _sockets(flows, spoken_to, of_first=False)))
+    begins = (first > then) | ((then == 0) & (_peers(flows, speaks, asked, began_ns) >= SPOKEN_TO))
+    answer: Bools = begins[np.searchsorted(asked, _sockets(flows, told, of_first=True))]
+    return answer
+
+
+def _peers(flows: Flows, speaks: npt.NDArray[np.intp], asked: UInt64s, began_ns: int) -> Int64s:
+    """By socket, to how many addresses it spoke first and in vain, in flows that were not under way."""
+    row, starts = flows.row, flows.segments["start"][flows.first_segment[speaks]]
+    in_vain = (row["a_pkts"][speaks] == 0) | (row["b_pkts"][speaks] == 0)
+    late = speaks[(starts - began_ns >= UNDER_WAY_NS) & in_vain]
+    sockets = _sockets(flows, late, of_first=True)
+    first_is_a = row["flags"][late] & np.uint8(FIRST_IS_A) != 0
+    high = np.where(first_is_a, row["b_hi"][late], row["a_hi"][late])
+    low = np.where(first_is_a, row["b_lo"][late], row["a_lo"][late])
+    _keys, one_of_each = np.unique(row_keys(0, [sockets, high, low]), return_index=True)
+    counts = np.zeros(asked.size, np.int64)
+    np.add.at(counts, *_among(asked, sockets[one_of_each]))
+    return counts
+
+
+def _among(asked: UInt64s, sockets: UInt64s) -> tuple[npt.NDArray[np.intp], int]:
+    """(the place among `asked`, which ascend, of each of these sockets that is there, 1)"""
+    place = np.minimum(np.searchsorted(asked, sockets), asked.size - 1)
+    return place[asked[place] == sockets], 1
+
+
+def _sockets(flows: Flows, which: npt.NDArray[np.intp], *, of_first: bool) -> UInt64s:
+    """A number for the socket (address, port, protocol) of these flows' first senders, or of the other ends."""
+    row = flows.row[which]
+    is_a = (row["flags"] & np.uint8(FIRST_IS_A) != 0) == of_first
+    columns = [np.where(is_a, row[f"a_{name}"], row[f"b_{name}"]) for name in ("hi", "lo", "port")]
+    return row_keys(0, [*columns, row["proto"]])

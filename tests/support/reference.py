@@ -1163,6 +1163,10 @@ class Flow:
     closed_once: bool = False
     carried: bool = False  # the entry is still that of the flow before
     offload: bool = False
+    against: bool = False  # the first packet came from a server's port to one that is none
+    by_ports: bool = False  # so that only ports may tell who began
+    target_is_server: bool = False
+    began: int = 0
     closed: int = NEVER
     established: int = NEVER  # of TCP
     stream_ts: int = NEVER  # of UDP
@@ -1214,13 +1218,32 @@ def letters(packet: Packet) -> str:
     return made + "f" * bool(packet.flags & FIN) + "r" * bool(packet.flags & RST)
 
 
+MAY_BE_OLDER, SWAPPED, UNDER_WAY = 30 * SECOND, SECOND // 20, SECOND
+OVER = {TCP: 432_000 * SECOND, UDP: 350 * SECOND, UDPLITE: 350 * SECOND, ICMP: 350 * SECOND, ICMPV6: 350 * SECOND}
+
+
 def is_flipped(packet: Packet) -> bool:
-    """Whether the first packet seen comes from the responder, as Zeek guesses it."""
-    kind = tcp_kind(packet.flags) if packet.proto == TCP else ""
-    if kind in ("syn", "synack"):
-        return kind == "synack"
-    by_ports = packet.sport in SERVER_PORTS and packet.dport not in SERVER_PORTS
-    return packet.proto in (TCP, UDP, UDPLITE) and by_ports
+    """Whether the first packet seen comes from the responder, by what it is."""
+    if packet.proto == TCP:
+        return tcp_kind(packet.flags) == "synack"
+    replies = {ICMP: (0, 14, 16, 18), ICMPV6: (129,)}
+    return packet.icmp_type in replies.get(packet.proto, ())
+
+
+def is_against_ports(packet: Packet) -> bool:
+    """Whether the first packet seen does not tell, and comes from a server's port to one that is none."""
+    if packet.proto == TCP and tcp_kind(packet.flags) in ("syn", "synack"):
+        return False
+    return packet.sport in SERVER_PORTS and packet.dport not in SERVER_PORTS
+
+
+def _other(side: str) -> str:
+    return "b" if side == "a" else "a"
+
+
+def _socket(flow: Flow, side: str) -> tuple[int, int, int]:
+    address, port = flow.a if side == "a" else flow.b
+    return address, port, flow.proto
 
 
 class Table:
@@ -1233,9 +1256,12 @@ class Table:
         self.flows: list[Flow] = []
         self._owner: dict[tuple[End, End, int], int] = {}
         self._timeouts = {phase: int(seconds * SECOND) for phase, seconds in (gaps_s or {}).items()}
+        self._began: int | None = None
 
     def add_all(self, packets: Iterable[Packet]) -> None:
         for packet in packets:
+            if self._began is None:
+                self._began = packet.ts
             if packet.status == Status.DECODED:
                 self._add(packet)
 
@@ -1273,7 +1299,8 @@ class Table:
         key = (a, b, packet.proto)
         before = self._owner.get(key)
         is_syn = packet.proto == TCP and tcp_kind(packet.flags) == "syn"
-        if before is not None and not (is_syn and self.flows[before].closed_once):
+        is_over = before is not None and packet.ts - self.flows[before].last >= OVER.get(packet.proto, 86400 * SECOND)
+        if before is not None and not is_over and not (is_syn and self.flows[before].closed_once):
             flow = self.flows[before]
             ts = max(packet.ts, flow.last)
             if ts - flow.last >= SECOND and packet.proto not in (ICMP, ICMPV6):
@@ -1288,6 +1315,11 @@ class Table:
         if is_icmp:
             a, b = (a[0], 0), (b[0], 0)
         flow = Flow(a, b, packet.proto, icmp, orig, side, ts, ts)
+        flow.against = is_against_ports(packet)
+        flow.target_is_server = packet.proto not in (ICMP, ICMPV6) and packet.dport in SERVER_PORTS
+        flow.began = ts
+        if flow.against and (packet.proto == TCP or abs(ts - (self._began or 0)) < MAY_BE_OLDER):
+            flow.orig, flow.by_ports = other, True
         if old is not None:
             old.successor = len(self.flows)
             if old.entry is not None and ts < old.entry.expires():
@@ -1346,6 +1378,12 @@ class Table:
         flow.packets[side] += 1
         flow.data[side] += packet.ip_bytes
         flow.offload = flow.offload or packet.offload
+        if packet.proto == TCP and packet.flags & SYN and not set(flow.history) & set("shSH"):
+            answers = bool(packet.flags & ACK)
+            flow.orig = ("b" if side == "a" else "a") if answers else side
+        is_answer = packet.proto != TCP and flow.packets[side] == 1 and side != flow.first
+        if is_answer and flow.against and ts - flow.began <= SWAPPED and not flow.by_ports:
+            flow.by_ports, flow.orig = True, side
         flow.remember(letters(packet), side)
         if packet.proto == TCP:
             if packet.flags & (FIN | RST):
@@ -1353,6 +1391,26 @@ class Table:
             state = flow.entry.state if flow.entry else ""
             if tcp_kind(packet.flags) == "rst" or (state in ("TW", "CL") and not flow.carried):
                 flow.closed_once = True
+
+    def settle(self) -> None:
+        """Who began the flows that ports tell of: a socket that begins conversations with others is no server's."""
+        told = [flow for flow in self.flows if flow.by_ports and flow.proto != TCP]
+        for flow in told:
+            other = "b" if flow.first == "a" else "a"
+            flow.orig = flow.first if self._begins(flow) else other
+
+    def _begins(self, flow: Flow) -> bool:
+        mine = _socket(flow, flow.first)
+        others = [one for one in self.flows if one.proto != TCP]
+        first = [one for one in others if one.against and _socket(one, one.first) == mine]
+        then = [one for one in others if one.target_is_server and _socket(one, _other(one.first)) == mine]
+        sure = [one for one in first if not one.by_ports]
+        in_vain = {
+            _socket(one, _other(one.first))[0]
+            for one in first
+            if one.began - (self._began or 0) >= UNDER_WAY and one.packets[_other(one.first)] == 0
+        }
+        return len(sure) > len(then) or (not then and len(in_vain) >= 10)
 
     def segments(self) -> list[tuple[int, Segment]]:
         """(flow, segment) by flow and time."""

@@ -58,6 +58,8 @@ def as_dicts(flows: Flows) -> tuple[list[Flow], list[Segment]]:
             {
                 "proto": int(row["proto"]),
                 "orig": "a" if row["flags"] & record.ORIG_IS_A else "b",
+                "turned": bool(row["flags"] & record.ORIG_IS_A) != bool(row["flags"] & record.FIRST_IS_A),
+                "silent": {side for side in ("a", "b") if not row[f"{side}_pkts"]},
                 "ports": {"a": a_port, "b": b_port},
                 "established": None if row["established"] == never else int(row["established"]),
                 "closing": None if row["closing"] == never else int(row["closing"]),
@@ -124,7 +126,12 @@ class Table:
             if flow["proto"] != TCP or flow["established"] is None or flow["established"] > segment["last"]:
                 return None
             start = max(start, flow["established"])
-        opener = segment["first"] if self.model.engine is Engine.LINUX else flow["orig"]
+        opener = flow["orig"]
+        if self.model.engine is Engine.LINUX:
+            # Linux goes by what it saw first, which is not what a capture saw that came late or dated an answer early.
+            is_first = not any(entry.flow == segment["flow"] for entry in self.entries)
+            if not flow["turned"] or (flow["orig"] not in flow["silent"] and not is_first):
+                opener = segment["first"]
         return Entry(segment["flow"], opener, start, start, 0, [], segment["first"])
 
     def _renew(self, entry: Entry, segment: Segment, flow: Flow) -> None:
