@@ -13,6 +13,7 @@ from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.counting.peaks import Concurrency
 from peerburst.analysis.counting.sweep import NEVER_CROSSED
 from peerburst.analysis.results import Burst
+from peerburst.analysis.vantage import direction
 from peerburst.capture.packets.status import Status
 
 SCHEMA = "peerburst/analysis/1"
@@ -193,8 +194,23 @@ def _frame(analysis: Analysis) -> dict[str, Any]:
             **({"programs": programs} if (programs := analysis.flows_by_program()) else {}),
             "warnings": list(capture.warnings),
         },
+        "vantage": {"direction": _direction(analysis)},
         "hosts": [],
         "bursts": [],
+    }
+
+
+def _direction(analysis: Analysis) -> dict[str, Any]:
+    found = analysis.direction
+    return {
+        "seen": found.seen.value,
+        "peaks_are": {model.name: direction.bound(found, model) for model in analysis.models if found.is_one_way},
+        "one_way_flows": found.one_way_flows,
+        "two_way_flows": found.two_way_flows,
+        "acknowledging_flows": found.acknowledging_flows,
+        "closing_flows": found.closing_flows,
+        "sent_by_local": found.sent_by_local,
+        "sent_to_local": found.sent_to_local,
     }
 
 

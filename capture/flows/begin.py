@@ -1,5 +1,5 @@
-"""A flow's beginning: with the first packet of a 5-tuple, with a SYN where the flow before had closed, or with the first
-packet after a silence for which no gateway would have remembered the flow before.
+"""A flow's beginning: the first packet of a 5-tuple, or the first after a silence for which no gateway remembers it, or a
+SYN where the flow before had closed.
 """
 
 import numpy as np

@@ -30,7 +30,7 @@ from peerburst.capture.units import SECOND_NS
 MAY_BE_OLDER_NS = 30 * SECOND_NS
 SWAPPED_NS = SECOND_NS // 20
 # Who speaks first to so many addresses that do not answer, and is never spoken to first, is no server: one met in its
-# midst would hear from some of its clients. What was under way shows in the first second: only what came later is asked.
+# midst would hear from some of its clients. What was under way shows in the first second, so later flows are asked.
 SPOKEN_TO = 10
 UNDER_WAY_NS = SECOND_NS
 LOOKED_AT = 1 << 20  # flows: the first of a long capture tell enough

@@ -23,8 +23,8 @@ from peerburst.capture.conntrack.tcp import DELETED, TCP_SIDE, TCP_STATE
 from peerburst.capture.flows import entry, lookup, segments, totals
 from peerburst.capture.flows.begin import begin_flow, is_next_flow
 from peerburst.capture.flows.gather import gathered
-from peerburst.capture.flows.partition import DECODED, Partitioner, new_seed
 from peerburst.capture.flows.originator import settle
+from peerburst.capture.flows.partition import DECODED, Partitioner, new_seed
 from peerburst.capture.flows.record import (
     BEFORE,
     BEGAN,

@@ -69,9 +69,9 @@ def _note_syn(flow: Record, arrival: Arrival, before: np.uint64) -> None:
 def _note_answer(flow: Record, arrival: Arrival, before: np.uint64) -> None:
     """A server's packet with the other end's just behind it may be the answer: two interfaces have two clocks."""
     was_one = np.int64(before) & SEEN_BITS != 0 and flow["pauses"] == 0
-    if was_one and flow["flags"] & AGAINST_PORTS and arrival.ts - flow["start"] <= SWAPPED_NS:
-        if flow["flags"] & TOLD_BY_PORTS == 0:
-            flow["flags"] = (np.int64(flow["flags"]) | TOLD_BY_PORTS) ^ ORIG_IS_A
+    is_open = flow["flags"] & (AGAINST_PORTS | TOLD_BY_PORTS) == AGAINST_PORTS
+    if was_one and is_open and arrival.ts - flow["start"] <= SWAPPED_NS:
+        flow["flags"] = (np.int64(flow["flags"]) | TOLD_BY_PORTS) ^ ORIG_IS_A
 
 
 @part
