@@ -36,7 +36,7 @@ from peerburst.analysis.vantage.direction import Direction
 from peerburst.capture.compiled.stopwatch import stage
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flows.originator import settle
-from peerburst.capture.packets.ip import PROTO_TCP
+from peerburst.capture.packets.ip import MAPPED_PREFIX, PROTO_TCP
 from peerburst.capture.read import Capture
 from peerburst.capture.sockets.observations import SocketObservations
 from peerburst.capture.vocabulary import TrafficClass
@@ -247,6 +247,12 @@ class Analysis:
         flows = self.index.of(number)
         scope = self.ends.scope[flows.flow]
         return flows if self.settings.include_lan else flows.take(scope != Scope.LAN)
+
+    def ipv6_flows(self, number: int) -> int:
+        """How many of the flows that a host's counts are about are of IPv6."""
+        row = self.capture.flows.row[self.counted_flows(number).flow]
+        is_ipv4 = (row["a_hi"] == 0) & (row["a_lo"] >> np.uint64(32) == MAPPED_PREFIX >> 32)
+        return int(np.count_nonzero(~is_ipv4))
 
     def host(self, number: int) -> Host:
         """A host by its number."""

@@ -19,6 +19,8 @@ from peerburst.analysis.gateways.compiled import (
     SYN_FIN,
     SYN_REPEATED,
     TAKES_ICMP,
+    TAKES_IPV4,
+    TAKES_IPV6,
     TAKES_OTHER,
     TAKES_TCP,
     TAKES_UDP,
@@ -54,7 +56,7 @@ from peerburst.capture.flows.record import (
     FlowColumns,
     Flows,
 )
-from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
+from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE, is_ipv4
 
 EITHER_SYN = np.uint64(1 << LETTER_SYN | 1 << (LETTER_SYN + 6))  # in a flow's history, from whichever end
 AT_ONCE = 1 << 12  # segments that are walked before what they gave is taken up
@@ -256,12 +258,13 @@ def walk_flows(
         successor = table.rows["successor"][f]
         passed_on = table.segments["start"][table.first_segment[successor]] if successor >= 0 else NEVER
         bit, opened_by_a = _protocol_bit(table.rows["proto"][f]), table.rows["flags"][f] & ORIG_IS_A != 0
+        family = TAKES_IPV4 if is_ipv4(table.rows["a_hi"][f], table.rows["a_lo"][f]) else TAKES_IPV6
         one = _Flow(f, place, low, high, bit, opened_by_a, _turned(table.rows[f]), passed_on)
         for m in range(which.low, which.high):
             if walk.of_segment.shape[1] > 0:
                 for i in range(high - low):
                     walk.of_segment[m - which.low, done + i] = -1
-            if models.protocols[m] & bit == 0:
+            if models.protocols[m] & bit == 0 or models.families[m] & family == 0:
                 continue
             if models.engine[m] == SYN_FIN:
                 _walk_syn_fin(one, table, m - which.low, done, walk)

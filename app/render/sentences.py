@@ -46,6 +46,19 @@ def _limit_sentence(peak: ModelPeak, limit: int) -> str:
     )
 
 
+def family_sentence(analysis: Analysis, host: Host) -> str | None:
+    """Which models hold none of a host's IPv6 flows, because they are of gateways that translate IPv4 alone."""
+    names = [one_line(model.name) for model in analysis.models if "ipv6" not in model.families]
+    flows = analysis.ipv6_flows(analysis.host_number(host.name))
+    if not names or not flows:
+        return None
+    does, holds = ("does", "holds") if len(names) == 1 else ("do", "hold")
+    return (
+        f"{', '.join(names)} {does} not translate IPv6, and so {holds} none of"
+        f" {host.name}'s {counted(flows, 'IPv6 flow')}."
+    )
+
+
 def burst_sentence(burst: Burst) -> str:
     """What a burst was, and its shares of connections and bytes."""
     seen, found = burst.features, burst.classification

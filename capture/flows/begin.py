@@ -1,5 +1,5 @@
-"""A flow's beginning: the first packet of a 5-tuple, or the first after a silence for which no gateway remembers it, or a
-SYN where the flow before had closed.
+"""A flow's beginning: the first packet of a 5-tuple, or the first after a silence for which no gateway remembers it, or
+a SYN where the flow before had closed.
 """
 
 import numpy as np

@@ -70,12 +70,16 @@ PHASE_NAMES = {
     int(Phase.UDP_STREAM): "udp_two_way",
     int(Phase.ICMP): "icmp",
     int(Phase.OTHER): "other",
+    int(Phase.GRE): "gre_one_way",
+    int(Phase.GRE_STREAM): "gre_two_way",
+    int(Phase.SCTP): "sctp_one_way",
+    int(Phase.SCTP_ESTABLISHED): "sctp_two_way",
     SYN_REPEATED: "syn_repeated",
     UDP_FIRST: "udp_first",
 }
 
 # Rules as the kernel takes them.
-ENGINE, TWO_WAY, RESET_DELETES, LEAVES_OUT_CLOSED, FROM_ESTABLISHED, PROTOCOLS, RULES = range(7)
+ENGINE, TWO_WAY, RESET_DELETES, LEAVES_OUT_CLOSED, FROM_ESTABLISHED, PROTOCOLS, FAMILIES, RULES = range(8)
 STATES, LINUX, FLAT, SYN_FIN = range(4)
 AFTER_REPLY, AFTER_SECOND_REQUEST, AFTER_ANY, AS_STREAM = range(4)
 TAKES_TCP, TAKES_UDP, TAKES_ICMP, TAKES_OTHER = 1, 2, 4, 8
@@ -132,6 +136,7 @@ def model_rules(model: GatewayModel) -> npt.NDArray[np.int64]:
     rules[RESET_DELETES] = model.reset_deletes_unanswered
     rules[LEAVES_OUT_CLOSED] = bool(model.left_out)
     rules[FROM_ESTABLISHED] = model.begins is Begins.ESTABLISHED
+    rules[FAMILIES] = sum({"ipv4": 1, "ipv6": 2}[name] for name in model.families)
     rules[PROTOCOLS] = sum(PROTOCOL_BITS[name] for name in model.protocols)
     return rules
 
@@ -219,7 +224,8 @@ def walk_flows(flow, n, segment, first, row, rules, timeouts, counts, start_of, 
         passed_on = starts[first[successors[f]]] if successors[f] >= 0 else NEVER
         for m in range(rules.shape[0]):
             engine = rules[m, ENGINE]
-            takes, count = rules[m, PROTOCOLS] & bit != 0, counts[m]
+            family = 1 if row["a_hi"][f] == 0 and row["a_lo"][f] >> np.uint64(32) == 0xFFFF else 2
+            takes, count = rules[m, PROTOCOLS] & bit != 0 and rules[m, FAMILIES] & family != 0, counts[m]
             if engine == SYN_FIN:
                 # A TCP flow begun by a SYN counts until its first FIN or RST, whatever its segments are.
                 takes = takes and histories[f] & EITHER_SYN != 0

@@ -415,7 +415,7 @@ def untag(layer: Layer) -> Layer:
 
 # --------------------------------------------------------------------------------------------------- IP and transport
 
-TCP, UDP, UDPLITE, ICMP, ICMPV6, GRE = 6, 17, 136, 1, 58, 47
+TCP, UDP, UDPLITE, ICMP, ICMPV6, GRE, SCTP = 6, 17, 136, 1, 58, 47, 132
 WITH_PORTS = (132, 33, UDPLITE)  # SCTP, DCCP and UDP-Lite begin with the two ports
 EXTENSIONS = (0, 43, 60, 135, 139, 140)  # hop-by-hop, routing, destination, mobility, HIP, shim6
 FRAGMENT_HEADER, AUTHENTICATION = 44, 51
@@ -726,6 +726,10 @@ TIMEOUTS_S = {
     Phase.UDP_STREAM: 120,
     Phase.ICMP: 30,
     Phase.OTHER: 600,
+    Phase.GRE: 30,
+    Phase.GRE_STREAM: 180,
+    Phase.SCTP: 3,
+    Phase.SCTP_ESTABLISHED: 210,
 }
 
 # net/netfilter/nf_conntrack_proto_tcp.c, tcp_conntracks: the next state by direction, packet and state.
@@ -856,7 +860,8 @@ def open_entry(packet: Packet, side: str, ts: int) -> Entry | None:
     if packet.proto in (ICMP, ICMPV6):
         opens = (8, 13, 15, 17) if packet.proto == ICMP else (128,)
         return Entry(side, "ES", Phase.ICMP, ts, ts) if packet.icmp_type in opens else None
-    return Entry(side, "ES", Phase.OTHER, ts, ts)
+    one_way = {GRE: Phase.GRE, SCTP: Phase.SCTP}
+    return Entry(side, "ES", one_way.get(packet.proto, Phase.OTHER), ts, ts)
 
 
 def open_tcp(packet: Packet, side: str, ts: int) -> Entry | None:
@@ -882,6 +887,10 @@ def track(entry: Entry, packet: Packet, side: str, ts: int) -> str:
         return track_tcp(entry, packet, reply, ts)
     if packet.proto in (UDP, UDPLITE):
         entry.phase = Phase.UDP_STREAM if entry.replied and ts > entry.opened + 2 * SECOND else Phase.UDP
+    if packet.proto == GRE:
+        entry.phase = Phase.GRE_STREAM if entry.replied else Phase.GRE
+    if packet.proto == SCTP:
+        entry.phase = Phase.SCTP_ESTABLISHED if entry.replied else Phase.SCTP
     entry.renewed = ts
     entry.replied = entry.replied or reply
     return "lives"
