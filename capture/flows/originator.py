@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.capture.compiled.hashing import row_keys
-from peerburst.capture.compiled.kernel import part
-from peerburst.capture.compiled.shapes import Bool, Bools, Int, Int64s, Record, UInt8s, UInt64s
+from peerburst.capture.compiled.kernel import kernel, part
+from peerburst.capture.compiled.shapes import Bool, Bools, Int, Int64s, Record, Records, UInt8s, UInt64s
 from peerburst.capture.conntrack.states import TCP_SYN_SET, TCP_SYNACK_SET
 from peerburst.capture.flows.record import AGAINST_PORTS, FIRST_IS_A, ORIG_IS_A, TOLD_BY_PORTS, Flows
 from peerburst.capture.packets.icmp import is_icmp, is_icmp_reply
@@ -58,18 +58,25 @@ def is_against_ports(packet: Record, index: Int, servers: UInt8s) -> Bool:
     return by_ports
 
 
+@kernel
+def count_told(rows: Records, by: Int) -> int:
+    """How many flows (FLOW) but those of TCP have one of the flags `by`."""
+    told = 0
+    for i in range(rows.size):
+        told += rows[i]["flags"] & by != 0 and rows[i]["proto"] != PROTO_TCP
+    return told
+
+
 def settle(flows: Flows, began_ns: int, *, one_way: bool = False) -> None:
     """Say of the flows that are TOLD_BY_PORTS who began them, in place; asked again, it gives the same or better.
 
     `began_ns`: the instant of the capture's first packet. `one_way`: the capture saw packets of one direction alone,
     so the first one seen says nothing of who began, and ports tell of all.
     """
-    flags = flows.row["flags"]
-    by_ports = flags & np.uint8(AGAINST_PORTS if one_way else TOLD_BY_PORTS) != 0
-    by_ports &= flows.row["proto"] != PROTO_TCP
-    told = np.flatnonzero(by_ports)
-    if not told.size:
+    by, flags = AGAINST_PORTS if one_way else TOLD_BY_PORTS, flows.row["flags"]
+    if not count_told(flows.row, np.int64(by)):  # usual, and of millions of flows found out much sooner
         return
+    told = np.flatnonzero((flags & np.uint8(by) != 0) & (flows.row["proto"] != PROTO_TCP))
     begins = np.zeros(told.size, np.bool_) if one_way else _begin_others(flows, told, began_ns)
     first_is_a = flags[told] & np.uint8(FIRST_IS_A) != 0
     orig = np.where(first_is_a == begins, np.uint8(ORIG_IS_A), np.uint8(0))
@@ -79,18 +86,15 @@ def settle(flows: Flows, began_ns: int, *, one_way: bool = False) -> None:
 def _begin_others(flows: Flows, told: npt.NDArray[np.intp], began_ns: int) -> Bools:
     """Per flow that is told by ports, whether its first sender's socket is seen to begin conversations."""
     row = flows.row[:LOOKED_AT]
-    flags, servers = row["flags"], server_ports()
-    first_is_a = flags & np.uint8(FIRST_IS_A) != 0
+    others = np.flatnonzero(~np.isin(row["proto"], (PROTO_TCP, PROTO_ICMP, PROTO_ICMPV6)))
+    flags = row["flags"][others]
     against = flags & np.uint8(AGAINST_PORTS) != 0
-    target = np.where(first_is_a, row["b_port"], row["a_port"])
-    with_ports = (servers[target] != 0) & (row["proto"] != PROTO_TCP) & ~against
-    with_ports &= ~np.isin(row["proto"], (PROTO_ICMP, PROTO_ICMPV6))
+    target = np.where(flags & np.uint8(FIRST_IS_A) != 0, row["b_port"][others], row["a_port"][others])
+    speaks, spoken_to = others[against], others[~against & (server_ports()[target] != 0)]
+    sure = others[flags & np.uint8(AGAINST_PORTS | TOLD_BY_PORTS) == AGAINST_PORTS]
     asked = np.unique(_sockets(flows, told, of_first=True))
-    speaks = np.flatnonzero(against & (row["proto"] != PROTO_TCP))
-    spoken_to = np.flatnonzero(with_ports)
     first = np.zeros(asked.size, np.int64)  # by socket: how often it spoke first, beyond doubt
     then = np.zeros(asked.size, np.int64)  # how often others did
-    sure = speaks[flags[speaks] & np.uint8(TOLD_BY_PORTS) == 0]
     np.add.at(first, *_among(asked, _sockets(flows, sure, of_first=True)))
     np.add.at(then, *_among(asked, _sockets(flows, spoken_to, of_first=False)))
     begins = (first > then) | ((then == 0) & (_peers(flows, speaks, asked, began_ns) >= SPOKEN_TO))
@@ -121,7 +125,7 @@ def _among(asked: UInt64s, sockets: UInt64s) -> tuple[npt.NDArray[np.intp], int]
 
 def _sockets(flows: Flows, which: npt.NDArray[np.intp], *, of_first: bool) -> UInt64s:
     """A number for the socket (address, port, protocol) of these flows' first senders, or of the other ends."""
-    row = flows.row[which]
-    is_a = (row["flags"] & np.uint8(FIRST_IS_A) != 0) == of_first
-    columns = [np.where(is_a, row[f"a_{name}"], row[f"b_{name}"]) for name in ("hi", "lo", "port")]
-    return row_keys(0, [*columns, row["proto"]])
+    row = flows.row
+    is_a = (row["flags"][which] & np.uint8(FIRST_IS_A) != 0) == of_first
+    columns = [np.where(is_a, row[f"a_{name}"][which], row[f"b_{name}"][which]) for name in ("hi", "lo", "port")]
+    return row_keys(0, [*columns, row["proto"][which]])
