@@ -9,7 +9,8 @@ from a port that is likely a server's to one that is not (it stands AGAINST_PORT
 - was answered within SWAPPED_NS: two interfaces have two clocks, and the answer may be dated before its question.
 
 Such a flow (TOLD_BY_PORTS) is turned round as Zeek would (its `likely_server_ports`), unless that socket is seen to
-speak first to others (`settle`): a program that begins its conversations from port 443 is not a server.
+speak first to others, or that address from many ports to the same socket (`settle`): a program that begins its
+conversations from port 443 is not a server.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ from peerburst.capture.conntrack.states import TCP_SYN_SET, TCP_SYNACK_SET
 from peerburst.capture.flows.record import AGAINST_PORTS, FIRST_IS_A, ORIG_IS_A, TOLD_BY_PORTS, Flows
 from peerburst.capture.packets.icmp import is_icmp, is_icmp_reply
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
-from peerburst.capture.packets.ports import server_ports
+from peerburst.capture.packets.ports import PORTS, server_ports
 from peerburst.capture.units import SECOND_NS
 
 # Programs that keep an exchange alive send before Linux forgets it, after 30 s (nf_conntrack_udp_timeout): every 20 s
@@ -89,17 +90,29 @@ def _begin_others(flows: Flows, told: npt.NDArray[np.intp], began_ns: int) -> Bo
     others = np.flatnonzero(~np.isin(row["proto"], (PROTO_TCP, PROTO_ICMP, PROTO_ICMPV6)))
     flags = row["flags"][others]
     against = flags & np.uint8(AGAINST_PORTS) != 0
-    target = np.where(flags & np.uint8(FIRST_IS_A) != 0, row["b_port"][others], row["a_port"][others])
+    target = _ports(flows, others, of_first=False)
     speaks, spoken_to = others[against], others[~against & (server_ports()[target] != 0)]
     sure = others[flags & np.uint8(AGAINST_PORTS | TOLD_BY_PORTS) == AGAINST_PORTS]
     asked = np.unique(_sockets(flows, told, of_first=True))
-    first = np.zeros(asked.size, np.int64)  # by socket: how often it spoke first, beyond doubt
-    then = np.zeros(asked.size, np.int64)  # how often others did
-    np.add.at(first, *_among(asked, _sockets(flows, sure, of_first=True)))
-    np.add.at(then, *_among(asked, _sockets(flows, spoken_to, of_first=False)))
+    first = _times_seen(asked, _sockets(flows, sure, of_first=True))  # how often each spoke first, beyond doubt
+    then = _times_seen(asked, _sockets(flows, spoken_to, of_first=False))  # how often others did
     begins = (first > then) | ((then == 0) & (_peers(flows, speaks, asked, began_ns) >= SPOKEN_TO))
     answer: Bools = begins[np.searchsorted(asked, _sockets(flows, told, of_first=True))]
+    doubted = told[~answer]
+    is_target = np.zeros(PORTS, np.bool_)
+    is_target[_ports(flows, doubted, of_first=False)] = True
+    beyond_doubt = others[(flags & np.uint8(TOLD_BY_PORTS) == 0) & is_target[target]]
+    answer[~answer] = _times_seen(_pairs(flows, doubted), _pairs(flows, beyond_doubt)) >= SPOKEN_TO
     return answer
+
+
+def _times_seen(asked: UInt64s, among: UInt64s) -> Int64s:
+    """How often each of these numbers is among those."""
+    keys, counts = np.unique(among, return_counts=True)
+    if not keys.size:
+        return np.zeros(asked.size, np.int64)
+    place = np.minimum(np.searchsorted(keys, asked), keys.size - 1)
+    return np.where(keys[place] == asked, counts[place], 0)
 
 
 def _peers(flows: Flows, speaks: npt.NDArray[np.intp], asked: UInt64s, began_ns: int) -> Int64s:
@@ -112,15 +125,21 @@ def _peers(flows: Flows, speaks: npt.NDArray[np.intp], asked: UInt64s, began_ns:
     high = np.where(first_is_a, row["b_hi"][late], row["a_hi"][late])
     low = np.where(first_is_a, row["b_lo"][late], row["a_lo"][late])
     _keys, one_of_each = np.unique(row_keys(0, [sockets, high, low]), return_index=True)
-    counts = np.zeros(asked.size, np.int64)
-    np.add.at(counts, *_among(asked, sockets[one_of_each]))
-    return counts
+    return _times_seen(asked, sockets[one_of_each])
 
 
-def _among(asked: UInt64s, sockets: UInt64s) -> tuple[npt.NDArray[np.intp], int]:
-    """(the place among `asked`, which ascend, of each of these sockets that is there, 1)"""
-    place = np.minimum(np.searchsorted(asked, sockets), asked.size - 1)
-    return place[asked[place] == sockets], 1
+def _pairs(flows: Flows, which: npt.NDArray[np.intp]) -> UInt64s:
+    """A number for the first sender's address and the socket it sent to: a flood goes through its own ports."""
+    row = flows.row
+    first_is_a = row["flags"][which] & np.uint8(FIRST_IS_A) != 0
+    address = [np.where(first_is_a, row[f"a_{word}"][which], row[f"b_{word}"][which]) for word in ("hi", "lo")]
+    return row_keys(0, [*address, _sockets(flows, which, of_first=False)])
+
+
+def _ports(flows: Flows, which: npt.NDArray[np.intp], *, of_first: bool) -> npt.NDArray[np.uint16]:
+    """The port of these flows' first senders, or of the other ends."""
+    is_a = (flows.row["flags"][which] & np.uint8(FIRST_IS_A) != 0) == of_first
+    return np.where(is_a, flows.row["a_port"][which], flows.row["b_port"][which])
 
 
 def _sockets(flows: Flows, which: npt.NDArray[np.intp], *, of_first: bool) -> UInt64s:

@@ -1419,7 +1419,14 @@ class Table:
             for one in first
             if one.began - (self._began or 0) >= UNDER_WAY and one.packets[_other(one.first)] == 0
         }
-        return len(sure) > len(then) or (not then and len(in_vain) >= 10)
+        if len(sure) > len(then) or (not then and len(in_vain) >= 10):
+            return True
+
+        def pair(one: Flow) -> tuple[object, ...]:
+            return _socket(one, one.first)[0], _socket(one, _other(one.first))
+
+        alike = [one for one in others if not one.by_ports and pair(one) == pair(flow)]
+        return flow.proto not in (ICMP, ICMPV6) and len(alike) >= 10
 
     def segments(self) -> list[tuple[int, Segment]]:
         """(flow, segment) by flow and time."""

@@ -166,6 +166,13 @@ def test_a_login_of_a_few_seconds_from_a_servers_port_is_no_server() -> None:
     assert all(bool(flag & ORIG_IS_A) == bool(flag & FIRST_IS_A) for flag in flags.tolist())
 
 
+def test_a_flood_from_all_ports_is_no_answer_where_a_port_is_a_servers() -> None:
+    packets = [udp(port / 1000, port, 50000) for port in range(1000, 1100)]
+    assert first_sender_began(agree([EARLY, *packets])) == [True] * 100
+    assert first_sender_began(agree([EARLY, *packets[-20:], udp(3, 80, 50000)])) == [True] * 21
+    assert first_sender_began(agree([EARLY, *packets[-20:], udp(3, 80, 50001)])) == [True] * 20 + [False]
+
+
 OVER_S = {17: 350, 136: 350, 1: 350, 47: 86400, 6: 432000}
 
 
