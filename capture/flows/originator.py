@@ -30,9 +30,11 @@ from peerburst.capture.units import SECOND_NS
 # by RFC 3948, every 25 s with WireGuard.
 MAY_BE_OLDER_NS = 30 * SECOND_NS
 SWAPPED_NS = SECOND_NS // 20
-# Who speaks first to so many addresses that do not answer, and is never spoken to first, is no server: one met in its
-# midst would hear from some of its clients. What was under way shows in the first second, so later flows are asked.
+# Who speaks first to so many addresses and is never spoken to first is no server: one met in its midst, or of another
+# clock, would hear from some client that it answers late or not at all. What was under way shows in the first second,
+# so later flows are asked.
 SPOKEN_TO = 10
+SURE = 3  # times that a socket spoke first beyond doubt: a server may break a long silence once or twice
 UNDER_WAY_NS = SECOND_NS
 LOOKED_AT = 1 << 20  # flows: the first of a long capture tell enough
 
@@ -60,28 +62,31 @@ def is_against_ports(packet: Record, index: Int, servers: UInt8s) -> Bool:
 
 
 @kernel
-def count_told(rows: Records, by: Int) -> int:
-    """How many flows (FLOW) but those of TCP have one of the flags `by`."""
-    told = 0
+def count_against(rows: Records) -> int:
+    """How many flows (FLOW) but those of TCP stand AGAINST_PORTS."""
+    against = 0
     for i in range(rows.size):
-        told += rows[i]["flags"] & by != 0 and rows[i]["proto"] != PROTO_TCP
-    return told
+        against += rows[i]["flags"] & AGAINST_PORTS != 0 and rows[i]["proto"] != PROTO_TCP
+    return against
 
 
 def settle(flows: Flows, began_ns: int, *, one_way: bool = False) -> None:
-    """Say of the flows that are TOLD_BY_PORTS who began them, in place; asked again, it gives the same or better.
+    """Say of the flows that stand AGAINST_PORTS who began them, in place; it may be asked again when there are more.
 
     `began_ns`: the instant of the capture's first packet. `one_way`: the capture saw packets of one direction alone,
     so the first one seen says nothing of who began, and ports tell of all.
     """
-    by, flags = AGAINST_PORTS if one_way else TOLD_BY_PORTS, flows.row["flags"]
-    if not count_told(flows.row, np.int64(by)):  # usual, and of millions of flows found out much sooner
+    if not count_against(flows.row):  # usual, and of millions of flows found out much sooner
         return
-    told = np.flatnonzero((flags & np.uint8(by) != 0) & (flows.row["proto"] != PROTO_TCP))
-    begins = np.zeros(told.size, np.bool_) if one_way else _begin_others(flows, told, began_ns)
-    first_is_a = flags[told] & np.uint8(FIRST_IS_A) != 0
+    flags = flows.row["flags"]
+    against = np.flatnonzero((flags & np.uint8(AGAINST_PORTS) != 0) & (flows.row["proto"] != PROTO_TCP))
+    begins = np.full(against.size, not one_way)
+    told = flags[against] & np.uint8(TOLD_BY_PORTS) != 0
+    if not one_way and told.any():
+        begins[told] = _begin_others(flows, against[told], began_ns)
+    first_is_a = flags[against] & np.uint8(FIRST_IS_A) != 0
     orig = np.where(first_is_a == begins, np.uint8(ORIG_IS_A), np.uint8(0))
-    flags[told] = flags[told] & ~np.uint8(ORIG_IS_A) | orig
+    flags[against] = flags[against] & ~np.uint8(ORIG_IS_A) | orig
 
 
 def _begin_others(flows: Flows, told: npt.NDArray[np.intp], began_ns: int) -> Bools:
@@ -96,7 +101,7 @@ def _begin_others(flows: Flows, told: npt.NDArray[np.intp], began_ns: int) -> Bo
     asked = np.unique(_sockets(flows, told, of_first=True))
     first = _times_seen(asked, _sockets(flows, sure, of_first=True))  # how often each spoke first, beyond doubt
     then = _times_seen(asked, _sockets(flows, spoken_to, of_first=False))  # how often others did
-    begins = (first > then) | ((then == 0) & (_peers(flows, speaks, asked, began_ns) >= SPOKEN_TO))
+    begins = ((first >= SURE) & (first > then)) | ((then == 0) & (_peers(flows, speaks, asked, began_ns) >= SPOKEN_TO))
     answer: Bools = begins[np.searchsorted(asked, _sockets(flows, told, of_first=True))]
     doubted = told[~answer]
     is_target = np.zeros(PORTS, np.bool_)
@@ -116,10 +121,9 @@ def _times_seen(asked: UInt64s, among: UInt64s) -> Int64s:
 
 
 def _peers(flows: Flows, speaks: npt.NDArray[np.intp], asked: UInt64s, began_ns: int) -> Int64s:
-    """By socket, to how many addresses it spoke first and in vain, in flows that were not under way."""
+    """By socket, to how many addresses it spoke first, in flows that were not under way."""
     row, starts = flows.row, flows.segments["start"][flows.first_segment[speaks]]
-    in_vain = (row["a_pkts"][speaks] == 0) | (row["b_pkts"][speaks] == 0)
-    late = speaks[(starts - began_ns >= UNDER_WAY_NS) & in_vain]
+    late = speaks[starts - began_ns >= UNDER_WAY_NS]
     sockets = _sockets(flows, late, of_first=True)
     first_is_a = row["flags"][late] & np.uint8(FIRST_IS_A) != 0
     high = np.where(first_is_a, row["b_hi"][late], row["a_hi"][late])

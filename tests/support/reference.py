@@ -1414,12 +1414,9 @@ class Table:
         first = [one for one in others if one.against and _socket(one, one.first) == mine]
         then = [one for one in others if one.target_is_server and _socket(one, _other(one.first)) == mine]
         sure = [one for one in first if not one.by_ports]
-        in_vain = {
-            _socket(one, _other(one.first))[0]
-            for one in first
-            if one.began - (self._began or 0) >= UNDER_WAY and one.packets[_other(one.first)] == 0
-        }
-        if len(sure) > len(then) or (not then and len(in_vain) >= 10):
+        late = [one for one in first if one.began - (self._began or 0) >= UNDER_WAY]
+        peers = {_socket(one, _other(one.first))[0] for one in late}
+        if len(sure) > max(len(then), 2) or (not then and len(peers) >= 10):
             return True
 
         def pair(one: Flow) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from peerburst.capture.conntrack.states import Phase
 from peerburst.capture.flows import table
 from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.originator import settle
 from peerburst.capture.flows.partition import Partitioner
 from peerburst.capture.flows.record import FIRST_IS_A, FLOW, ORIG_IS_A
 from peerburst.capture.flows.segments import segment_gaps_ns
@@ -158,6 +159,14 @@ def test_who_speaks_first_to_others_from_a_servers_port_began_them_all(port: int
     flags = agree([*packets, *asked]).flows().row["flags"][: len(first)]
     turned = [bool(flag & ORIG_IS_A) != bool(flag & FIRST_IS_A) for flag in flags.tolist()]
     assert turned == [packet.ts < 30 * SECOND or number % 2 == 0 for number, packet in enumerate(first)]
+
+
+def test_one_direction_may_turn_out_to_be_two() -> None:
+    table = agree([EARLY, udp(60, 443, 40000), udp(5, 53, 40001)])
+    flows = table.flows()
+    for one_way, began in ((False, [True, False]), (True, [False, False]), (False, [True, False])):
+        settle(flows, 0, one_way=one_way)
+        assert [bool(f & ORIG_IS_A) == bool(f & FIRST_IS_A) for f in flows.row["flags"][1:].tolist()] == began
 
 
 def test_a_login_of_a_few_seconds_from_a_servers_port_is_no_server() -> None:
