@@ -47,6 +47,7 @@ from peerburst.capture.flows.record import (
     A_SENT,
     AGAIN,
     B_SENT,
+    CAME_SECOND,
     FIRST_BY_A,
     FIRST_IS_A,
     NEVER,
@@ -62,7 +63,7 @@ EITHER_SYN = np.uint64(1 << LETTER_SYN | 1 << (LETTER_SYN + 6))  # in a flow's h
 AT_ONCE = 1 << 12  # segments that are walked before what they gave is taken up
 
 
-# Whether the first packet seen of a flow came from the end that did not begin it, and whether the other was ever seen.
+# Whether the first packet seen of a flow came second at the gateway, and whether the end that began was ever seen.
 NOT_TURNED, TURNED, TURNED_AND_ALONE = range(3)
 
 
@@ -162,7 +163,7 @@ def _tcp_phase(engine: Int, phase: Int, state: Int, deleted: bool, several: bool
 def _turned(flow: Record) -> int:
     """How far a flow (FLOW) is turned round."""
     orig_is_a = flow["flags"] & ORIG_IS_A != 0
-    if orig_is_a == (flow["flags"] & FIRST_IS_A != 0):
+    if flow["flags"] & CAME_SECOND == 0 or orig_is_a == (flow["flags"] & FIRST_IS_A != 0):
         return NOT_TURNED
     return TURNED_AND_ALONE if (flow["a_pkts"] if orig_is_a else flow["b_pkts"]) == 0 else TURNED
 
@@ -209,8 +210,8 @@ def _walk_segments(
             alive, by_a, answered, several, at = True, seen & FIRST_BY_A != 0, 0, False, count
             walk.start[slot, at] = begins
             walk.place[slot, at] = flow.place
-            # Linux goes by the first packet it saw, the others by who began. So does Linux where the capture came late,
-            # or dated the answer before the question: the gateway saw what the capture did not.
+            # Linux goes by the first packet it saw, the others by who began. So does Linux where the capture missed the
+            # question, or dated the answer before it: the gateway saw what the capture did not.
             linux_saw = flow.turned == NOT_TURNED or (flow.turned == TURNED and at != first)
             walk.by_a[slot, at] = by_a if engine == LINUX and linux_saw else flow.opened_by_a
             expiry = np.int64(0)

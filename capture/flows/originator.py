@@ -20,7 +20,7 @@ from peerburst.capture.compiled.hashing import row_keys
 from peerburst.capture.compiled.kernel import kernel, part
 from peerburst.capture.compiled.shapes import Bool, Bools, Int, Int64s, Record, Records, UInt8s, UInt64s
 from peerburst.capture.conntrack.states import TCP_SYN_SET, TCP_SYNACK_SET
-from peerburst.capture.flows.record import AGAINST_PORTS, FIRST_IS_A, ORIG_IS_A, TOLD_BY_PORTS, Flows
+from peerburst.capture.flows.record import AGAINST_PORTS, CAME_SECOND, FIRST_IS_A, ORIG_IS_A, TOLD_BY_PORTS, Flows
 from peerburst.capture.packets.icmp import is_icmp, is_icmp_reply
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP
 from peerburst.capture.packets.ports import PORTS, server_ports
@@ -74,10 +74,17 @@ def settle(flows: Flows, began_ns: int, *, one_way: bool = False) -> None:
     """Say of the flows that stand AGAINST_PORTS who began them, in place; it may be asked again when there are more.
 
     `began_ns`: the instant of the capture's first packet. `one_way`: the capture saw packets of one direction alone,
-    so the first one seen says nothing of who began, and ports tell of all.
+    so the first one seen says nothing of who began, and ports tell of all; what an answer opened came second.
     """
-    if not count_against(flows.row):  # usual, and of millions of flows found out much sooner
-        return
+    flags = flows.row["flags"]
+    if count_against(flows.row):  # it is unusual, and of millions of flows found out soon
+        _settle_against(flows, began_ns, one_way=one_way)
+    if one_way:
+        turned = (flags & np.uint8(ORIG_IS_A) != 0) != (flags & np.uint8(FIRST_IS_A) != 0)
+        flags[turned] |= np.uint8(CAME_SECOND)
+
+
+def _settle_against(flows: Flows, began_ns: int, *, one_way: bool) -> None:
     flags = flows.row["flags"]
     against = np.flatnonzero((flags & np.uint8(AGAINST_PORTS) != 0) & (flows.row["proto"] != PROTO_TCP))
     begins = np.full(against.size, not one_way)

@@ -98,6 +98,7 @@ OFFLOAD = 8  # some IP length was 0: the card does the splitting
 CARRIED = 16  # Linux's entry of the flow before lives on in it: its SYN did not reopen the entry
 AGAINST_PORTS = 32  # its first packet, which does not tell who began, came from a server's port to one that is none
 TOLD_BY_PORTS = 64  # and it may be an answer all the same: see `originator`
+CAME_SECOND = 128  # if that is so, then the gateway saw the other end first, though the capture did not
 
 # What a segment saw.
 FIRST_BY_A = 1

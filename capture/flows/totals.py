@@ -17,6 +17,7 @@ from peerburst.capture.flows.history import (
 from peerburst.capture.flows.originator import SWAPPED_NS
 from peerburst.capture.flows.record import (
     AGAINST_PORTS,
+    CAME_SECOND,
     CARRIED,
     CLOSED,
     NEVER,
@@ -69,9 +70,10 @@ def _note_syn(flow: Record, arrival: Arrival, before: np.uint64) -> None:
 def _note_answer(flow: Record, arrival: Arrival, before: np.uint64) -> None:
     """A server's packet with the other end's just behind it may be the answer: two interfaces have two clocks."""
     was_one = np.int64(before) & SEEN_BITS != 0 and flow["pauses"] == 0
-    is_open = flow["flags"] & (AGAINST_PORTS | TOLD_BY_PORTS) == AGAINST_PORTS
-    if was_one and is_open and arrival.ts - flow["start"] <= SWAPPED_NS:
-        flow["flags"] = (np.int64(flow["flags"]) | TOLD_BY_PORTS) ^ ORIG_IS_A
+    flags = np.int64(flow["flags"])
+    if was_one and flags & AGAINST_PORTS and arrival.ts - flow["start"] <= SWAPPED_NS:
+        # One that may be older than the capture is turned round already.
+        flow["flags"] = (flags | TOLD_BY_PORTS | CAME_SECOND) ^ (0 if flags & TOLD_BY_PORTS else ORIG_IS_A)
 
 
 @part

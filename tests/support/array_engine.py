@@ -34,6 +34,7 @@ from peerburst.capture.flows.record import (
     A_SENT,
     AGAIN,
     B_SENT,
+    CAME_SECOND,
     FIRST_BY_A,
     FIRST_IS_A,
     NEVER,
@@ -264,8 +265,8 @@ def walk_flows(flow, n, segment, first, row, rules, timeouts, counts, start_of, 
                     start_of[m, at] = begins
                     place_of[m, at] = place
                     # Linux goes by the first packet it saw, the others by who began.
-                    # Unless the capture met the flow late, or its first packet is an answer dated too early.
-                    turned = opened_by_a != (flags[f] & FIRST_IS_A != 0)
+                    # Unless its first packet is an answer dated too early, or the question was not captured.
+                    turned = flags[f] & CAME_SECOND != 0 and opened_by_a != (flags[f] & FIRST_IS_A != 0)
                     alone = (row["a_pkts"][f] if opened_by_a else row["b_pkts"][f]) == 0
                     linux_saw = not turned or (not alone and at != counts[m])
                     by_a_of[m, at] = by_a if engine == LINUX and linux_saw else opened_by_a

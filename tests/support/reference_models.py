@@ -59,7 +59,8 @@ def as_dicts(flows: Flows) -> tuple[list[Flow], list[Segment]]:
                 "proto": int(row["proto"]),
                 "family": "ipv4" if (int(row["a_hi"]), int(row["a_lo"]) >> 32) == (0, 0xFFFF) else "ipv6",
                 "orig": "a" if row["flags"] & record.ORIG_IS_A else "b",
-                "turned": bool(row["flags"] & record.ORIG_IS_A) != bool(row["flags"] & record.FIRST_IS_A),
+                "turned": bool(row["flags"] & record.CAME_SECOND)
+                and bool(row["flags"] & record.ORIG_IS_A) != bool(row["flags"] & record.FIRST_IS_A),
                 "silent": {side for side in ("a", "b") if not row[f"{side}_pkts"]},
                 "ports": {"a": a_port, "b": b_port},
                 "established": None if row["established"] == never else int(row["established"]),
@@ -131,7 +132,7 @@ class Table:
             start = max(start, flow["established"])
         opener = flow["orig"]
         if self.model.engine is Engine.LINUX:
-            # Linux goes by what it saw first, which is not what a capture saw that came late or dated an answer early.
+            # Linux goes by what it saw first, which a capture may have dated second, or missed.
             is_first = not any(entry.flow == segment["flow"] for entry in self.entries)
             if not flow["turned"] or (flow["orig"] not in flow["silent"] and not is_first):
                 opener = segment["first"]
