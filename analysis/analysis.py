@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.analysis.bursts import features, kinds
+from peerburst.analysis.bursts.classes import ONE_WAY_RULES, RULES
 from peerburst.analysis.bursts.classify import Classification, classify, labels, says_something
 from peerburst.analysis.bursts.find import BurstFinder
+from peerburst.analysis.bursts.rules import Rule
 from peerburst.analysis.counting import peaks, step_function
 from peerburst.analysis.counting.host_entries import (
     Entries,
@@ -31,9 +33,12 @@ from peerburst.analysis.hosts.locality import Endpoints, Scope, locate
 from peerburst.analysis.recording import FlagsAlone, flags_alone
 from peerburst.analysis.results import Burst, Host, ModelPeak
 from peerburst.analysis.settings import DEFAULT_LIMITS, Settings, load_models
+from peerburst.analysis.vantage import direction
+from peerburst.analysis.vantage.direction import Direction
 from peerburst.capture.compiled.stopwatch import stage
 from peerburst.capture.errors import SettingsError
-from peerburst.capture.packets.ip import PROTO_TCP
+from peerburst.capture.flows.originator import settle
+from peerburst.capture.packets.ip import MAPPED_PREFIX, PROTO_TCP
 from peerburst.capture.read import Capture
 from peerburst.capture.sockets.observations import SocketObservations
 from peerburst.capture.vocabulary import TrafficClass
@@ -72,6 +77,19 @@ class Analysis:
         self._observations = observations
         self._concurrency: dict[tuple[str, bool], Concurrency] = {}
         self._counted: dict[str, Concurrency] = {}
+        self._ways = direction.ways(capture.flows)
+        if self._ways.is_one_way:
+            settle(capture.flows, capture.first_ns, one_way=True)
+
+    @cached_property
+    def direction(self) -> Direction:
+        """Whether the capture saw both directions, or which one."""
+        return direction.direction(self._ways, self.ends.host_a, self.ends.host_b)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that classes are told by: of one direction alone, those that need no answers."""
+        return ONE_WAY_RULES if self._ways.is_one_way else RULES
 
     @property
     def limits(self) -> tuple[int, ...]:
@@ -88,7 +106,7 @@ class Analysis:
 
     @cached_property
     def kinds(self) -> npt.NDArray[np.uint8]:
-        return kinds.flow_kinds(self.capture.flows, self.facts)
+        return kinds.flow_kinds(self.capture.flows, self.facts, answers_seen=not self._ways.is_one_way)
 
     @cached_property
     def index(self) -> hostflows.HostIndex:
@@ -213,8 +231,19 @@ class Analysis:
         """Whether a host's counted connections were all opened to it, under the first model."""
         return bool(self.servers[number])
 
+    def bound(self, number: int) -> str:
+        """What a host's peaks under the first model are: "at least", "at most" or, if they are exact, nothing."""
+        if self.direction.is_one_way and self.models:
+            return direction.bound(self.direction, self.models[0])
+        return "at least" if self.at_least(number) else ""
+
     def at_least(self, number: int) -> bool:
-        """Whether a host's peaks are lower bounds: packets were lost or filtered out, or TCP flows met mid-stream."""
+        """Whether a host's peaks are lower bounds: packets were lost or filtered out, or TCP flows met mid-stream.
+
+        Of one direction alone `direction.bound` says what they are, here under the first model.
+        """
+        if self.direction.is_one_way:
+            return self.bound(number) == "at least"
         is_partial = self.capture.drops > 0 or self.flags_alone is not None
         return is_partial or bool(self._met_mid_stream[number])
 
@@ -238,6 +267,12 @@ class Analysis:
         flows = self.index.of(number)
         scope = self.ends.scope[flows.flow]
         return flows if self.settings.include_lan else flows.take(scope != Scope.LAN)
+
+    def ipv6_flows(self, number: int) -> int:
+        """How many of the flows that a host's counts are about are of IPv6."""
+        row = self.capture.flows.row[self.counted_flows(number).flow]
+        is_ipv4 = (row["a_hi"] == 0) & (row["a_lo"] >> np.uint64(32) == MAPPED_PREFIX >> 32)
+        return int(np.count_nonzero(~is_ipv4))
 
     def host(self, number: int) -> Host:
         """A host by its number."""
@@ -274,14 +309,14 @@ class Analysis:
         at = np.searchsorted(numbers, number)
         if at == numbers.size or numbers[at] != number:
             return Classification(TrafficClass.UNKNOWN, 0.0, ())
-        return classify(features.of_rows(seen[at : at + 1])[0])
+        return classify(features.of_rows(seen[at : at + 1])[0], rules=self.rules)
 
     @cached_property
     def host_classes(self) -> list[TrafficClass]:
         """The class of each host by number, without its reasons."""
         classes = [TrafficClass.UNKNOWN] * len(self.host_names)
         numbers, seen = self._host_features
-        for number, found in zip(numbers.tolist(), labels(seen), strict=True):
+        for number, found in zip(numbers.tolist(), labels(seen, self.rules), strict=True):
             classes[number] = found
         return classes
 
@@ -295,7 +330,9 @@ class Analysis:
         """All bursts of all hosts, in the order they began."""
         with stage("bursts"):
             span = (self.capture.first_ns, self.capture.last_ns)
-            finder = BurstFinder(self.index, self.facts, self.kinds, self.host_names, self.totals.ip_bytes, span)
+            finder = BurstFinder(
+                self.index, self.facts, self.kinds, self.host_names, self.totals.ip_bytes, span, self.rules
+            )
             return finder.find()
 
     @cached_property

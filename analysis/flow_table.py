@@ -22,7 +22,7 @@ from peerburst.capture.flows.history import (
     LETTER_SYN,
     LETTER_SYNACK,
 )
-from peerburst.capture.flows.record import FIRST_IS_A, NEVER, Flows
+from peerburst.capture.flows.record import FIRST_IS_A, NEVER, ORIG_IS_A, Flows
 from peerburst.capture.packets.ip import (
     PROTO_DCCP,
     PROTO_GRE,
@@ -197,6 +197,16 @@ def flows_table(
     return table
 
 
+def _requests(flows: Flows) -> list[tuple[int, int]]:
+    """Per flow, type and code of its first ICMP message, or of the query where that was seen to be its reply."""
+    turned = (flows.row["flags"] & FIRST_IS_A != 0) != (flows.row["flags"] & ORIG_IS_A != 0)
+    kind = flows.row["icmp_type"].astype(np.int64)
+    for proto, replies in ((PROTO_ICMP, {0: 8, 14: 13, 16: 15, 18: 17}), (PROTO_ICMPV6, {129: 128})):
+        for reply, query in replies.items():
+            kind[turned & (flows.row["proto"] == proto) & (flows.row["icmp_type"] == reply)] = query
+    return list(zip(kind.tolist(), flows.row["icmp_code"].tolist(), strict=True))
+
+
 def community_ids(flows: Flows, table: pd.DataFrame) -> list[str | None]:
     """Community ID v1 per flow, by the reference library; None for protocols it has no rule for.
 
@@ -212,7 +222,7 @@ def community_ids(flows: Flows, table: pd.DataFrame) -> list[str | None]:
         "icmp6": communityid.FlowTuple.make_icmp6,
     }
     calculator = communityid.CommunityID()
-    icmp = flows.row[["icmp_type", "icmp_code"]].tolist()
+    icmp = _requests(flows)
     columns = ("proto", "orig_h", "resp_h", "orig_p", "resp_p")
     ids: list[str | None] = []
     for i, (proto, source, target, sport, dport) in enumerate(zip(*(table[c].tolist() for c in columns), strict=True)):

@@ -13,6 +13,7 @@ from peerburst.analysis.hosts.flow_facts import FlowFacts
 from peerburst.analysis.hosts.index import HostIndex
 from peerburst.analysis.hosts.locality import MAPPED, locate
 from peerburst.analysis.settings import DEFAULT_LIMITS
+from peerburst.analysis.vantage import direction
 from peerburst.capture.flows.record import FLOW, SEGMENT, Flows
 
 
@@ -23,6 +24,7 @@ def main() -> None:
     flows = Flows(row, segment, np.array([0, 1], np.int64))
     ends = locate(flows.row)
     index, facts = HostIndex(flows, ends), FlowFacts(flows)
+    direction.ways(flows)
     models = [load("linux-connlimit"), load("nat-mapping")]
     network = host_entries.network_of(index, ends, include_lan=False)
     peaks.measure(models, flows, network, 0, (1,))

@@ -235,5 +235,25 @@ RULES = (
         (all_of(explain.one_port, at_least("busiest_port_share", MOST)),),
     ),
 )
+# Of one direction alone: nobody's answer was seen, nor anybody's silence, and half of the bytes. What is left is
+# weight, and ports where the connections went on.
+ONE_WAY_RULES = (
+    Rule(
+        TrafficClass.BULK_TRANSFER,
+        (
+            all_of(explain.one_peer, at_least("top_peer_bytes_share", 0.6), at_least("total_bytes", TRANSFER_BYTES)),
+            all_of(explain.weight, at_least("heavy_bytes_share", 0.7), at_least("heavy_bytes_per_s", FILM_BYTES_PER_S)),
+        ),
+    ),
+    Rule(
+        TrafficClass.WEB,
+        (
+            TO_WEB_PORTS,
+            all_of(explain.tiny, below("tiny_share", MOST)),
+            any_of(explain.together, (at_least("simultaneous_count", 4),), (at_least("peer_count", 3),)),
+        ),
+    ),
+)
 # What is told of a set that no rule names.
 TOLD_OF_UNKNOWN = (MANY_PEERS, UNKNOWN_PORTS, SOME_ANSWER, SMALL)
+TOLD_OF_ONE_WAY = (all_of(explain.one_direction, below("answered_share", MOST)), MANY_PEERS, UNKNOWN_PORTS, SMALL)

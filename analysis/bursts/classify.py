@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from peerburst.analysis.bursts.classes import RULES, TOLD_OF_UNKNOWN
+from peerburst.analysis.bursts.classes import ONE_WAY_RULES, RULES, TOLD_OF_ONE_WAY, TOLD_OF_UNKNOWN
 from peerburst.analysis.bursts.features import Features
 from peerburst.analysis.bursts.nearest import first_rule, nearest_changes
 from peerburst.analysis.bursts.rules import Bound, Condition, Rule
@@ -63,7 +63,8 @@ def classify(features: Features, *, provisional: bool = False, rules: tuple[Rule
     rule = first_rule(features, rules)
     reasons: tuple[Condition, ...]
     if rule is None:
-        found, confidence, reasons = TrafficClass.UNKNOWN, 0.0, TOLD_OF_UNKNOWN
+        reasons = TOLD_OF_ONE_WAY if rules is ONE_WAY_RULES else TOLD_OF_UNKNOWN
+        found, confidence = TrafficClass.UNKNOWN, 0.0
     else:
         found, confidence = rule.label, _confidence(rule, features)
         reasons = (*rule.required, *(one for one in rule.supporting if one.holds(features)))
@@ -72,7 +73,9 @@ def classify(features: Features, *, provisional: bool = False, rules: tuple[Rule
         confidence *= PROVISIONAL_SHARE
         says = f"provisional: judged on its first {max(features.duration_s, 1):.0f} s"
         evidence += (Evidence("duration_s", round(features.duration_s, 4), says),)
-    return Classification(found, round(confidence, 2), evidence, provisional, features)
+    # What would have changed it is asked of the usual rules.
+    asked = features if rules is not ONE_WAY_RULES else None
+    return Classification(found, round(confidence, 2), evidence, provisional, asked)
 
 
 def _confidence(rule: Rule, features: Features) -> float:
@@ -99,14 +102,14 @@ def says_something(flows: Int64s, ip_bytes: Int64s) -> Bools:
     return enough
 
 
-def labels(rows: Records) -> list[TrafficClass]:
+def labels(rows: Records, rules: tuple[Rule, ...] = RULES) -> list[TrafficClass]:
     """The class alone of each of many sets of flows, by rows of features.FEATURES: reasons take much longer."""
-    left, found = np.ones(rows.size, np.bool_), np.full(rows.size, len(RULES))
-    for number, rule in enumerate(RULES):
+    left, found = np.ones(rows.size, np.bool_), np.full(rows.size, len(rules))
+    for number, rule in enumerate(rules):
         held = np.logical_and.reduce([left, *(_where_condition(one, rows) for one in rule.required)])
         found[held] = number
         left &= ~held
-    classes = [*(rule.label for rule in RULES), TrafficClass.UNKNOWN]
+    classes = [*(rule.label for rule in rules), TrafficClass.UNKNOWN]
     return [classes[number] for number in found.tolist()]
 
 

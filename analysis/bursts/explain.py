@@ -21,6 +21,10 @@ def answered(f: Features) -> str:
     return f"{share(f.answered_share, 1)} of them were answered"
 
 
+def one_direction(_: Features) -> str:
+    return "one direction alone was captured: who was answered and who was not cannot be told, nor what rests on it"
+
+
 def unanswered(f: Features) -> str:
     refused = f", {share(f.refused_share, 1)} refused" if f.refused_share else ""
     return f"{share(1 - f.answered_share, 1)} got no answer{refused}"

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from peerburst.analysis.bursts import detect, features
+from peerburst.analysis.bursts.classes import RULES
 from peerburst.analysis.bursts.classify import classify
 from peerburst.analysis.bursts.features import Features
+from peerburst.analysis.bursts.rules import Rule
 from peerburst.analysis.hosts.flow_facts import FlowFacts
 from peerburst.analysis.hosts.index import HostIndex
 from peerburst.analysis.results import Burst
@@ -46,6 +48,7 @@ class BurstFinder:
     host_names: list[str]
     ip_bytes: Int64s  # by host
     span: tuple[int, int]
+    rules: tuple[Rule, ...] = RULES
 
     def find(self) -> list[Burst]:
         """All bursts, in the order they began."""
@@ -98,7 +101,7 @@ class BurstFinder:
             share_of_connections=seen.flow_count / max(flows, 1),
             share_of_bytes=seen.total_bytes / max(int(self.ip_bytes[host]), 1),
             features=seen,
-            classification=classify(seen),
+            classification=classify(seen, rules=self.rules),
         )
 
     def _since_start(self, ns: int) -> float:

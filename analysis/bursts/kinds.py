@@ -21,16 +21,16 @@ AT_ONCE = 1 << 16  # flows judged together: what is made of them on the way stay
 MEDIA_LEAST_SHARE = 0.2  # of the packets that the quieter side sends
 
 
-def flow_kinds(flows: Flows, facts: FlowFacts) -> UInt8s:
-    """Kind per flow."""
+def flow_kinds(flows: Flows, facts: FlowFacts, *, answers_seen: bool = True) -> UInt8s:
+    """Kind per flow. Where one direction alone was captured (`answers_seen` False), none that rests on answers."""
     kinds = np.empty(flows.row.size, np.uint8)
     for low in range(0, kinds.size, AT_ONCE):
         some = np.arange(low, min(low + AT_ONCE, kinds.size), dtype=np.int32)
-        kinds[low : low + AT_ONCE] = _kinds(flows.row[low : low + AT_ONCE], facts.of(some))
+        kinds[low : low + AT_ONCE] = _kinds(flows.row[low : low + AT_ONCE], facts.of(some), answers_seen)
     return kinds
 
 
-def _kinds(row: Records, facts: SomeFacts) -> UInt8s:
+def _kinds(row: Records, facts: SomeFacts, answers_seen: bool) -> UInt8s:
     answered, orig_is_a = facts.outcome & ANSWERED != 0, facts.outcome & FROM_A != 0
     seconds = (facts.last_ns - facts.start_ns) / 1e9
     packets = facts.packets.astype(np.float64)
@@ -49,9 +49,9 @@ def _kinds(row: Records, facts: SomeFacts) -> UInt8s:
         & (quieter >= MEDIA_LEAST_SHARE)
     )
     heavy = facts.ip_bytes >= HEAVY_BYTES
-    probe = ~answered | (is_udp & (packets <= PROBE_PACKETS))
+    probe = (~answered | (is_udp & (packets <= PROBE_PACKETS))) & answers_seen
     unknown_port = server_ports()[resp_port] == 0
-    sync = answered & unknown_port & (facts.ip_bytes < SYNC_BYTES)
+    sync = answered & unknown_port & (facts.ip_bytes < SYNC_BYTES) & answers_seen
     kinds = np.full(row.size, FlowKind.ORDINARY, np.uint8)
     for kind, is_kind in (
         (FlowKind.SYNC, sync),

@@ -19,6 +19,8 @@ from peerburst.analysis.gateways.compiled import (
     SYN_FIN,
     SYN_REPEATED,
     TAKES_ICMP,
+    TAKES_IPV4,
+    TAKES_IPV6,
     TAKES_OTHER,
     TAKES_TCP,
     TAKES_UDP,
@@ -29,7 +31,7 @@ from peerburst.analysis.gateways.compiled import (
 )
 from peerburst.capture.compiled.kernel import inlined_part, kernel, part
 from peerburst.capture.compiled.prefetch import prefetch
-from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, UInt8s
+from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, Record, UInt8s
 from peerburst.capture.conntrack.states import (
     CLOSE,
     ESTABLISHED,
@@ -45,7 +47,9 @@ from peerburst.capture.flows.record import (
     A_SENT,
     AGAIN,
     B_SENT,
+    CAME_SECOND,
     FIRST_BY_A,
+    FIRST_IS_A,
     NEVER,
     ORIG_IS_A,
     SEVERAL,
@@ -53,10 +57,14 @@ from peerburst.capture.flows.record import (
     FlowColumns,
     Flows,
 )
-from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
+from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE, is_ipv4
 
 EITHER_SYN = np.uint64(1 << LETTER_SYN | 1 << (LETTER_SYN + 6))  # in a flow's history, from whichever end
 AT_ONCE = 1 << 12  # segments that are walked before what they gave is taken up
+
+
+# Whether the first packet seen of a flow came second at the gateway, and whether the end that began was ever seen.
+NOT_TURNED, TURNED, TURNED_AND_ALONE = range(3)
 
 
 class Walk(NamedTuple):
@@ -79,6 +87,7 @@ class _Flow(NamedTuple):
     high: Int
     bit: int  # TAKES_TCP and the like
     opened_by_a: bool
+    turned: int  # NOT_TURNED and the like
     passed_on: Int  # the instant at which a successor takes the 5-tuple, or NEVER
 
 
@@ -150,6 +159,15 @@ def _tcp_phase(engine: Int, phase: Int, state: Int, deleted: bool, several: bool
     return np.int64(state)
 
 
+@part
+def _turned(flow: Record) -> int:
+    """How far a flow (FLOW) is turned round."""
+    orig_is_a = flow["flags"] & ORIG_IS_A != 0
+    if flow["flags"] & CAME_SECOND == 0 or orig_is_a == (flow["flags"] & FIRST_IS_A != 0):
+        return NOT_TURNED
+    return TURNED_AND_ALONE if (flow["a_pkts"] if orig_is_a else flow["b_pkts"]) == 0 else TURNED
+
+
 @inlined_part
 def _walk_syn_fin(flow: _Flow, table: FlowColumns, slot: int, done: Int, walk: Walk) -> None:
     """One entry of a TCP flow begun by a SYN, which counts until its first FIN or RST, whatever its segments are."""
@@ -173,7 +191,7 @@ def _walk_segments(
     rule = models.rules[m]
     engine, names_segments, count = rule["engine"], walk.of_segment.shape[1] > 0, walk.counts[slot]
     alive, by_a, answered, several, over = False, False, 0, False, False
-    expiry, at = np.int64(0), -1
+    expiry, at, first = np.int64(0), -1, count
     for i in range(flow.low, flow.high):
         phase, seen = table.segments["phase"][i], table.segments["seen"][i]
         if phase == NONE and engine != FLAT:
@@ -191,8 +209,10 @@ def _walk_segments(
             alive, by_a, answered, several, at = True, seen & FIRST_BY_A != 0, 0, False, count
             walk.start[slot, at] = begins
             walk.place[slot, at] = flow.place
-            # Linux goes by the first packet it saw, the others by who began.
-            walk.by_a[slot, at] = by_a if engine == LINUX else flow.opened_by_a
+            # Linux goes by the first packet it saw, the others by who began. So does Linux where the capture missed the
+            # question, or dated the answer before it: the gateway saw what the capture did not.
+            linux_saw = flow.turned == NOT_TURNED or (flow.turned == TURNED and at != first)
+            walk.by_a[slot, at] = by_a if engine == LINUX and linux_saw else flow.opened_by_a
             expiry = np.int64(0)
             count += 1
         else:
@@ -238,12 +258,13 @@ def walk_flows(
         successor = table.rows["successor"][f]
         passed_on = table.segments["start"][table.first_segment[successor]] if successor >= 0 else NEVER
         bit, opened_by_a = _protocol_bit(table.rows["proto"][f]), table.rows["flags"][f] & ORIG_IS_A != 0
-        one = _Flow(f, place, low, high, bit, opened_by_a, passed_on)
+        family = TAKES_IPV4 if is_ipv4(table.rows["a_hi"][f], table.rows["a_lo"][f]) else TAKES_IPV6
+        one = _Flow(f, place, low, high, bit, opened_by_a, _turned(table.rows[f]), passed_on)
         for m in range(which.low, which.high):
             if walk.of_segment.shape[1] > 0:
                 for i in range(high - low):
                     walk.of_segment[m - which.low, done + i] = -1
-            if models.rules[m]["protocols"] & bit == 0:
+            if models.rules[m]["protocols"] & bit == 0 or models.rules[m]["families"] & family == 0:
                 continue
             if models.rules[m]["engine"] == SYN_FIN:
                 _walk_syn_fin(one, table, m - which.low, done, walk)

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from peerburst.analysis.gateways.model import (
     CLOSED_STATES,
+    FAMILIES,
     IDLE,
     LINUX_PHASES,
     PHASES,
@@ -27,7 +28,12 @@ from peerburst.analysis.gateways.model import (
 from peerburst.capture.errors import SettingsError
 
 # A phase that may be left out of a file, and the one whose timeout it then takes.
-SAME_AS: Final = {"syn_repeated": "syn_sent", "syn_sent2": "syn_sent", "udp_first": "udp_one_way"}
+SAME_AS: Final = {
+    "syn_repeated": "syn_sent",
+    "syn_sent2": "syn_sent",
+    "udp_first": "udp_one_way",
+    **dict.fromkeys(("gre_one_way", "gre_two_way", "sctp_one_way", "sctp_two_way"), "other"),
+}
 
 # In the order of the verdict matrix.
 SHIPPED: Final = (
@@ -105,6 +111,7 @@ def _flat(text: str) -> GatewayModel:
         engine=Engine.FLAT,
         unit=Unit.ENTRY,
         protocols=frozenset(PHASES_OF),
+        families=frozenset(FAMILIES),
         begins=Begins.OPEN,
         left_out=frozenset(),
         reset_deletes_unanswered=False,
@@ -238,11 +245,14 @@ class _Table:
 def _model(path: Path, values: dict[str, object]) -> GatewayModel:
     top = _Table(path, "", values, ("name", "title", "summary", "engine", "counts", "rules", "timeouts"))
     engine = top.choice("engine", Engine)
-    counts = top.table("counts", ("unit", "protocols", "begins", "left_out", "source", "sure"))
+    counts = top.table("counts", ("unit", "protocols", "families", "begins", "left_out", "source", "sure"))
     rules = top.table("rules", ("reset_deletes_unanswered", "two_way_after", "stream_age_s", "source", "sure"))
     protocols = counts.words("protocols", tuple(PHASES_OF))
     if not protocols:
         raise counts.wrong("counts.protocols", [], f"a list of at least one of {', '.join(PHASES_OF)}")
+    families = counts.words("families", FAMILIES, list(FAMILIES))
+    if not families:
+        raise counts.wrong("counts.families", [], f"a list of at least one of {', '.join(FAMILIES)}")
     two_way_after = rules.choice("two_way_after", TwoWay, TwoWay.REPLY)
     model = GatewayModel(
         name=_name(top),
@@ -251,6 +261,7 @@ def _model(path: Path, values: dict[str, object]) -> GatewayModel:
         engine=engine,
         unit=counts.choice("unit", Unit),
         protocols=protocols,
+        families=families,
         begins=counts.choice("begins", Begins, Begins.OPEN),
         left_out=counts.words("left_out", TCP_STATES, []),
         reset_deletes_unanswered=rules.flag("reset_deletes_unanswered", False),

@@ -34,14 +34,19 @@ PHASE_NAMES = {
     int(Phase.UDP_STREAM): "udp_two_way",
     int(Phase.ICMP): "icmp",
     int(Phase.OTHER): "other",
+    int(Phase.GRE): "gre_one_way",
+    int(Phase.GRE_STREAM): "gre_two_way",
+    int(Phase.SCTP): "sctp_one_way",
+    int(Phase.SCTP_ESTABLISHED): "sctp_two_way",
     SYN_REPEATED: "syn_repeated",
     UDP_FIRST: "udp_first",
 }
 
-# Codes of `engine` and `two_way`, bits of `protocols`.
+# Codes of `engine` and `two_way`, bits of `protocols` and `families`.
 STATES, LINUX, FLAT, SYN_FIN = range(4)
 AFTER_REPLY, AFTER_SECOND_REQUEST, AFTER_ANY, AS_STREAM = range(4)
 TAKES_TCP, TAKES_UDP, TAKES_ICMP, TAKES_OTHER = 1, 2, 4, 8
+TAKES_IPV4, TAKES_IPV6 = 1, 2
 
 ENGINES = {Engine.STATES: STATES, Engine.LINUX: LINUX, Engine.FLAT: FLAT, Engine.SYN_FIN: SYN_FIN}
 TWO_WAYS = {
@@ -50,6 +55,7 @@ TWO_WAYS = {
     TwoWay.STREAM: AS_STREAM,
 }
 PROTOCOL_BITS = {"tcp": TAKES_TCP, "udp": TAKES_UDP, "icmp": TAKES_ICMP, "other": TAKES_OTHER}
+FAMILY_BITS = {"ipv4": TAKES_IPV4, "ipv6": TAKES_IPV6}
 
 
 # The rules of one model besides its timeouts.
@@ -58,6 +64,7 @@ RULES = np.dtype(
         ("engine", np.uint8),  # STATES and the like
         ("two_way", np.uint8),  # AFTER_REPLY and the like: when UDP's exchange is two-way
         ("protocols", np.uint8),  # TAKES_TCP and the like: which protocols are counted at all
+        ("families", np.uint8),  # TAKES_IPV4 and TAKES_IPV6
         ("reset_deletes", np.bool_),  # a RST that nobody answered deletes the entry
         ("leaves_out_closed", np.bool_),  # TIME_WAIT and CLOSE are held, and not counted
         ("from_established", np.bool_),  # counted from ESTABLISHED on
@@ -87,6 +94,7 @@ def compile_models(models: Sequence[GatewayModel]) -> CompiledModels:
         rule["engine"] = ENGINES[model.engine]
         rule["two_way"] = _two_way(model)
         rule["protocols"] = sum(PROTOCOL_BITS[name] for name in model.protocols)
+        rule["families"] = sum(FAMILY_BITS[name] for name in model.families)
         rule["reset_deletes"] = model.reset_deletes_unanswered
         rule["leaves_out_closed"] = bool(model.left_out)
         rule["from_established"] = model.begins is Begins.ESTABLISHED

@@ -26,13 +26,14 @@ TCP_STATES: Final = (
 # The only states that `left_out` may name, and only together: a flow keeps the instant it entered either of the two.
 CLOSED_STATES: Final = ("time_wait", "close")
 # What an entry can be waiting in when its timeout runs, by protocol. `syn_repeated`: the SYN was sent again, still no
-# answer. `udp_first`: a single packet so far.
+# answer. `udp_first`: a single packet so far. GRE and SCTP are two-way from the first packet after a reply on.
 PHASES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "tcp": ("syn_repeated", *TCP_STATES),
     "udp": ("udp_first", "udp_one_way", "udp_two_way"),
     "icmp": ("icmp",),
-    "other": ("other",),
+    "other": ("other", "gre_one_way", "gre_two_way", "sctp_one_way", "sctp_two_way"),
 }
+FAMILIES: Final = ("ipv4", "ipv6")
 # Timers that only Linux's own engine has: three packets resent, data never acknowledged.
 LINUX_PHASES: Final = ("tcp_retransmitted", "tcp_unacknowledged")
 PHASES: Final = (*(phase for phases in PHASES_OF.values() for phase in phases), *LINUX_PHASES)
@@ -105,6 +106,7 @@ class GatewayModel:
     engine: Engine
     unit: Unit
     protocols: frozenset[str]
+    families: frozenset[str]  # of FAMILIES: a gateway that only translates IPv4 holds nothing of native IPv6
     begins: Begins
     left_out: frozenset[str]
     reset_deletes_unanswered: bool

@@ -53,7 +53,17 @@ def _replaced(page: str, name: str, text: str) -> str:
 
 def counting(models: Sequence[GatewayModel]) -> str:
     """One line a model: what it counts, and by which rules."""
-    head = ("model", "stands for", "one entry is", "counts", "from", "leaves out", "rules", "UDP is two-way after")
+    head = (
+        "model",
+        "stands for",
+        "one entry is",
+        "counts",
+        "native IPv6",
+        "from",
+        "leaves out",
+        "rules",
+        "UDP is two-way after",
+    )
     return _table(head, [_counting_row(model) for model in models])
 
 
@@ -89,6 +99,7 @@ def _counting_row(model: GatewayModel) -> tuple[str, ...]:
         model.title,
         model.unit.value,
         _in_order(model.protocols, PHASES_OF),
+        "as IPv4" if "ipv6" in model.families else "not translated, so not held",
         model.begins.value,
         _in_order(model.left_out, TCP_STATES) or "nothing",
         ENGINES[model.engine],

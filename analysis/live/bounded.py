@@ -20,6 +20,7 @@ from peerburst.analysis.live import spill
 from peerburst.analysis.live.spill import Part, tuple_keys
 from peerburst.capture.conntrack.states import CONNTRACK_INDEX, LINUX_TIMEOUTS_NS, NONE, TCP_SYN_SET
 from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.originator import settle
 from peerburst.capture.flows.partition import DECODED
 from peerburst.capture.flows.record import CLOSED, Flows
 from peerburst.capture.flows.table import FlowTable, with_successors
@@ -184,8 +185,13 @@ class LiveTable:
     def flows(self) -> Flows:
         """The flows in memory, all that the model counts among them; the rows may be a view that `add` changes."""
         if self._held.number.size:
-            return spill.join([self._held, self._live()], self._seed).flows
+            return self._settled(spill.join([self._held, self._live()], self._seed))
         return self._table.flows()
+
+    def _settled(self, part: Part) -> Flows:
+        """Joined flows, of which it is said who began them."""
+        settle(part.flows, self._table.began_ns)
+        return part.flows
 
     def is_due(self) -> bool:
         """Whether it is time to `retire`; who keeps peaks looks at `flows` before that."""
@@ -261,7 +267,7 @@ class LiveTable:
     def all_flows(self) -> Flows:
         """The flows of the whole session, as an undisturbed table would have them; a copy."""
         parts = [*(spill.read(path) for path in self._files), self._live()]
-        return spill.join(parts, self._seed).flows
+        return self._settled(spill.join(parts, self._seed))
 
     def capture(
         self,

@@ -191,7 +191,7 @@ def latest_burst(look: Snapshot, number: int) -> LiveBurst | None:
                 inbound=inbound,
                 provisional=provisional,
                 features=seen,
-                classification=classify(seen, provisional=provisional),
+                classification=classify(seen, provisional=provisional, rules=analysis.rules),
             )
     return found
 

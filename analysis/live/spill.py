@@ -14,7 +14,21 @@ import numpy.typing as npt
 from peerburst.capture.compiled.hashing import row_keys
 from peerburst.capture.conntrack.states import NONE
 from peerburst.capture.flows.five_tuple import tuple_ports
-from peerburst.capture.flows.record import CARRIED, CLOSED, FLOW, MOST_PAUSES, OFFLOAD, PAUSE_NS, SEGMENT, Flows
+from peerburst.capture.flows.record import (
+    CARRIED,
+    CLOSED,
+    FLOW,
+    MOST_PAUSES,
+    OFFLOAD,
+    ORIG_IS_A,
+    OTHER_OVER_NS,
+    PAUSE_NS,
+    SEGMENT,
+    TCP_OVER_NS,
+    UDP_OVER_NS,
+    Flows,
+)
+from peerburst.capture.flows.totals import EITHER_SYN
 from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 
 Bools = npt.NDArray[np.bool_]
@@ -170,6 +184,9 @@ def _go_on(
     _established_of_both(whole, later, had_entry)
     whole["closing"] = np.minimum(earlier["closing"], later["closing"])
     whole["history"] = _history_of_both(earlier["history"], later["history"])
+    either_syn, orig = np.uint64(EITHER_SYN), np.uint8(ORIG_IS_A)
+    told = (earlier["history"] & either_syn == 0) & (later["history"] & either_syn != 0)
+    whole["flags"] = np.where(told, whole["flags"] & ~orig | later["flags"] & orig, whole["flags"])
     sticky = np.uint8(CLOSED | OFFLOAD)
     whole["flags"] |= later["flags"] & sticky
     whole["flags"][had_entry] &= ~np.uint8(CARRIED)
@@ -177,8 +194,19 @@ def _go_on(
     return whole
 
 
+def _are_over(row: npt.NDArray[np.void], began_ns: Ints) -> Bools:
+    """Per row, which stand in the order of their packets, whether the one before was silent too long to go on in it."""
+    over = np.full(row.size, OTHER_OVER_NS)
+    over[np.isin(row["proto"], (PROTO_UDP, PROTO_UDPLITE, PROTO_ICMP, PROTO_ICMPV6))] = UDP_OVER_NS
+    over[row["proto"] == PROTO_TCP] = TCP_OVER_NS
+    return np.concatenate([[False], began_ns[1:] - row["last"][:-1] >= over[1:]])[: row.size]
+
+
 def join(parts: Sequence[Part], seed: int) -> Part:
-    """All flows in the order they began being seen, those of one 5-tuple joined unless one began anew."""
+    """All flows in the order they began being seen, those of one 5-tuple joined unless one began anew.
+
+    Who began those that ports tell of is for `settle` to say.
+    """
     if not parts:
         return no_flows()
     all_of = _together(parts)
@@ -186,10 +214,11 @@ def join(parts: Sequence[Part], seed: int) -> Part:
     keys = tuple_keys(seed, flows.row, *tuple_ports(flows.row))
     order = np.lexsort((all_of.number, keys))
     same_tuple = np.concatenate([[False], keys[order][1:] == keys[order][:-1]])[: order.size]
-    begins = ~same_tuple | all_of.anew[order]
+    began_ns = flows.first_ns()[order]
+    begins = ~same_tuple | all_of.anew[order] | _are_over(flows.row[order], began_ns)
     group = np.cumsum(begins) - 1
     firsts = np.flatnonzero(begins)
-    row, had_entry, began_ns = flows.row[order][firsts], _had_entry(flows)[order], flows.first_ns()[order]
+    row, had_entry = flows.row[order][firsts], _had_entry(flows)[order]
     rank = np.arange(order.size) - firsts[group] if order.size else np.zeros(0, np.int64)
     for turn in range(1, int(rank.max(initial=0)) + 1):
         which = np.flatnonzero(rank == turn)

@@ -13,6 +13,7 @@ from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.counting.peaks import Concurrency
 from peerburst.analysis.counting.sweep import NEVER_CROSSED
 from peerburst.analysis.results import Burst
+from peerburst.analysis.vantage import direction
 from peerburst.capture.packets.status import Status
 from peerburst.render import sentences
 
@@ -196,8 +197,23 @@ def _frame(analysis: Analysis) -> dict[str, Any]:
             "damaged": list(capture.damaged),
             "notes": list(sentences.recording(analysis)),
         },
+        "vantage": {"direction": _direction(analysis)},
         "hosts": [],
         "bursts": [],
+    }
+
+
+def _direction(analysis: Analysis) -> dict[str, Any]:
+    found = analysis.direction
+    return {
+        "seen": found.seen.value,
+        "peaks_are": {model.name: direction.bound(found, model) for model in analysis.models if found.is_one_way},
+        "one_way_flows": found.one_way_flows,
+        "two_way_flows": found.two_way_flows,
+        "acknowledging_flows": found.acknowledging_flows,
+        "closing_flows": found.closing_flows,
+        "sent_by_local": found.sent_by_local,
+        "sent_to_local": found.sent_to_local,
     }
 
 

@@ -8,6 +8,8 @@ from peerburst.analysis.hosts.locality import Scope
 from peerburst.analysis.humanize import clock, counted, number, one_line, share, size, span
 from peerburst.analysis.recording import much_truncated
 from peerburst.analysis.results import Burst, Host, ModelPeak
+from peerburst.analysis.vantage import direction
+from peerburst.analysis.vantage.direction import Seen
 from peerburst.capture.packets.status import LABELS, Status
 
 MOST_PROGRAMS = 8
@@ -17,7 +19,8 @@ def headline(analysis: Analysis, host: Host) -> Iterator[str]:
     """The answer for one host: its peak under the headline model, and what the limit would have meant."""
     model, limit = analysis.models[0], analysis.settings.limit
     peak = host.models[model.name]
-    at_least = "at least " if analysis.at_least(analysis.host_number(host.name)) else ""
+    bound = analysis.bound(analysis.host_number(host.name))
+    at_least = f"{bound} " if bound else ""
     if not peak.peak:
         yield f"{host.name} held no connection through the gateway."
         return
@@ -42,6 +45,19 @@ def _limit_sentence(peak: ModelPeak, limit: int) -> str:
     return (
         f"A limit of {number(limit)} would have been crossed at {clock(crossed_at_s)}, and the host stayed above it for"
         f" {span(peak.above_s[limit])}."
+    )
+
+
+def family_sentence(analysis: Analysis, host: Host) -> str | None:
+    """Which models hold none of a host's IPv6 flows, because they are of gateways that translate IPv4 alone."""
+    names = [one_line(model.name) for model in analysis.models if "ipv6" not in model.families]
+    flows = analysis.ipv6_flows(analysis.host_number(host.name))
+    if not names or not flows:
+        return None
+    does, holds = ("does", "holds") if len(names) == 1 else ("do", "hold")
+    return (
+        f"{', '.join(names)} {does} not translate IPv6, and so {holds} none of"
+        f" {host.name}'s {counted(flows, 'IPv6 flow')}."
     )
 
 
@@ -142,8 +158,44 @@ def recording(analysis: Analysis) -> Iterator[str]:
         )
 
 
+def direction_sentence(analysis: Analysis) -> str | None:
+    """Which direction the capture holds, where it is one alone, and what that does to the answers."""
+    found = analysis.direction
+    if not found.is_one_way:
+        return None
+    whose = {
+        Seen.OUTBOUND: "outbound, what local hosts sent",
+        Seen.INBOUND: "inbound, what was sent to local hosts",
+        Seen.ONE_WAY: "of each connection that of one end",
+    }[found.seen]
+    all_flows = found.one_way_flows + found.two_way_flows
+    return (
+        f"One direction alone was captured ({whose}): {number(found.one_way_flows)} of"
+        f" {counted(all_flows, 'TCP or UDP flow')} have packets of one end, and"
+        f" {number(found.acknowledging_flows)} of them acknowledge answers that are not there."
+        f" {_bounds(analysis)} Answers and silence say nothing here, so no class rests on them."
+    )
+
+
+def _bounds(analysis: Analysis) -> str:
+    """What the peaks of one direction are, model by model."""
+    bounds = {model.name: direction.bound(analysis.direction, model) for model in analysis.models}
+    why = {
+        "at most": "where a connection whose close is seen of one end alone is held too long",
+        "at least": "where an entry without replies times out too soon (UDP in Linux: 30 s, not 120)",
+    }
+    parts = [
+        f"{bound} under {', '.join(one_line(name) for name in names)}, {reason}"
+        for bound, reason in why.items()
+        if (names := [name for name, found in bounds.items() if found == bound])
+    ]
+    return f"Peaks are {'; '.join(parts)}."
+
+
 def hints(analysis: Analysis) -> Iterator[str]:
     """What was assumed about the hosts, and which options would change it."""
+    if (one_way := direction_sentence(analysis)) is not None:
+        yield one_way
     if analysis.ends.capture_host:
         own = ", ".join(analysis.ends.capture_host)
         yield f"Taken as local because nearly all packets are its own: {own} (--local-net)."

@@ -37,8 +37,13 @@ def _table(*columns: str) -> Table:
 
 def _matrix(analysis: Analysis, host: Host) -> Table:
     table = _table("gateway model", "peak", *(f"> {number(limit)}" for limit in analysis.limits))
+    number_of = analysis.host_number(host.name)
+    all_ipv6 = analysis.ipv6_flows(number_of) == analysis.counted_flows(number_of).flow.size > 0
     for model in analysis.models:
         peak = host.models[model.name]
+        if all_ipv6 and "ipv6" not in model.families:  # no word of a limit: nothing of the host passes its table
+            table.add_row(Text(one_line(model.name)), *(Text("-") for _ in table.columns[1:]))
+            continue
         cells = [Text(clock(at), "red") if at is not None else Text("ok", "green") for at in peak.crossed_at_s.values()]
         table.add_row(Text(one_line(model.name)), Text(number(peak.peak)), *cells)
     return table
@@ -82,6 +87,8 @@ def print_analysis(analysis: Analysis, host: Host | None, out: Console) -> None:
         out.print(Text(sentence, "bold"))
     what = f"connections to {host.name}" if host.is_server else host.name
     _print_part(f"When {what} exceeded a limit, gateway by gateway", _matrix(analysis, host), out)
+    if (untranslated := sentences.family_sentence(analysis, host)) is not None:
+        out.print(Text(untranslated))
     more = f", {number(MOST_HOSTS)} of {number(len(analysis.ranked))}" if len(analysis.ranked) > MOST_HOSTS else ""
     _print_part(f"Hosts, as {analysis.models[0].name} counts them{more}", _hosts(analysis), out)
     _print_part("Bursts of new connections", None, out)

@@ -6,11 +6,11 @@ After net/netfilter/nf_conntrack_core.c, which asks the tracker of the packet's 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.shapes import Bool, Int, Record
 from peerburst.capture.conntrack.icmp import icmp_new
-from peerburst.capture.conntrack.states import ESTABLISHED, LINUX_TIMEOUTS_NS, NONE, PHASE_OTHER, UDP
+from peerburst.capture.conntrack.states import ESTABLISHED, GRE, LINUX_TIMEOUTS_NS, NONE, PHASE_OTHER, SCTP, UDP
 from peerburst.capture.conntrack.tcp import tcp_new
 from peerburst.capture.conntrack.udp import is_udp
 from peerburst.capture.packets.icmp import is_icmp
-from peerburst.capture.packets.ip import PROTO_TCP
+from peerburst.capture.packets.ip import PROTO_GRE, PROTO_SCTP, PROTO_TCP
 
 
 @part
@@ -26,6 +26,10 @@ def new_entry(packet: Record, index: Int) -> tuple[int, int]:
         return ESTABLISHED, UDP
     if is_icmp(proto):
         return icmp_new(proto, packet["icmp_type"])
+    if proto == PROTO_GRE:
+        return ESTABLISHED, GRE
+    if proto == PROTO_SCTP:
+        return ESTABLISHED, SCTP
     return ESTABLISHED, PHASE_OTHER  # nf_conntrack_proto_generic.c
 
 

@@ -2,7 +2,7 @@
 
 The names are those of include/uapi/linux/netfilter/nf_conntrack_tcp.h, nf_conntrack_common.h and
 net/netfilter/nf_conntrack_proto_tcp.c (6.x); the timeouts those of Documentation/networking/nf_conntrack-sysctl.rst.
-How a packet moves an entry is in `tcp`, `udp` and `icmp`; docs/conntrack.md tells it as a whole.
+How a packet moves an entry is in `tcp`, `udp`, `icmp`, `gre` and `sctp`; docs/conntrack.md tells it as a whole.
 """
 
 from enum import IntEnum
@@ -31,6 +31,10 @@ class Phase(IntEnum):
     UDP_STREAM = 13
     ICMP = 14
     OTHER = 15
+    GRE = 16
+    GRE_STREAM = 17
+    SCTP = 18  # COOKIE_WAIT and COOKIE_ECHOED
+    SCTP_ESTABLISHED = 19
 
 
 PHASES = len(Phase)
@@ -52,6 +56,10 @@ LINUX_TIMEOUTS_S = {
     Phase.UDP_STREAM: 120,
     Phase.ICMP: 30,
     Phase.OTHER: 600,
+    Phase.GRE: 30,
+    Phase.GRE_STREAM: 180,
+    Phase.SCTP: 3,
+    Phase.SCTP_ESTABLISHED: 210,
 }
 LINUX_TIMEOUTS_NS = np.array([LINUX_TIMEOUTS_S[phase] * SECOND_NS for phase in Phase], np.int64)
 
@@ -70,6 +78,10 @@ UDP = int(Phase.UDP)
 UDP_STREAM = int(Phase.UDP_STREAM)
 PHASE_ICMP = int(Phase.ICMP)
 PHASE_OTHER = int(Phase.OTHER)
+GRE = int(Phase.GRE)
+GRE_STREAM = int(Phase.GRE_STREAM)
+SCTP = int(Phase.SCTP)
+SCTP_ESTABLISHED = int(Phase.SCTP_ESTABLISHED)
 
 # Status bits of an entry: Linux's enum ip_conntrack_status, but for the first, which tells who opened it.
 OPENED_BY_A = 1  # the end with the smaller address and port sent the first packet

@@ -9,6 +9,8 @@ import numpy as np
 from peerburst.capture.compiled.kernel import inlined_part, part
 from peerburst.capture.compiled.shapes import Int, Record
 from peerburst.capture.conntrack.core import is_expired, new_entry
+from peerburst.capture.conntrack.gre import gre_packet
+from peerburst.capture.conntrack.sctp import sctp_packet
 from peerburst.capture.conntrack.states import (
     CLOSE,
     ESTABLISHED,
@@ -38,6 +40,7 @@ from peerburst.capture.conntrack.tcp import (
 from peerburst.capture.conntrack.udp import STREAM_AGE_NS, is_udp, udp_packet
 from peerburst.capture.flows.record import CARRIED, FIRST_BY_A, NEVER, TCP_STATES, Arrival, TableMemory
 from peerburst.capture.flows.segments import cut_reopened
+from peerburst.capture.packets.ip import PROTO_GRE, PROTO_SCTP
 
 # What a flow's slot says when it is not the number of a TCP_STATE: nothing, or a first SYN (below NO_TCP_STATE).
 NO_TCP_STATE = -1
@@ -218,6 +221,10 @@ def _advance_other(flow: Record, arrival: Arrival, dir: Int) -> None:
     status = flow["status"]
     if is_udp(flow["proto"]):
         flow["phase"] = udp_packet(status, flow["stream_ts"], arrival.ts)
+    elif flow["proto"] == PROTO_GRE:
+        flow["phase"] = gre_packet(status)
+    elif flow["proto"] == PROTO_SCTP:
+        flow["phase"] = sctp_packet(status)
     flow["renewed"] = arrival.ts
     if dir == REPLY:
         flow["status"] = status | IPS_SEEN_REPLY

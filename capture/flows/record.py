@@ -96,6 +96,9 @@ FIRST_IS_A = 2  # the end that sent the first packet seen
 CLOSED = 4  # reached TIME_WAIT or CLOSE, or was refused: a SYN begins a new flow
 OFFLOAD = 8  # some IP length was 0: the card does the splitting
 CARRIED = 16  # Linux's entry of the flow before lives on in it: its SYN did not reopen the entry
+AGAINST_PORTS = 32  # its first packet, which does not tell who began, came from a server's port to one that is none
+TOLD_BY_PORTS = 64  # and it may be an answer all the same: see `originator`
+CAME_SECOND = 128  # if that is so, then the gateway saw the other end first, though the capture did not
 
 # What a segment saw.
 FIRST_BY_A = 1
@@ -111,9 +114,18 @@ TALKING_NS = 5 * SECOND_NS
 PAUSE_NS = SECOND_NS
 MOST_PAUSES = 65535
 
+# A flow that was silent for so long has ended: its next packet begins another, as in Zeek (its inactivity timeouts).
+# It is the longest that any shipped gateway model holds a silent entry: UDP and ICMP 350 s (AWS NAT gateway; RFC 4787
+# recommends 300 s), TCP five days (Linux, pf-conservative), anything else a day (Cisco IOS).
+UDP_OVER_NS = 350 * SECOND_NS
+TCP_OVER_NS = 432_000 * SECOND_NS
+OTHER_OVER_NS = 86_400 * SECOND_NS
+SHORTEST_OVER_NS = UDP_OVER_NS
+
 # Indices into a table's counters: how many flows, closed segments and TCP states there are, the seed of its hashes, the
-# instants of its earliest and latest packet, whatever their status, and how many packets came before the batch at hand.
-FLOWS, SEGMENTS, TCP_STATES, SEED, EARLIEST, LATEST, BEFORE, COUNTERS = range(8)
+# instants of its earliest and latest packet, whatever their status, how many packets came before the batch at hand, and
+# the instant of the first packet of all, other shards' included.
+FLOWS, SEGMENTS, TCP_STATES, SEED, EARLIEST, LATEST, BEFORE, BEGAN, COUNTERS = range(9)
 
 NO_FLOW = -1
 

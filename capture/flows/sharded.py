@@ -14,6 +14,7 @@ from peerburst.capture.compiled.kernel import kernel
 from peerburst.capture.compiled.parallel import processors, side_by_side
 from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, Records
 from peerburst.capture.flows.gather import gathered
+from peerburst.capture.flows.originator import settle
 from peerburst.capture.flows.partition import Partition, Partitioner, new_seed
 from peerburst.capture.flows.record import FLOW, Flows
 from peerburst.capture.flows.table import FlowTable, TableContents
@@ -87,7 +88,9 @@ class ShardedFlowTable:
         if self.shards == 1:
             return self._tables[0].finish()
         numbers = _numbers([table.first_packet_index() for table in self._tables])
-        return _united([table.end() for table in self._tables], numbers)
+        flows = _united([table.end() for table in self._tables], numbers)
+        settle(flows, self._tables[0].began_ns)
+        return flows
 
     @property
     def packets(self) -> int:

@@ -23,9 +23,11 @@ from peerburst.capture.conntrack.tcp import DELETED, TCP_SIDE, TCP_STATE
 from peerburst.capture.flows import entry, lookup, segments, totals
 from peerburst.capture.flows.begin import begin_flow, is_next_flow
 from peerburst.capture.flows.gather import gathered
+from peerburst.capture.flows.originator import settle
 from peerburst.capture.flows.partition import DECODED, Partitioner, new_seed
 from peerburst.capture.flows.record import (
     BEFORE,
+    BEGAN,
     CLOSED,
     COUNTERS,
     EARLIEST,
@@ -121,6 +123,7 @@ class FlowTable:
         self._counters = np.zeros(COUNTERS, np.int64)
         self._counters[SEED] = new_seed() if seed is None else seed
         self._counters[EARLIEST], self._counters[LATEST] = NEVER, -NEVER
+        self._counters[BEGAN] = NEVER
         self._partitioner = Partitioner(int(self._counters[SEED]), 1)
         self._gaps = segments.segment_gaps_ns() if gaps_ns is None else gaps_ns
         self._servers = server_ports()
@@ -156,6 +159,8 @@ class FlowTable:
         """Add the chosen PACKET rows, see `Partition`; `before` is how many packets of all came before the batch."""
         self._make_room(chosen.size)
         self._counters[BEFORE] = before
+        if self._counters[BEGAN] == NEVER and packets.size:
+            self._counters[BEGAN] = packets["ts"][0]
         with np.errstate(over="ignore"):
             update(Batch(packets, chosen, hashes), self._memory(), self._gaps, self._servers, self.statuses)
         self.packets += chosen.size
@@ -192,15 +197,24 @@ class FlowTable:
         self._slots = large_page_array(np.int64, size)
         lookup.rehash(held, self._slots)
 
+    @property
+    def began_ns(self) -> int:
+        """The instant of the first packet of all, NEVER before there is one."""
+        return int(self._counters[BEGAN])
+
     def flows(self) -> Flows:
         """The flows and segments so far; the rows are a view that the next `add` changes."""
         held = self.contents()
-        return gathered(held.row, [held.segments], is_last=False)
+        flows = gathered(held.row, [held.segments], is_last=False)
+        settle(flows, self.began_ns)
+        return flows
 
     def finish(self) -> Flows:
         """The flows and segments of a table that gets no more packets: what it no longer needs goes first."""
         held = self.end()
-        return gathered(held.row, [held.segments], is_last=True)
+        flows = gathered(held.row, [held.segments], is_last=True)
+        settle(flows, self.began_ns)
+        return flows
 
     def contents(self) -> TableContents:
         """What it holds, as views."""

@@ -9,6 +9,9 @@ from peerburst.capture.packets.ip import PROTO_ICMP, PROTO_ICMPV6
 # Queries and their replies carry an identifier: echo, timestamp, information, address mask; ICMPv6 echo.
 ICMP_QUERIES = (0, 8, 13, 14, 15, 16, 17, 18)
 ICMPV6_QUERIES = (128, 129)
+# Those of them that answer.
+ICMP_REPLIES = (0, 14, 16, 18)
+ICMPV6_REPLIES = (129,)
 
 
 @part
@@ -23,6 +26,14 @@ def is_icmp_query(proto: Int, icmp_type: Int) -> Bool:
     if proto == PROTO_ICMPV6:
         return icmp_type in ICMPV6_QUERIES
     return icmp_type in ICMP_QUERIES
+
+
+@part
+def is_icmp_reply(proto: Int, icmp_type: Int) -> Bool:
+    """Whether a message answers a query."""
+    if proto == PROTO_ICMPV6:
+        return icmp_type in ICMPV6_REPLIES
+    return icmp_type in ICMP_REPLIES
 
 
 @part

@@ -8,7 +8,7 @@ import numpy as np
 
 from peerburst.capture.compiled.kernel import part
 from peerburst.capture.compiled.loads import be16, be32, be64
-from peerburst.capture.compiled.shapes import Bytes, Int
+from peerburst.capture.compiled.shapes import Bool, Bytes, Int
 from peerburst.capture.packets.status import Status
 
 MAPPED_PREFIX = 0xFFFF00000000  # the low half of ::ffff:0.0.0.0
@@ -40,6 +40,13 @@ OK = int(Status.DECODED)
 FRAGMENT = int(Status.FRAGMENT)
 TRUNCATED = int(Status.TRUNCATED)
 MALFORMED = int(Status.MALFORMED)
+
+
+@part
+def is_ipv4(high: np.uint64, low: np.uint64) -> Bool:
+    """Whether an address of two words is IPv4's."""
+    mapped: Bool = high == 0 and low >> np.uint64(32) == MAPPED_PREFIX >> 32
+    return mapped
 
 
 @part

@@ -86,7 +86,7 @@ def test_an_empty_capture_has_no_hosts(tmp_path: Path) -> None:
 
 
 KEYS = {
-    "": {"schema", "version", "capture", "hosts", "bursts"},
+    "": {"schema", "version", "capture", "vantage", "hosts", "bursts"},
     "capture": {
         *("files", "packets", "start", "duration_s", "flows", "statuses", "scopes", "drops"),
         *("warnings", "damaged", "notes"),

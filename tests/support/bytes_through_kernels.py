@@ -212,6 +212,7 @@ def agree(packets: list[Packet], gaps_s: dict[Phase, float] | None = None, batch
     """Assert that kernel and reference make the same of the packets; answers the kernel's table."""
     slow = reference.Table(gaps_s)
     slow.add_all(packets)
+    slow.settle()
     fast = table_of(as_rows(packets), gaps_s, batch)
     assert flow_facts(fast) == reference_flow_facts(slow)
     assert segment_facts(fast) == reference_segment_facts(slow)

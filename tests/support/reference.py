@@ -416,7 +416,7 @@ def untag(layer: Layer) -> Layer:
 
 # --------------------------------------------------------------------------------------------------- IP and transport
 
-TCP, UDP, UDPLITE, ICMP, ICMPV6, GRE = 6, 17, 136, 1, 58, 47
+TCP, UDP, UDPLITE, ICMP, ICMPV6, GRE, SCTP = 6, 17, 136, 1, 58, 47, 132
 WITH_PORTS = (132, 33, UDPLITE)  # SCTP, DCCP and UDP-Lite begin with the two ports
 EXTENSIONS = (0, 43, 60, 135, 139, 140)  # hop-by-hop, routing, destination, mobility, HIP, shim6
 FRAGMENT_HEADER, AUTHENTICATION = 44, 51
@@ -744,6 +744,10 @@ TIMEOUTS_S = {
     Phase.UDP_STREAM: 120,
     Phase.ICMP: 30,
     Phase.OTHER: 600,
+    Phase.GRE: 30,
+    Phase.GRE_STREAM: 180,
+    Phase.SCTP: 3,
+    Phase.SCTP_ESTABLISHED: 210,
 }
 
 # net/netfilter/nf_conntrack_proto_tcp.c, tcp_conntracks: the next state by direction, packet and state.
@@ -874,7 +878,8 @@ def open_entry(packet: Packet, side: str, ts: int) -> Entry | None:
     if packet.proto in (ICMP, ICMPV6):
         opens = (8, 13, 15, 17) if packet.proto == ICMP else (128,)
         return Entry(side, "ES", Phase.ICMP, ts, ts) if packet.icmp_type in opens else None
-    return Entry(side, "ES", Phase.OTHER, ts, ts)
+    one_way = {GRE: Phase.GRE, SCTP: Phase.SCTP}
+    return Entry(side, "ES", one_way.get(packet.proto, Phase.OTHER), ts, ts)
 
 
 def open_tcp(packet: Packet, side: str, ts: int) -> Entry | None:
@@ -900,6 +905,10 @@ def track(entry: Entry, packet: Packet, side: str, ts: int) -> str:
         return track_tcp(entry, packet, reply, ts)
     if packet.proto in (UDP, UDPLITE):
         entry.phase = Phase.UDP_STREAM if entry.replied and ts > entry.opened + 2 * SECOND else Phase.UDP
+    if packet.proto == GRE:
+        entry.phase = Phase.GRE_STREAM if entry.replied else Phase.GRE
+    if packet.proto == SCTP:
+        entry.phase = Phase.SCTP_ESTABLISHED if entry.replied else Phase.SCTP
     entry.renewed = ts
     entry.replied = entry.replied or reply
     return "lives"
@@ -1181,6 +1190,10 @@ class Flow:
     closed_once: bool = False
     carried: bool = False  # the entry is still that of the flow before
     offload: bool = False
+    against: bool = False  # the first packet came from a server's port to one that is none
+    by_ports: bool = False  # so that only ports may tell who began
+    target_is_server: bool = False
+    began: int = 0
     closed: int = NEVER
     established: int = NEVER  # of TCP
     stream_ts: int = NEVER  # of UDP
@@ -1232,13 +1245,32 @@ def letters(packet: Packet) -> str:
     return made + "f" * bool(packet.flags & FIN) + "r" * bool(packet.flags & RST)
 
 
+MAY_BE_OLDER, SWAPPED, UNDER_WAY = 30 * SECOND, SECOND // 20, SECOND
+OVER = {TCP: 432_000 * SECOND, UDP: 350 * SECOND, UDPLITE: 350 * SECOND, ICMP: 350 * SECOND, ICMPV6: 350 * SECOND}
+
+
 def is_flipped(packet: Packet) -> bool:
-    """Whether the first packet seen comes from the responder, as Zeek guesses it."""
-    kind = tcp_kind(packet.flags) if packet.proto == TCP else ""
-    if kind in ("syn", "synack"):
-        return kind == "synack"
-    by_ports = packet.sport in SERVER_PORTS and packet.dport not in SERVER_PORTS
-    return packet.proto in (TCP, UDP, UDPLITE) and by_ports
+    """Whether the first packet seen comes from the responder, by what it is."""
+    if packet.proto == TCP:
+        return tcp_kind(packet.flags) == "synack"
+    replies = {ICMP: (0, 14, 16, 18), ICMPV6: (129,)}
+    return packet.icmp_type in replies.get(packet.proto, ())
+
+
+def is_against_ports(packet: Packet) -> bool:
+    """Whether the first packet seen does not tell, and comes from a server's port to one that is none."""
+    if packet.proto == TCP and tcp_kind(packet.flags) in ("syn", "synack"):
+        return False
+    return packet.sport in SERVER_PORTS and packet.dport not in SERVER_PORTS
+
+
+def _other(side: str) -> str:
+    return "b" if side == "a" else "a"
+
+
+def _socket(flow: Flow, side: str) -> tuple[int, int, int]:
+    address, port = flow.a if side == "a" else flow.b
+    return address, port, flow.proto
 
 
 class Table:
@@ -1251,9 +1283,12 @@ class Table:
         self.flows: list[Flow] = []
         self._owner: dict[tuple[End, End, int], int] = {}
         self._timeouts = {phase: int(seconds * SECOND) for phase, seconds in (gaps_s or {}).items()}
+        self._began: int | None = None
 
     def add_all(self, packets: Iterable[Packet]) -> None:
         for packet in packets:
+            if self._began is None:
+                self._began = packet.ts
             if packet.status == Status.DECODED:
                 self._add(packet)
 
@@ -1291,7 +1326,8 @@ class Table:
         key = (a, b, packet.proto)
         before = self._owner.get(key)
         is_syn = packet.proto == TCP and tcp_kind(packet.flags) == "syn"
-        if before is not None and not (is_syn and self.flows[before].closed_once):
+        is_over = before is not None and packet.ts - self.flows[before].last >= OVER.get(packet.proto, 86400 * SECOND)
+        if before is not None and not is_over and not (is_syn and self.flows[before].closed_once):
             flow = self.flows[before]
             ts = max(packet.ts, flow.last)
             if ts - flow.last >= SECOND and packet.proto not in (ICMP, ICMPV6):
@@ -1306,6 +1342,11 @@ class Table:
         if is_icmp:
             a, b = (a[0], 0), (b[0], 0)
         flow = Flow(a, b, packet.proto, icmp, orig, side, ts, ts)
+        flow.against = is_against_ports(packet)
+        flow.target_is_server = packet.proto not in (ICMP, ICMPV6) and packet.dport in SERVER_PORTS
+        flow.began = ts
+        if flow.against and (packet.proto == TCP or abs(ts - (self._began or 0)) < MAY_BE_OLDER):
+            flow.orig, flow.by_ports = other, True
         if old is not None:
             old.successor = len(self.flows)
             if old.entry is not None and ts < old.entry.expires():
@@ -1364,6 +1405,12 @@ class Table:
         flow.packets[side] += 1
         flow.data[side] += packet.ip_bytes
         flow.offload = flow.offload or packet.offload
+        if packet.proto == TCP and packet.flags & SYN and not set(flow.history) & set("shSH"):
+            answers = bool(packet.flags & ACK)
+            flow.orig = ("b" if side == "a" else "a") if answers else side
+        is_answer = packet.proto != TCP and flow.packets[side] == 1 and side != flow.first
+        if is_answer and flow.against and ts - flow.began <= SWAPPED and not flow.by_ports:
+            flow.by_ports, flow.orig = True, side
         flow.remember(letters(packet), side)
         if packet.proto == TCP:
             if packet.flags & (FIN | RST):
@@ -1371,6 +1418,30 @@ class Table:
             state = flow.entry.state if flow.entry else ""
             if tcp_kind(packet.flags) == "rst" or (state in ("TW", "CL") and not flow.carried):
                 flow.closed_once = True
+
+    def settle(self) -> None:
+        """Who began the flows that ports tell of: a socket that begins conversations with others is no server's."""
+        told = [flow for flow in self.flows if flow.by_ports and flow.proto != TCP]
+        for flow in told:
+            other = "b" if flow.first == "a" else "a"
+            flow.orig = flow.first if self._begins(flow) else other
+
+    def _begins(self, flow: Flow) -> bool:
+        mine = _socket(flow, flow.first)
+        others = [one for one in self.flows if one.proto != TCP]
+        first = [one for one in others if one.against and _socket(one, one.first) == mine]
+        then = [one for one in others if one.target_is_server and _socket(one, _other(one.first)) == mine]
+        sure = [one for one in first if not one.by_ports]
+        late = [one for one in first if one.began - (self._began or 0) >= UNDER_WAY]
+        peers = {_socket(one, _other(one.first))[0] for one in late}
+        if len(sure) > max(len(then), 2) or (not then and len(peers) >= 10):
+            return True
+
+        def pair(one: Flow) -> tuple[object, ...]:
+            return _socket(one, one.first)[0], _socket(one, _other(one.first))
+
+        alike = [one for one in others if not one.by_ports and pair(one) == pair(flow)]
+        return flow.proto not in (ICMP, ICMPV6) and len(alike) >= 10
 
     def segments(self) -> list[tuple[int, Segment]]:
         """(flow, segment) by flow and time."""

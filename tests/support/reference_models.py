@@ -57,7 +57,11 @@ def as_dicts(flows: Flows) -> tuple[list[Flow], list[Segment]]:
         made.append(
             {
                 "proto": int(row["proto"]),
+                "family": "ipv4" if (int(row["a_hi"]), int(row["a_lo"]) >> 32) == (0, 0xFFFF) else "ipv6",
                 "orig": "a" if row["flags"] & record.ORIG_IS_A else "b",
+                "turned": bool(row["flags"] & record.CAME_SECOND)
+                and bool(row["flags"] & record.ORIG_IS_A) != bool(row["flags"] & record.FIRST_IS_A),
+                "silent": {side for side in ("a", "b") if not row[f"{side}_pkts"]},
                 "ports": {"a": a_port, "b": b_port},
                 "established": None if row["established"] == never else int(row["established"]),
                 "closing": None if row["closing"] == never else int(row["closing"]),
@@ -102,6 +106,8 @@ class Table:
     def add(self, number: int, segment: Segment) -> None:
         flow = self.flows[segment["flow"]]
         flat = self.model.engine is Engine.FLAT
+        if flow["family"] not in self.model.families:
+            return
         if not self.takes(flow["proto"]) or (segment["phase"] is Phase.NONE and not flat):
             return
         entry = self._current.get(segment["flow"])
@@ -124,7 +130,12 @@ class Table:
             if flow["proto"] != TCP or flow["established"] is None or flow["established"] > segment["last"]:
                 return None
             start = max(start, flow["established"])
-        opener = segment["first"] if self.model.engine is Engine.LINUX else flow["orig"]
+        opener = flow["orig"]
+        if self.model.engine is Engine.LINUX:
+            # Linux goes by what it saw first, which a capture may have dated second, or missed.
+            is_first = not any(entry.flow == segment["flow"] for entry in self.entries)
+            if not flow["turned"] or (flow["orig"] not in flow["silent"] and not is_first):
+                opener = segment["first"]
         return Entry(segment["flow"], opener, start, start, 0, [], segment["first"])
 
     def _renew(self, entry: Entry, segment: Segment, flow: Flow) -> None:
@@ -172,7 +183,13 @@ class Table:
                 return "udp_two_way"
             return "udp_one_way" if entry.several else "udp_first"
         if proto != TCP:
-            return "icmp" if phase in (Phase.ICMP, Phase.NONE) else "other"
+            ways = {
+                Phase.GRE: "gre_one_way",
+                Phase.GRE_STREAM: "gre_two_way",
+                Phase.SCTP: "sctp_one_way",
+                Phase.SCTP_ESTABLISHED: "sctp_two_way",
+            }
+            return "icmp" if phase in (Phase.ICMP, Phase.NONE) else ways.get(phase, "other")
         if self.model.engine is Engine.LINUX:
             linux = {Phase.RETRANSMITTED: "tcp_retransmitted", Phase.UNACKNOWLEDGED: "tcp_unacknowledged"}
             return linux.get(phase, phase.name.lower())
@@ -190,7 +207,7 @@ class Table:
 def entries(model: GatewayModel, flows: list[Flow], segments: list[Segment], ends: Endpoints) -> list[Entry]:
     """All entries a gateway of this model would have held."""
     if model.engine is Engine.SYN_FIN:
-        return _syn_minus_fin(flows, segments)
+        return _syn_minus_fin(model, flows, segments)
     table = Table(model, flows)
     for number in sorted(range(len(segments)), key=lambda i: (segments[i]["start"], i)):
         table.add(number, segments[number])
@@ -230,10 +247,10 @@ def _mapping(entry: Entry, flow: Flow, ends: Endpoints) -> object:
     return hosts[side], flow["ports"][side], flow["proto"]
 
 
-def _syn_minus_fin(flows: list[Flow], segments: list[Segment]) -> list[Entry]:
+def _syn_minus_fin(model: GatewayModel, flows: list[Flow], segments: list[Segment]) -> list[Entry]:
     made = []
     for number, flow in enumerate(flows):
-        if flow["proto"] == TCP and flow["syn"]:
+        if flow["proto"] == TCP and flow["syn"] and flow["family"] in model.families:
             stops = [at for at in (flow["closing"], flow["taken_over"]) if at is not None]
             end = min(stops, default=int(record.NEVER))
             mine = [i for i, segment in enumerate(segments) if segment["flow"] == number]

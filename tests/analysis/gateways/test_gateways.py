@@ -18,6 +18,7 @@ from peerburst.analysis import gateways
 from peerburst.analysis.gateways import DEFAULT_MODELS, PHASES, Begins, Engine, Sure, TwoWay, Unit, load, names, page
 from peerburst.analysis.gateways.catalogue import FOLDER, LARGEST_FILE
 from peerburst.capture.errors import SettingsError
+from peerburst.capture.flows import record
 from tests.support import paths
 
 DOCS = paths.DOCS / "gateways.md"
@@ -46,7 +47,13 @@ LINUX = {
     "udp_two_way": 120,
     "icmp": 30,
     "other": 600,
+    # nf_conntrack_gre_timeout 30, _stream 180; nf_conntrack_sctp_timeout_cookie_wait 3, established 210
+    "gre_one_way": 30,
+    "gre_two_way": 180,
+    "sctp_one_way": 3,
+    "sctp_two_way": 210,
 }
+OF_THEIR_OWN = {name: LINUX[name] for name in ("gre_one_way", "gre_two_way", "sctp_one_way", "sctp_two_way")}
 
 
 def pf(first: float, opening: float, established: float, closing: float, finwait: float, closed: float) -> dict:
@@ -109,6 +116,7 @@ SECONDS = {
         "udp_two_way": 3 * MINUTE,
         "tcp_retransmitted": 5 * MINUTE,
         "tcp_unacknowledged": 5 * MINUTE,
+        **OF_THEIR_OWN,  # the kernel's
     },
     # FortiOS: halfopen 10, session-ttl 3600, halfclose 120, timewait 1 (after both FINs), rst 5, udp-idle 180
     "fortigate": states(10, 3600, (120, 120, 1, 1, 5), 180, 60, 3600),
@@ -189,8 +197,9 @@ def test_default_models_are_all_shipped_ones_and_one_flat():
 @pytest.mark.parametrize("name", SECONDS)
 def test_timeouts_are_those_of_the_source(name):
     model = load(name)
-    held = {phase: model.timeout_s(phase) for phase in PHASES if phase in SECONDS[name]}
-    assert held == SECONDS[name]
+    wanted = {**dict.fromkeys(OF_THEIR_OWN, SECONDS[name]["other"]), **SECONDS[name]}
+    held = {phase: model.timeout_s(phase) for phase in PHASES if phase in wanted}
+    assert held == wanted
     assert set(PHASES) - set(held) <= set(gateways.LINUX_PHASES)
 
 
@@ -208,6 +217,22 @@ def test_rules_are_those_of_the_source(name):
     )
     assert found == RULES[name]
     assert model.begins is Begins.OPEN
+
+
+def test_who_translates_ipv4_alone_holds_no_ipv6():
+    alone = {name for name in names() if load(name).families == {"ipv4"}}
+    assert alone == {"cisco-ios-nat", "aws-nat-gateway", "rfc", "nat-mapping"}
+    assert all(load(name).families == {"ipv4", "ipv6"} for name in {*DEFAULT_MODELS} - alone)
+
+
+def test_a_flow_ends_when_every_shipped_model_has_forgotten_it():
+    def longest_s(*phases: str) -> float:
+        held = [load(name).timeout_s(phase) for name in DEFAULT_MODELS for phase in phases]
+        return max(seconds for seconds in held if seconds < math.inf)
+
+    assert longest_s("udp_first", "udp_one_way", "udp_two_way", "icmp") * 1e9 == record.UDP_OVER_NS
+    assert longest_s("established", "fin_wait", "syn_sent", "time_wait") * 1e9 == record.TCP_OVER_NS
+    assert longest_s("other", *OF_THEIR_OWN) * 1e9 == record.OTHER_OVER_NS
 
 
 @pytest.mark.parametrize("name", names())
@@ -349,6 +374,14 @@ WRONG = {
     "unknown protocol": (
         ('["udp"]', '["udp", "sctp"]'),
         r"item of counts\.protocols is 'sctp', but must be one of tcp",
+    ),
+    "no family": (
+        ('["udp"]', '["udp"]\nfamilies = []'),
+        r"counts\.families is \[\], but must be a list of at least one",
+    ),
+    "unknown family": (
+        ('["udp"]', '["udp"]\nfamilies = ["ip6"]'),
+        r"item of counts\.families is 'ip6', but must be one of ipv4, ipv6 \(did you mean ipv6",
     ),
     "no protocol": (('["udp"]', "[]"), r"counts\.protocols is \[\], but must be a list of at least one"),
     "protocol as text": (('["udp"]', '"udp"'), r"counts\.protocols is 'udp', but must be a list"),

@@ -58,7 +58,7 @@ FLAGS = {
     "synfin": SYN | FIN,
     "synece": SYN | 0xC0,
 }
-PROTOCOLS = {"udp": 17, "udplite": 136, "gre": 47, "sctp": 132}
+PROTOCOLS = {"udp": 17, "udplite": 136, "gre": 47, "sctp": 132, "esp": 50}
 ICMP_TYPES = {"ping": 8, "pong": 0, "unreachable": 3, "timestamp": 13}
 WINDOW = 8192
 OPENING = "0 a syn, 0.1 b synack, 0.2 a ack"
@@ -205,9 +205,20 @@ LAST_PHASE = {
     "0 a ping": (Phase.ICMP, 0),
     "0 a timestamp": (Phase.ICMP, 0),
     "0 a ping, 1 b pong": (Phase.ICMP, 1),
+    # GRE and SCTP have a longer timeout from the first packet after an answer on
+    "0 a gre": (Phase.GRE, 0),
+    "0 a gre, 29 a gre, 30 b gre": (Phase.GRE, 30),
+    "0 a gre, 1 b gre, 2 a gre": (Phase.GRE_STREAM, 2),
+    "0 a gre, 1 b gre, 2 a gre, 181.9 a gre": (Phase.GRE_STREAM, 181.9),
+    "0 a gre, 1 b gre, 2 a gre, 182 a gre": (Phase.GRE, 182),
+    "0 a sctp": (Phase.SCTP, 0),
+    "0 a sctp, 1 b sctp": (Phase.SCTP, 1),
+    "0 a sctp, 0.1 b sctp, 0.2 a sctp, 0.3 b sctp": (Phase.SCTP_ESTABLISHED, 0.3),
+    "0 a sctp, 0.1 b sctp, 0.2 a sctp, 210 a sctp": (Phase.SCTP_ESTABLISHED, 210),
+    "0 a sctp, 0.1 b sctp, 0.2 a sctp, 210.2 a sctp": (Phase.SCTP, 210.2),
+    "0 a sctp, 3 b sctp, 3.1 a sctp": (Phase.SCTP, 3.1),
     # every other protocol is one-way or not, alike
-    "0 a gre": (Phase.OTHER, 0),
-    "0 a sctp, 1 b sctp": (Phase.OTHER, 1),
+    "0 a esp, 1 b esp, 2 a esp": (Phase.OTHER, 2),
 }
 
 
@@ -446,4 +457,8 @@ def test_the_timeouts_are_those_of_the_kernels_documentation() -> None:
         "UDP_STREAM": 120,
         "ICMP": 30,
         "OTHER": 600,
+        "GRE": 30,
+        "GRE_STREAM": 180,
+        "SCTP": 3,
+        "SCTP_ESTABLISHED": 210,
     }

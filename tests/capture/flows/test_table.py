@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from peerburst.capture.conntrack.states import Phase
 from peerburst.capture.flows import table
 from peerburst.capture.flows.five_tuple import tuple_ports
+from peerburst.capture.flows.originator import settle
 from peerburst.capture.flows.partition import Partitioner
-from peerburst.capture.flows.record import FLOW, ORIG_IS_A
+from peerburst.capture.flows.record import FIRST_IS_A, FLOW, ORIG_IS_A
 from peerburst.capture.flows.segments import segment_gaps_ns
 from peerburst.capture.flows.table import FIRST_CAPACITY, FlowTable
 from peerburst.capture.packets.record import PACKET
@@ -109,6 +110,92 @@ def test_who_began(name: str) -> None:
     (row,) = agree([packet]).flows().row
     sender_is_a = (packet.src, packet.sport) <= (packet.dst, packet.dport)
     assert bool(row["flags"] & ORIG_IS_A) == (sender_is_a == sender_began)
+
+
+EARLY = udp(0, 1, 2)  # the capture begins here
+
+
+def first_sender_began(table: FlowTable) -> list[bool]:
+    """Per flow but the first, whether who sent the first packet seen began it."""
+    flags = table.flows().row["flags"][1:]
+    return [bool(flag & ORIG_IS_A) == bool(flag & FIRST_IS_A) for flag in flags.tolist()]
+
+
+@pytest.mark.parametrize(("at_s", "began"), [(1, False), (29.999, False), (30, True), (3000, True)])
+def test_ports_tell_who_began_only_while_a_flow_may_be_older_than_the_capture(at_s: float, began: bool) -> None:
+    assert first_sender_began(agree([EARLY, udp(at_s, 443, 40000)])) == [began]
+    assert first_sender_began(agree([EARLY, udp(at_s, 40000, 443)])) == [True]
+    # TCP without a SYN was met in its midst, however late.
+    assert first_sender_began(agree([EARLY, tcp(at_s, 443, 40000, ACK)])) == [False]
+
+
+@pytest.mark.parametrize("late_ms", [1, 20, 50])
+def test_an_answer_dated_before_its_question_turns_nothing_round(late_ms: int) -> None:
+    at = 60 + late_ms / 1000
+    dns = [EARLY, udp(60, 53, 40000, SERVER, CLIENT), udp(at, 40000, 53)]
+    handshake = [tcp(60.2, 443, 50000, SYN | ACK, 0, SERVER, CLIENT), tcp(at + 0.2, 50000, 443, SYN)]
+    data_first = [tcp(60.4, 7000, 50001, ACK, 9, SERVER, CLIENT), tcp(at + 0.4, 50001, 7000, SYN)]
+    ping = [icmp(0, 0, 7, SERVER, CLIENT), icmp(8, 0, 7)]
+    assert first_sender_began(agree([*dns, *handshake, *data_first, *ping])) == [False] * 4
+    assert first_sender_began(agree([EARLY, udp(60, 53, 40000), answer_to(60.051, 53, 40000)])) == [True]
+
+
+def answer_to(seconds: float, sport: int, dport: int) -> Packet:
+    """The datagram back to the client."""
+    return udp(seconds, dport, sport, SERVER, CLIENT)
+
+
+@pytest.mark.parametrize("port", [443, 53, 4500])
+def test_who_speaks_first_to_others_from_a_servers_port_began_them_all(port: int) -> None:
+    peers = [0xFFFF_08080800 + number for number in range(20)]
+    first = [udp(number * 2, port, 40000 + number, CLIENT, peer) for number, peer in enumerate(peers)]
+    back = [udp(number * 2 + 0.01, 40000 + number, port, peers[number], CLIENT) for number in range(0, 20, 2)]
+    later = [udp(100, port, 50000, CLIENT, 0xFFFF_09090909)]  # beyond doubt
+    packets = sorted([*first, *back, *later], key=lambda packet: packet.ts)
+    flags = agree(packets).flows().row["flags"]
+    assert [bool(flag & ORIG_IS_A) == bool(flag & FIRST_IS_A) for flag in flags.tolist()] == [True] * 21
+    # The same socket, asked more often than it speaks first: a server.
+    asked = [udp(101 + number, 50000, port, 0xFFFF_07070700 + number, CLIENT) for number in range(30)]
+    flags = agree([*packets, *asked]).flows().row["flags"][: len(first)]
+    turned = [bool(flag & ORIG_IS_A) != bool(flag & FIRST_IS_A) for flag in flags.tolist()]
+    assert turned == [packet.ts < 30 * SECOND or number % 2 == 0 for number, packet in enumerate(first)]
+
+
+def test_one_direction_may_turn_out_to_be_two() -> None:
+    table = agree([EARLY, udp(60, 443, 40000), udp(5, 53, 40001)])
+    flows = table.flows()
+    for one_way, began in ((False, [True, False]), (True, [False, False]), (False, [True, False])):
+        settle(flows, 0, one_way=one_way)
+        assert [bool(f & ORIG_IS_A) == bool(f & FIRST_IS_A) for f in flows.row["flags"][1:].tolist()] == began
+
+
+def test_a_login_of_a_few_seconds_from_a_servers_port_is_no_server() -> None:
+    peers = [udp(number / 2, 443, 40000 + number, CLIENT, 0xFFFF_08080800 + number) for number in range(30)]
+    flags = agree(peers).flows().row["flags"]
+    assert all(bool(flag & ORIG_IS_A) == bool(flag & FIRST_IS_A) for flag in flags.tolist())
+
+
+def test_a_flood_from_all_ports_is_no_answer_where_a_port_is_a_servers() -> None:
+    packets = [udp(port / 1000, port, 50000) for port in range(1000, 1100)]
+    assert first_sender_began(agree([EARLY, *packets])) == [True] * 100
+    assert first_sender_began(agree([EARLY, *packets[-20:], udp(3, 80, 50000)])) == [True] * 21
+    assert first_sender_began(agree([EARLY, *packets[-20:], udp(3, 80, 50001)])) == [True] * 20 + [False]
+
+
+OVER_S = {17: 350, 136: 350, 1: 350, 47: 86400, 6: 432000}
+
+
+@pytest.mark.parametrize("proto", OVER_S)
+def test_a_flow_silent_for_as_long_as_no_gateway_remembers_has_ended(proto: int) -> None:
+    def packet(at_s: float) -> Packet:
+        kind = {"icmp_type": 8, "icmp_id": 7} if proto == 1 else {"flags": ACK} if proto == 6 else {}
+        return Packet(ts=round(at_s * SECOND), src=CLIENT, dst=SERVER, proto=proto, ip_bytes=60, **kind)
+
+    over = OVER_S[proto]
+    assert agree([packet(0), packet(over - 0.001)]).flows().row.size == 1
+    flows = agree([packet(0), packet(over), packet(over + 1)]).flows().row
+    assert flows["successor"].tolist() == [1, -1]
+    assert (flows["a_pkts"] + flows["b_pkts"]).tolist() == [1, 2]
 
 
 def test_silence_ends_a_segment_and_a_shorter_gap_may_be_asked_for() -> None:
