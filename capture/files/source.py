@@ -279,8 +279,8 @@ class PacketSource:
                 return self._stop("is cut short within the header of a capture joined to others")
         except (CutShort, OSError) as error:
             return self._stop(str(error))
-        window, head = self._window, self._window.peek(pcap.FILE_HEADER)
-        if self._stop_reason == pcap.ANOTHER_FILE and not pcap.begins_file(window.window, window.at, window.end):
+        head = self._window.peek(pcap.FILE_HEADER)
+        if self._stop_reason == pcap.ANOTHER_FILE and not pcap.is_file_header(head):
             return True  # what had not been there yet says that it is a packet
         self._begin_another()
         if head[:4] in pcap.MAGICS:
