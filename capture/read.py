@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from peerburst.capture.files.source import PacketSource, Piece
 from peerburst.capture.flows.partition import Partition
 from peerburst.capture.flows.record import Flows
 from peerburst.capture.flows.sharded import ShardedFlowTable
+from peerburst.capture.packets.link_facts import LinkFacts, joined
 from peerburst.capture.packets.status import Status
 
 
@@ -43,6 +44,7 @@ class Capture:
     warnings: tuple[str, ...]
     interface_addresses: tuple[str, ...]  # as pcapng interface descriptions give them
     drops: int  # packets that interfaces and system report as lost
+    link_facts: LinkFacts = field(default_factory=LinkFacts)
 
     @property
     def duration_s(self) -> float:
@@ -146,4 +148,5 @@ def read(
         warnings=tuple([text for source in sources for text in source.warnings] + interrupted),
         interface_addresses=tuple(address for source in sources for address in source.addresses),
         drops=sum(source.drops for source in sources),
+        link_facts=joined([source.link_facts.facts() for source in sources]),
     )

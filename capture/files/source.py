@@ -13,6 +13,7 @@ from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import pcap, pcapng
 from peerburst.capture.files.streams import ByteWindow, CutShort, Readable, open_stream
 from peerburst.capture.packets.decode import decode
+from peerburst.capture.packets.link_facts import LinkFactCollector
 from peerburst.capture.packets.record import FRAME, PACKET
 
 # Bytes held at a time: some thousands of packets, for each piece of work has a price of its own; and no more than
@@ -41,6 +42,7 @@ class Piece:
     frames: npt.NDArray[np.void]  # FRAME; decoding moves them
     follow_tunnels: bool
     pool: BufferPool  # of PACKET rows
+    link_facts: LinkFactCollector
 
     @property
     def size(self) -> int:
@@ -56,7 +58,7 @@ class Piece:
         data, frames, count = self.data, self.frames, self.frames.size
         packets = self.pool.take()[:count]
         with stage("decode"):
-            decode(data, frames, count, packets)
+            self.link_facts.add(data, frames, packets, decode(data, frames, count, packets))
             if self.follow_tunnels:
                 from peerburst.capture.packets.tunnels import follow
 
@@ -76,6 +78,7 @@ class PacketSource:
         self.warnings: list[str] = []
         self.addresses: list[str] = []
         self.drops = 0
+        self.link_facts = LinkFactCollector()
         self.bytes_read = 0
         self._follow_tunnels = follow_tunnels
         self._last_ns = 0
@@ -127,7 +130,7 @@ class PacketSource:
                 found += count
                 if self.bytes_read > WIDE_FROM * found:
                     self._window.widen(WIDE_WINDOW)
-                yield Piece(self._window.window, frames[:count], self._follow_tunnels, self._packets)
+                yield Piece(self._window.window, frames[:count], self._follow_tunnels, self._packets, self.link_facts)
                 continue
             with stage("read"):
                 if not self._advance():

@@ -33,6 +33,7 @@ def begin_flow(memory: TableMemory, before: Int, arrival: Arrival, servers: UInt
     flow["flags"] = (FIRST_IS_A if arrival.from_a else 0) | (ORIG_IS_A if arrival.from_a != flipped else 0)
     flow["renewed"] = arrival.packet["ts"]
     segments.begin(flow, arrival.ts, arrival.from_a)
+    _remember_birth(memory.births[number], arrival.packet)
     memory.first_packet_index[number] = packet_index
     memory.tcp_slots[number] = NO_TCP_STATE
     if before != NO_FLOW:  # it passes the 5-tuple on, with its entry if that lives
@@ -40,6 +41,14 @@ def begin_flow(memory: TableMemory, before: Int, arrival: Arrival, servers: UInt
         memory.tcp_slots[number], memory.tcp_slots[before] = memory.tcp_slots[before], NO_TCP_STATE
         carry(memory.flows[before], flow, arrival.ts)
     return number
+
+
+@part
+def _remember_birth(birth: Record, packet: Record) -> None:
+    birth["sender"], birth["receiver"] = packet["sender"], packet["receiver"]
+    birth["seq"], birth["ip_bytes"] = packet["seq"], packet["ip_bytes"]
+    birth["hop_limit"], birth["way"] = packet["hop_limit"], packet["way"]
+    birth["interface"] = packet["interface"]
 
 
 @part

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.arrays import grow, release, reserve
+from peerburst.capture.compiled.arrays import as_bytes, grow, release, reserve
 from peerburst.capture.compiled.kernel import kernel
 from peerburst.capture.compiled.parallel import processors, side_by_side
 from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, Records
 from peerburst.capture.flows.gather import gathered
 from peerburst.capture.flows.partition import Partition, Partitioner, new_seed
-from peerburst.capture.flows.record import FLOW, Flows
+from peerburst.capture.flows.record import BIRTH, FLOW, Flows
 from peerburst.capture.flows.table import FlowTable, TableContents
 
 MOST_SHARDS = 2  # finding packets is for one thread alone, and more shards would wait for it
@@ -123,7 +123,7 @@ def _numbers(first_packet_index: Sequence[npt.NDArray[np.int64]]) -> list[npt.ND
 def _united(shards: Sequence[TableContents], numbers: Sequence[npt.NDArray[np.int32]]) -> Flows:
     """The flows of all shards as those of one table: each shard's own are put in their places beside the others'."""
     flows = sum(own.size for own in numbers)
-    out = grow(reserve(FLOW, flows), flows)[:flows]
+    out, births = grow(reserve(FLOW, flows), flows)[:flows], grow(reserve(BIRTH, flows), flows)[:flows]
 
     def put(s: int) -> None:
         row, own = shards[s].row, numbers[s]
@@ -132,7 +132,9 @@ def _united(shards: Sequence[TableContents], numbers: Sequence[npt.NDArray[np.in
             stop = min(first + PLACED_AT_ONCE, own.size)
             place(row, own, first, stop, out)
             release(row, stop)
+        as_bytes(births)[own] = as_bytes(shards[s].births)
+        release(shards[s].births, own.size)
         renumber(shards[s].segments, own)
 
     side_by_side(put, range(len(shards)), most=len(shards))
-    return gathered(out, [shard.segments for shard in shards], is_last=True)
+    return gathered(out, [shard.segments for shard in shards], births, is_last=True)

@@ -26,6 +26,7 @@ from peerburst.capture.flows.gather import gathered
 from peerburst.capture.flows.partition import DECODED, Partitioner, new_seed
 from peerburst.capture.flows.record import (
     BEFORE,
+    BIRTH,
     CLOSED,
     COUNTERS,
     EARLIEST,
@@ -103,6 +104,7 @@ class TableContents:
 
     row: npt.NDArray[np.void]
     segments: npt.NDArray[np.void]
+    births: npt.NDArray[np.void]  # BIRTH by flow
 
 
 class FlowTable:
@@ -115,6 +117,7 @@ class FlowTable:
         self._slots = large_page_array(np.int64, LEAST_SLOTS)
         # In pages of its own: what other threads write all the time, to other tables, must not lie in the same line.
         self._places = large_page_array(np.int64, lookup.PLACES)
+        self._births = reserve(BIRTH, FIRST_CAPACITY)
         self._first_packet_index = reserve(np.int64, FIRST_CAPACITY)
         self._tcp_slots = reserve(np.int64, FIRST_CAPACITY)
         self._tcp_states = reserve(TCP_STATE, FIRST_CAPACITY)
@@ -164,6 +167,7 @@ class FlowTable:
         return TableMemory(
             self._flows,
             self._flows.view(FLOW_HALF),
+            self._births,
             self._first_packet_index,
             self._tcp_slots,
             self._tcp_states,
@@ -177,6 +181,7 @@ class FlowTable:
     def _make_room(self, packets: int) -> None:
         flows = self.flow_count + packets
         self._flows = grow(self._flows, flows)
+        self._births = grow(self._births, flows)
         self._first_packet_index = grow(self._first_packet_index, flows)
         self._tcp_slots = grow(self._tcp_slots, flows)
         self._tcp_states = grow(self._tcp_states, int(self._counters[TCP_STATES]) + packets)
@@ -195,16 +200,17 @@ class FlowTable:
     def flows(self) -> Flows:
         """The flows and segments so far; the rows are a view that the next `add` changes."""
         held = self.contents()
-        return gathered(held.row, [held.segments], is_last=False)
+        return gathered(held.row, [held.segments], held.births, is_last=False)
 
     def finish(self) -> Flows:
         """The flows and segments of a table that gets no more packets: what it no longer needs goes first."""
         held = self.end()
-        return gathered(held.row, [held.segments], is_last=True)
+        return gathered(held.row, [held.segments], held.births, is_last=True)
 
     def contents(self) -> TableContents:
         """What it holds, as views."""
-        return TableContents(self.rows_from(0), self._segments[: int(self._counters[SEGMENTS])])
+        closed = self._segments[: int(self._counters[SEGMENTS])]
+        return TableContents(self.rows_from(0), closed, self._births[: self.flow_count])
 
     def rows_from(self, first: int) -> npt.NDArray[np.void]:
         """The flows (FLOW) from number `first` on, without their closed segments; a view."""
@@ -236,6 +242,7 @@ class FlowTable:
         closed["flow"] = number[closed["flow"]]
         self._compact_tcp(kept)
         self._flows, self._segments = _with_room(flows), _with_room(closed)
+        self._births = _with_room(self._births[:count][kept])
         self._first_packet_index = _with_room(self._first_packet_index[:count][kept])
         self._counters[FLOWS], self._counters[SEGMENTS] = flows.size, closed.size
         held = self._slots[self._slots != lookup.FREE]

@@ -39,9 +39,19 @@ PACKET = np.dtype(
         ("icmp_id", np.uint16),  # the identifier of a query
         ("icmp_type", np.uint8),
         ("icmp_code", np.uint8),
+        # What its frame says of who handed it to whom; 0 where the frame does not tell.
+        ("hop_limit", np.uint8),  # IPv4's time to live, IPv6's hop limit
+        ("way", np.uint8),  # INCOMING and the like
+        ("interface", np.uint16),  # the index of the interface it was seen on
+        ("sender", np.int64),  # its frame's source address in the upper 48 bits; the lower 16 say nothing
+        ("receiver", np.int64),  # the destination address likewise
     ],
     align=True,
 )
+
+# `way`: one more than the packet types of Linux cooked captures.
+INCOMING, OUTGOING = 1, 5
+MAC_SHIFT = 16
 
 # `options` of a SYN: the window's scale (RFC 7323), and whether it has one.
 SCALE_BITS = 15

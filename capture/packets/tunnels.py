@@ -7,8 +7,8 @@ VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281).
 import numpy as np
 
 from peerburst.capture.compiled.kernel import kernel, part
-from peerburst.capture.compiled.loads import be16
-from peerburst.capture.compiled.shapes import Bytes, Int, Records
+from peerburst.capture.compiled.loads import be16, signed64
+from peerburst.capture.compiled.shapes import Bytes, Int, Record, Records
 from peerburst.capture.links.encapsulation import decapsulate
 from peerburst.capture.links.protocols import CUT, ETHERTYPE_ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, NOT_IP
 from peerburst.capture.links.raw import by_version
@@ -20,6 +20,7 @@ MOST_TUNNELS = 8  # tunnels inside tunnels
 GRE_ERSPAN = 0x88BE
 GRE_ERSPAN_3 = 0x22EB
 GRE_PPP = 0x880B
+NO_FRAME = -1
 
 
 @part
@@ -141,6 +142,15 @@ def _inside(data: Bytes, at: Int, stop: Int, protocol: Int, sport: Int, dport: I
     return NOT_IP, at
 
 
+@part
+def _set_ends(data: Bytes, at: Int, outer: Record, packet: Record) -> None:
+    """Who handed the packet inside to whom: by its own frame, if it has one at `at`."""
+    packet["sender"] = packet["receiver"] = 0
+    if at != NO_FRAME:
+        packet["receiver"], packet["sender"] = signed64(data, at), signed64(data, at + 6)
+    packet["way"], packet["interface"] = outer["way"], outer["interface"]
+
+
 @kernel
 def follow(data: Bytes, frames: Records, count: Int, packets: Records, spare: Records) -> None:
     """Replace those of packets[:count] (PACKET) that carry a whole packet in a tunnel by the innermost one.
@@ -150,13 +160,14 @@ def follow(data: Bytes, frames: Records, count: Int, packets: Records, spare: Re
     """
     within = spare[0]
     for i in range(count):
-        packet, frame = packets[i], frames[i]
+        packet = packets[i]
         if packet["status"] != OK:
             continue
-        at, stop = frame["start"], frame["stop"]
-        wire_stop = at + frame["wire"]
+        at, stop = frames[i]["start"], frames[i]["stop"]
+        wire_stop = at + frames[i]["wire"]
         for _ in range(MOST_TUNNELS):
             ethertype, at = _inside(data, at, stop, packet["proto"], packet["sport"], packet["dport"])
+            frame, is_frame = at, ethertype == ETHERTYPE_ETHERNET
             ethertype, at = decapsulate(data, ethertype, at, stop)
             if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
                 break
@@ -165,6 +176,7 @@ def follow(data: Bytes, frames: Records, count: Int, packets: Records, spare: Re
             if status != OK and status != FRAGMENT:
                 break
             within["status"] = status
+            _set_ends(data, frame if is_frame else NO_FRAME, packet, within)
             packets[i] = within
             if status != OK:
                 break
