@@ -17,6 +17,7 @@ from peerburst.capture.files.source import PacketSource, Piece
 from peerburst.capture.flows.partition import Partition
 from peerburst.capture.flows.record import Flows
 from peerburst.capture.flows.sharded import ShardedFlowTable
+from peerburst.capture.packets.frame_ends import NO_BYTES
 from peerburst.capture.packets.link_facts import LinkFacts, joined
 from peerburst.capture.packets.status import Status
 
@@ -66,6 +67,7 @@ class _Decoded:
     packets: npt.NDArray[np.void]
     partition: Partition
     before: int
+    data: npt.NDArray[np.uint8]  # the bytes of their frames
 
 
 def _numbered(pieces: Iterator[Piece | npt.NDArray[np.void]], most_packets: int | None) -> Iterator[_Found]:
@@ -113,13 +115,15 @@ def read(
         return sources[-1]
 
     def decode(found: _Found) -> _Decoded:
-        packets = found.content.decode() if isinstance(found.content, Piece) else found.content
+        content = found.content
+        packets = content.decode() if isinstance(content, Piece) else content
+        data = content.data if isinstance(content, Piece) else NO_BYTES
         with stage("decode"):
-            return _Decoded(packets, table.partition(packets), found.before)
+            return _Decoded(packets, table.partition(packets), found.before, data)
 
     def enter(decoded: _Decoded, shard: int) -> None:
         with stage("flows"):
-            table.enter(decoded.packets, decoded.partition, decoded.before, shard)
+            table.enter(decoded.packets, decoded.partition, decoded.before, shard, decoded.data)
 
     began, total = time.monotonic(), sum(_size(path) for path in paths)
 

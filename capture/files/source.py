@@ -13,6 +13,7 @@ from peerburst.capture.errors import CaptureError
 from peerburst.capture.files import pcap, pcapng
 from peerburst.capture.files.streams import ByteWindow, CutShort, Readable, open_stream
 from peerburst.capture.packets.decode import decode
+from peerburst.capture.packets.frame_ends import FRAME_ENDS
 from peerburst.capture.packets.link_facts import LinkFactCollector
 from peerburst.capture.packets.record import FRAME, PACKET
 
@@ -115,7 +116,9 @@ class PacketSource:
     def batches(self) -> Iterator[npt.NDArray[np.void]]:
         """PACKET rows, up to BATCH at a time; each yielded array is new and the caller's to keep."""
         for piece in self.pieces():
-            yield piece.decode()
+            packets = piece.decode()
+            FRAME_ENDS.number(piece.data, packets)
+            yield packets
 
     def pieces(self) -> Iterator[Piece]:
         """The same packets, found and not yet decoded; any thread may do that, whatever is read meanwhile."""

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from peerburst.capture.compiled.kernel import inlined_part, part
-from peerburst.capture.compiled.shapes import Bool, Int, Record, UInt8s
+from peerburst.capture.compiled.kernel import inlined_part, kernel, part
+from peerburst.capture.compiled.shapes import Bool, Bytes, Int, Record, Records, UInt8s
 from peerburst.capture.conntrack.states import NONE, TCP_SYN_SET
 from peerburst.capture.flows import segments
 from peerburst.capture.flows.entry import NO_TCP_STATE, carry
 from peerburst.capture.flows.five_tuple import set_five_tuple
 from peerburst.capture.flows.originator import is_flipped
 from peerburst.capture.flows.record import CLOSED, FIRST_IS_A, FLOWS, NEVER, NO_FLOW, ORIG_IS_A, Arrival, TableMemory
+from peerburst.capture.packets.frame_ends import read_ends
 
 
 @part
@@ -45,10 +46,16 @@ def begin_flow(memory: TableMemory, before: Int, arrival: Arrival, servers: UInt
 
 @part
 def _remember_birth(birth: Record, packet: Record) -> None:
-    birth["sender"], birth["receiver"] = packet["sender"], packet["receiver"]
-    birth["seq"], birth["ip_bytes"] = packet["seq"], packet["ip_bytes"]
-    birth["hop_limit"], birth["way"] = packet["hop_limit"], packet["way"]
-    birth["interface"] = packet["interface"]
+    """What stands in the frame itself is filled in after the batch, see `fill_births`."""
+    birth["frame"], birth["seq"] = packet["frame"], packet["seq"]
+    birth["ip_bytes"], birth["hop_limit"] = packet["ip_bytes"] & 0xFFFF, packet["hop_limit"]
+
+
+@kernel
+def fill_births(data: Bytes, births: Records, known: Records) -> None:
+    """Fill what the frames of first packets say into BIRTH rows; `data` has the frames, `known`: ENDS by number."""
+    for i in range(births.size):
+        read_ends(data, np.int64(births[i]["frame"]), known, births[i])
 
 
 @part

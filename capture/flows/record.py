@@ -91,13 +91,14 @@ SEGMENT = np.dtype(
 # What the first packet of a flow told beyond the flow itself, as in PACKET: written once, and read at the end alone.
 BIRTH = np.dtype(
     [
-        ("sender", np.int64),
-        ("receiver", np.int64),
+        ("sender", np.int64),  # MAC; where the frame does not say, 0
+        ("receiver", np.int64),  # MAC
+        ("frame", np.uint32),  # the packet's, by which the others are found
         ("seq", np.uint32),  # of TCP; of a SYN, the initial sequence number
-        ("ip_bytes", np.uint32),
-        ("hop_limit", np.uint8),
-        ("way", np.uint8),
-        ("interface", np.uint16),
+        ("ip_bytes", np.uint16),
+        ("interface", np.uint16),  # the index of the interface it was seen on
+        ("hop_limit", np.uint8),  # IPv4's time to live, IPv6's hop limit
+        ("way", np.uint8),  # INCOMING and the like
     ],
     align=True,
 )

@@ -17,6 +17,7 @@ from peerburst.capture.flows.gather import gathered
 from peerburst.capture.flows.partition import Partition, Partitioner, new_seed
 from peerburst.capture.flows.record import BIRTH, FLOW, Flows
 from peerburst.capture.flows.table import FlowTable, TableContents
+from peerburst.capture.packets.frame_ends import NO_BYTES
 
 MOST_SHARDS = 2  # finding packets is for one thread alone, and more shards would wait for it
 PLACED_AT_ONCE = 1 << 17  # flows of a shard: 16 MB of them are held twice
@@ -75,12 +76,21 @@ class ShardedFlowTable:
         """What entering PACKET rows has to know of them beforehand. It may be asked from any thread."""
         return self._partitioner.partition(packets)
 
-    def enter(self, packets: npt.NDArray[np.void], partition: Partition, before: int, shard: int) -> None:
+    def enter(
+        self,
+        packets: npt.NDArray[np.void],
+        partition: Partition,
+        before: int,
+        shard: int,
+        data: npt.NDArray[np.uint8] = NO_BYTES,
+    ) -> None:
         """Enter those of the PACKET rows that are one shard's; `before` is how many packets came before them.
+
+        `data`: see `FlowTable.enter`.
 
         Batches must be entered in order; different shards at the same time, by different threads.
         """
-        self._tables[shard].enter(packets, *partition.of(shard), before)
+        self._tables[shard].enter(packets, *partition.of(shard), before, data)
 
     def finish(self) -> Flows:
         """The flows and segments; nothing can be entered after that."""

@@ -21,7 +21,7 @@ from peerburst.capture.compiled.shapes import Int64s, UInt8s
 from peerburst.capture.conntrack.states import CONNTRACK_INDEX
 from peerburst.capture.conntrack.tcp import DELETED, TCP_SIDE, TCP_STATE
 from peerburst.capture.flows import entry, lookup, segments, totals
-from peerburst.capture.flows.begin import begin_flow, is_next_flow
+from peerburst.capture.flows.begin import begin_flow, fill_births, is_next_flow
 from peerburst.capture.flows.gather import gathered
 from peerburst.capture.flows.partition import DECODED, Partitioner, new_seed
 from peerburst.capture.flows.record import (
@@ -45,6 +45,7 @@ from peerburst.capture.flows.record import (
     Flows,
     TableMemory,
 )
+from peerburst.capture.packets.frame_ends import FRAME_ENDS, NO_BYTES
 from peerburst.capture.packets.ip import PROTO_TCP
 from peerburst.capture.packets.ports import server_ports
 from peerburst.capture.packets.status import Status
@@ -155,13 +156,19 @@ class FlowTable:
         chosen: npt.NDArray[np.int32],
         hashes: npt.NDArray[np.int64],
         before: int,
+        data: npt.NDArray[np.uint8] = NO_BYTES,
     ) -> None:
-        """Add the chosen PACKET rows, see `Partition`; `before` is how many packets of all came before the batch."""
+        """Add the chosen PACKET rows, see `Partition`; `before` is how many packets of all came before the batch.
+
+        `data`: the bytes that their frames stand in, unless they have left these, see `FrameEnds`.
+        """
+        flows = self.flow_count
         self._make_room(chosen.size)
         self._counters[BEFORE] = before
         with np.errstate(over="ignore"):
             update(Batch(packets, chosen, hashes), self._memory(), self._gaps, self._servers, self.statuses)
         self.packets += chosen.size
+        fill_births(data, self._births[flows : self.flow_count], FRAME_ENDS.rows)
 
     def _memory(self) -> TableMemory:
         return TableMemory(

@@ -17,7 +17,7 @@ from peerburst.capture.links.protocols import (
     UNKNOWN,
 )
 from peerburst.capture.links.registry import LINKTYPE_ETHERNET, network_header
-from peerburst.capture.packets.frame_ends import frame_ends
+from peerburst.capture.packets.frame_ends import ethernet_code, frame_code
 from peerburst.capture.packets.ip import (
     FRAGMENT,
     IPV4_SHORTEST,
@@ -170,10 +170,9 @@ def decode(data: Bytes, frames: Records, count: Int, packets: Records) -> Int:
         ethertype: Int = NOT_YET
         if link == LINKTYPE_ETHERNET and at <= stop:
             ethertype = be16(data, at - 2)
-            packet["receiver"], packet["sender"] = signed64(data, start), signed64(data, start + 6)
-            packet["way"] = packet["interface"] = 0
+            packet["frame"] = ethernet_code(start)
         else:
-            frame_ends(data, start, stop, link, packet)
+            packet["frame"] = frame_code(start, stop, link)
         if ethertype == ETHERTYPE_VLAN and at + VLAN_TAG <= stop:
             at += VLAN_TAG
             ethertype = be16(data, at - 2)

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.capture.compiled.kernel import kernel, part
-from peerburst.capture.compiled.loads import be16, be32, be64, signed64
+from peerburst.capture.compiled.loads import be16, be32, be64
 from peerburst.capture.compiled.shapes import Bool, Bytes, Int, Records
 from peerburst.capture.links.protocols import ETHERTYPE_VLAN
+from peerburst.capture.packets.frame_ends import ETHERNET as ETHERNET_FRAME
+from peerburst.capture.packets.frame_ends import ETHERNET_SENDER, KIND_BITS, KIND_MASK, mac_at
 from peerburst.capture.packets.ip import MAPPED_PREFIX, PROTO_UDP
-from peerburst.capture.packets.record import MAC_SHIFT
 
 NONE_LEFT = -1  # the end of the chain of telling frames
 
@@ -81,10 +82,16 @@ def _say(facts: Records, count: Int, kind: Int, mac: Int, high: np.uint64, low: 
 
 
 @part
+def _sender(data: Bytes, frame: Int) -> Int:
+    """Who handed on a packet, by its `frame`, if that is Ethernet; most name themselves besides."""
+    return mac_at(data, (frame >> KIND_BITS) + ETHERNET_SENDER) if frame & KIND_MASK == ETHERNET_FRAME else np.int64(0)
+
+
+@part
 def _arp(data: Bytes, at: Int, facts: Records, count: Int) -> Int:
     if be32(data, at + 2) != ARP_OF_ETHERNET_AND_IPV4 or be32(data, at + ARP_SENDER_ADDRESS) == 0:
         return count
-    mac = signed64(data, at + ARP_SENDER_MAC) >> MAC_SHIFT
+    mac = mac_at(data, at + ARP_SENDER_MAC)
     low = np.uint64(MAPPED_PREFIX | be32(data, at + ARP_SENDER_ADDRESS))
     return _say(facts, count, NEIGHBOUR, mac, np.uint64(0), low)
 
@@ -93,7 +100,11 @@ def _arp(data: Bytes, at: Int, facts: Records, count: Int) -> Int:
 def _discovery(data: Bytes, at: Int, stop: Int, packets: Records, i: Int, facts: Records, count: Int) -> Int:
     """A message of neighbour discovery, from its ICMPv6 header on; at most MOST_PER_FRAME facts."""
     packet = packets[i]
-    kind, mac, most = np.int64(packet["icmp_type"]), packet["sender"] >> MAC_SHIFT, count + MOST_PER_FRAME - 1
+    kind, mac, most = (
+        np.int64(packet["icmp_type"]),
+        _sender(data, np.int64(packet["frame"])),
+        count + MOST_PER_FRAME - 1,
+    )
     high, low = packet["src_hi"], packet["src_lo"]
     options = at + 8
     if kind == ROUTER_ADVERTISEMENT:
@@ -109,7 +120,7 @@ def _discovery(data: Bytes, at: Int, stop: Int, packets: Records, i: Int, facts:
         if length == 0:
             break
         if option == SOURCE_MAC_OPTION or option == TARGET_MAC_OPTION:
-            mac = signed64(data, options) & ((1 << 48) - 1)
+            mac = mac_at(data, options + 2)
         if (
             option == PREFIX_OPTION
             and kind == ROUTER_ADVERTISEMENT

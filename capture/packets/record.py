@@ -35,23 +35,15 @@ PACKET = np.dtype(
         ("status", np.uint8),  # packets.status.Status
         ("offload", np.uint8),  # 1: the IP length was 0, as the card does the splitting
         ("options", np.uint8),  # what TCP's SYN offers, see below
+        ("hop_limit", np.uint8),  # IPv4's time to live, IPv6's hop limit
         # Of ICMP and ICMPv6, side by side: they are cleared at once.
         ("icmp_id", np.uint16),  # the identifier of a query
         ("icmp_type", np.uint8),
         ("icmp_code", np.uint8),
-        # What its frame says of who handed it to whom; 0 where the frame does not tell.
-        ("hop_limit", np.uint8),  # IPv4's time to live, IPv6's hop limit
-        ("way", np.uint8),  # INCOMING and the like
-        ("interface", np.uint16),  # the index of the interface it was seen on
-        ("sender", np.int64),  # its frame's source address in the upper 48 bits; the lower 16 say nothing
-        ("receiver", np.int64),  # the destination address likewise
+        ("frame", np.uint32),  # where its frame tells who handed it to whom, see `frame_ends`
     ],
     align=True,
 )
-
-# `way`: one more than the packet types of Linux cooked captures.
-INCOMING, OUTGOING = 1, 5
-MAC_SHIFT = 16
 
 # `options` of a SYN: the window's scale (RFC 7323), and whether it has one.
 SCALE_BITS = 15

@@ -7,12 +7,13 @@ VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281).
 import numpy as np
 
 from peerburst.capture.compiled.kernel import kernel, part
-from peerburst.capture.compiled.loads import be16, signed64
-from peerburst.capture.compiled.shapes import Bytes, Int, Record, Records
+from peerburst.capture.compiled.loads import be16
+from peerburst.capture.compiled.shapes import Bytes, Int, Records
 from peerburst.capture.links.encapsulation import decapsulate
 from peerburst.capture.links.protocols import CUT, ETHERTYPE_ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, NOT_IP
 from peerburst.capture.links.raw import by_version
 from peerburst.capture.packets.decode import internet
+from peerburst.capture.packets.frame_ends import LINKTYPE_ETHERNET, NO_FRAME, frame_code
 from peerburst.capture.packets.ip import FRAGMENT, OK, PROTO_GRE, PROTO_IPIP, PROTO_IPV6, PROTO_UDP
 from peerburst.capture.packets.ports import GENEVE_PORT, GTP_U_PORT, TEREDO_PORT, VXLAN_PORT, VXLAN_PORT_OF_LINUX
 
@@ -20,7 +21,6 @@ MOST_TUNNELS = 8  # tunnels inside tunnels
 GRE_ERSPAN = 0x88BE
 GRE_ERSPAN_3 = 0x22EB
 GRE_PPP = 0x880B
-NO_FRAME = -1
 
 
 @part
@@ -142,15 +142,6 @@ def _inside(data: Bytes, at: Int, stop: Int, protocol: Int, sport: Int, dport: I
     return NOT_IP, at
 
 
-@part
-def _set_ends(data: Bytes, at: Int, outer: Record, packet: Record) -> None:
-    """Who handed the packet inside to whom: by its own frame, if it has one at `at`."""
-    packet["sender"] = packet["receiver"] = 0
-    if at != NO_FRAME:
-        packet["receiver"], packet["sender"] = signed64(data, at), signed64(data, at + 6)
-    packet["way"], packet["interface"] = outer["way"], outer["interface"]
-
-
 @kernel
 def follow(data: Bytes, frames: Records, count: Int, packets: Records, spare: Records) -> None:
     """Replace those of packets[:count] (PACKET) that carry a whole packet in a tunnel by the innermost one.
@@ -176,7 +167,7 @@ def follow(data: Bytes, frames: Records, count: Int, packets: Records, spare: Re
             if status != OK and status != FRAGMENT:
                 break
             within["status"] = status
-            _set_ends(data, frame if is_frame else NO_FRAME, packet, within)
+            within["frame"] = frame_code(frame, stop, LINKTYPE_ETHERNET) if is_frame else NO_FRAME
             packets[i] = within
             if status != OK:
                 break
