@@ -14,6 +14,7 @@ from peerburst.analysis.counting.peaks import Concurrency
 from peerburst.analysis.counting.sweep import NEVER_CROSSED
 from peerburst.analysis.results import Burst
 from peerburst.capture.packets.status import Status
+from peerburst.render import vantage
 
 SCHEMA = "peerburst/analysis/1"
 
@@ -193,6 +194,7 @@ def _frame(analysis: Analysis) -> dict[str, Any]:
             **({"programs": programs} if (programs := analysis.flows_by_program()) else {}),
             "warnings": list(capture.warnings),
         },
+        "vantage": vantage.document(analysis),
         "hosts": [],
         "bursts": [],
     }

@@ -14,6 +14,7 @@ TEREDO_PORT = 3544
 VXLAN_PORT = 4789
 VXLAN_PORT_OF_LINUX = 8472  # Linux's default before IANA gave one
 GENEVE_PORT = 6081
+TZSP_PORT = 37008  # TaZmen sniffer protocol: what MikroTik and others mirror in
 
 DHCP_SERVER_PORT = 67
 

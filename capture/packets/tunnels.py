@@ -1,7 +1,7 @@
 """Tunnels that `--inner` follows: where the packet inside starts and what it is.
 
 GRE (RFC 2784, 2890, PPTP's version 1: RFC 2637, ERSPAN), IP-in-IP (RFC 2003), 6in4 (RFC 4213), Teredo (RFC 4380),
-VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281).
+VXLAN (RFC 7348), Geneve (RFC 8926), GTP-U (3GPP TS 29.281), TZSP (as Wireshark's packet-tzsp.c reads it).
 """
 
 import numpy as np
@@ -15,12 +15,20 @@ from peerburst.capture.links.raw import by_version
 from peerburst.capture.packets.decode import internet
 from peerburst.capture.packets.frame_ends import LINKTYPE_ETHERNET, NO_FRAME, frame_code
 from peerburst.capture.packets.ip import FRAGMENT, OK, PROTO_GRE, PROTO_IPIP, PROTO_IPV6, PROTO_UDP
-from peerburst.capture.packets.ports import GENEVE_PORT, GTP_U_PORT, TEREDO_PORT, VXLAN_PORT, VXLAN_PORT_OF_LINUX
+from peerburst.capture.packets.ports import (
+    GENEVE_PORT,
+    GTP_U_PORT,
+    TEREDO_PORT,
+    TZSP_PORT,
+    VXLAN_PORT,
+    VXLAN_PORT_OF_LINUX,
+)
 
 MOST_TUNNELS = 8  # tunnels inside tunnels
 GRE_ERSPAN = 0x88BE
 GRE_ERSPAN_3 = 0x22EB
 GRE_PPP = 0x880B
+TZSP_ETHERNET, TZSP_PADDING, TZSP_END, MOST_TZSP_TAGS = 1, 0, 1, 64
 
 
 @part
@@ -113,6 +121,28 @@ def _geneve(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
 
 
 @part
+def _tzsp(data: Bytes, at: Int, stop: Int) -> tuple[Int, Int]:
+    """Version, type and protocol, then fields: a byte of tag and, but for padding and the end, one of length."""
+    if at + 4 > stop:
+        return CUT, at
+    if data[at] != 1 or data[at + 1] > 1 or be16(data, at + 2) != TZSP_ETHERNET:
+        return NOT_IP, at
+    at += 4
+    for _ in range(MOST_TZSP_TAGS):
+        if at >= stop:
+            return CUT, at
+        if data[at] == TZSP_END:
+            return ETHERTYPE_ETHERNET, at + 1
+        if data[at] == TZSP_PADDING:
+            at += 1
+        elif at + 1 < stop:
+            at += 2 + np.int64(data[at + 1])
+        else:
+            return CUT, at
+    return NOT_IP, at
+
+
+@part
 def _udp_tunnel(data: Bytes, at: Int, stop: Int, sport: Int, dport: Int) -> tuple[Int, Int]:
     """`at` is behind the UDP header."""
     if dport == VXLAN_PORT or dport == VXLAN_PORT_OF_LINUX:
@@ -121,6 +151,8 @@ def _udp_tunnel(data: Bytes, at: Int, stop: Int, sport: Int, dport: Int) -> tupl
         return (ETHERTYPE_ETHERNET, at + 8) if data[at] & 8 else (NOT_IP, at)
     if dport == GENEVE_PORT:
         return _geneve(data, at, stop)
+    if dport == TZSP_PORT:
+        return _tzsp(data, at, stop)
     if dport == GTP_U_PORT or sport == GTP_U_PORT:
         return _gtp_u(data, at, stop)
     if dport == TEREDO_PORT or sport == TEREDO_PORT:
