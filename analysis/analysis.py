@@ -1,5 +1,6 @@
 """One capture's answers: hosts, counts under each gateway model, bursts and classes. Computed when first asked for."""
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -28,7 +29,7 @@ from peerburst.analysis.gateways.model import Per
 from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts import programs
 from peerburst.analysis.hosts.flow_facts import FlowFacts
-from peerburst.analysis.hosts.locality import Endpoints, Scope, to_text
+from peerburst.analysis.hosts.locality import Endpoints, Scope, to_text, to_words
 from peerburst.analysis.results import Burst, Host, ModelPeak
 from peerburst.analysis.settings import DEFAULT_LIMITS, Settings, load_models
 from peerburst.analysis.vantage.vantage import Surroundings, Vantage
@@ -43,6 +44,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEADLINE = "linux-connlimit"
+
+
+def _as_written(name: str) -> str:
+    """An address as hosts are named, however it was typed (RFC 5952)."""
+    try:
+        return to_text(*to_words(ipaddress.ip_address(name)))
+    except ValueError:
+        return name
 
 
 class Analysis:
@@ -142,8 +151,9 @@ class Analysis:
 
     def host_number(self, name: str) -> int:
         """The number of a host; raises SettingsError naming those there are."""
-        if name in self._numbers:
-            return self._numbers[name]
+        written = _as_written(name)
+        if written in self._numbers:
+            return self._numbers[written]
         known = ", ".join(self.host_names[number] for number in self.ranked[:5])
         raise SettingsError(f"no local host {name} in this capture; the busiest are: {known or 'none'}")
 

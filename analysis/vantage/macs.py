@@ -20,7 +20,8 @@ from peerburst.capture.packets.frame_ends import OUTGOING
 
 MOST_MACS = 1 << 12  # more is an attack; what comes later counts for none
 LISTED = 64  # addresses behind one MAC that are kept one by one; a router has more
-SPREAD_BITS = 1 << 10  # how many there are beyond that is estimated by as many bits (Whang 1990, linear counting)
+SPREAD_BITS = 1 << 12  # how many there are beyond that is estimated by as many bits (Whang 1990, linear counting)
+SPREAD_SEED = np.uint64(1)  # no secret: the estimate has to be the same each time
 OWN = 1 << 48  # in place of a MAC: this machine, which sent the packet
 GROUP_BIT = 1 << 40  # of a MAC: multicast or broadcast
 
@@ -85,7 +86,7 @@ def fill_macs(rows: Records, births: Records, room: Room, seed: np.uint64) -> In
             high = rows[i]["a_hi"] if is_a else rows[i]["b_hi"]
             low = rows[i]["a_lo"] if is_a else rows[i]["b_lo"]
             _note(which, high, low, listed, words, flows)
-            spread[which, address_slot(seed, high, low, spread.shape[1])] = 1
+            spread[which, address_slot(SPREAD_SEED, high, low, spread.shape[1])] = 1
     return count
 
 

@@ -86,9 +86,12 @@ def test_an_empty_capture_has_no_hosts(tmp_path: Path) -> None:
 
 
 KEYS = {
-    "": {"schema", "version", "capture", "hosts", "bursts"},
+    "": {"schema", "version", "capture", "vantage", "hosts", "bursts"},
     "capture": {"files", "packets", "start", "duration_s", "flows", "statuses", "scopes", "drops", "warnings"},
-    "hosts": {"host", "flows", "peers", "ip_bytes", "class", "at_least", "is_server", "inbound_peak", "models"},
+    "hosts": {
+        *("host", "addresses", "flows", "peers", "ip_bytes", "class", "at_least", "is_server", "inbound_peak"),
+        "models",
+    },
     "models": {"peak", "peak_at_s", "talking_at_peak", "lingering_at_peak", "crossed_at_s", "above_s"},
     "bursts": {
         *("host", "inbound", "start_s", "end_s", "new_flows", "peers", "ip_bytes", "share_of_connections"),

@@ -92,7 +92,7 @@ def test_json_is_one_object_of_numbers(run: Runner, capture: str) -> None:
         raise AssertionError(f"{name} is not JSON")
 
     made = json.loads(out, parse_constant=refuse)
-    assert set(made) == {"schema", "version", "capture", "hosts", "bursts"}
+    assert set(made) == {"schema", "version", "capture", "vantage", "hosts", "bursts"}
     assert (made["schema"], made["version"]) == ("peerburst/analysis/1", peerburst.__version__)
     assert made["capture"]["files"] == [capture]
     assert made["capture"]["packets"] == 71
