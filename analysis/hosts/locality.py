@@ -309,13 +309,15 @@ class Known:
 
 def servers_among(row: Records, ports: Sequence[int]) -> set[Words]:
     """Local addresses that answered other local hosts over UDP from one of these ports."""
-    locality = np.empty(row.size, np.uint8)
-    fill_locality(row, _table(parse_networks(DEFAULT_LOCAL_NETS)), _table(parse_networks(GROUP_NETS)), locality)
     found: set[Words] = set()
-    lan = np.flatnonzero((locality == LOCAL_A | LOCAL_B) & (row["proto"] == PROTO_UDP))
+    udp = np.flatnonzero(row["proto"] == PROTO_UDP)
+    asked = row[udp[np.isin(row["a_port"][udp], ports) | np.isin(row["b_port"][udp], ports)]]
+    locality = np.empty(asked.size, np.uint8)
+    fill_locality(asked, _table(parse_networks(DEFAULT_LOCAL_NETS)), _table(parse_networks(GROUP_NETS)), locality)
+    lan = asked[locality == LOCAL_A | LOCAL_B]
     for end in ("a", "b"):
-        serves = lan[np.isin(row[f"{end}_port"][lan], ports) & (row[f"{end}_pkts"][lan] > 0)]
-        found |= set(zip(row[f"{end}_hi"][serves].tolist(), row[f"{end}_lo"][serves].tolist(), strict=True))
+        serves = lan[np.isin(lan[f"{end}_port"], ports) & (lan[f"{end}_pkts"] > 0)]
+        found |= set(zip(serves[f"{end}_hi"].tolist(), serves[f"{end}_lo"].tolist(), strict=True))
     return found
 
 

@@ -52,14 +52,15 @@ def _number_of(mac: Int, macs: Int64s, slots: Int32s, count: Int, seed: np.uint6
 
 @part
 def _note(which: Int, high: np.uint64, low: np.uint64, listed: Int64s, words: UInt64s, flows: Int64s) -> None:
+    if listed[which] == words.shape[1]:  # a router's: whatever comes is most likely new
+        return
     for k in range(listed[which]):
         if words[which, k, 0] == high and words[which, k, 1] == low:
             flows[which, k] += 1
             return
-    if listed[which] < words.shape[1]:
-        words[which, listed[which], 0], words[which, listed[which], 1] = high, low
-        flows[which, listed[which]] = 1
-        listed[which] += 1
+    words[which, listed[which], 0], words[which, listed[which], 1] = high, low
+    flows[which, listed[which]] = 1
+    listed[which] += 1
 
 
 @kernel
@@ -69,12 +70,14 @@ def fill_macs(rows: Records, births: Records, room: Room, seed: np.uint64) -> In
     `seed`: see `hashing.address_slot`.
     """
     macs, slots, listed, words, flows, spread = room
+    flags, a_hi, a_lo, b_hi, b_lo = rows["flags"], rows["a_hi"], rows["a_lo"], rows["b_hi"], rows["b_lo"]
+    senders, receivers, ways = births["sender"], births["receiver"], births["way"]
     count: Int = np.int64(0)
-    for i in range(rows.size):
-        from_a = rows[i]["flags"] & FIRST_IS_A != 0
+    for i in range(flags.size):
+        from_a = flags[i] & FIRST_IS_A != 0
         for side in range(2):
-            mac = births[i]["receiver"] if side else births[i]["sender"]
-            if side == 0 and births[i]["way"] == OUTGOING:
+            mac = receivers[i] if side else senders[i]
+            if side == 0 and ways[i] == OUTGOING:
                 mac = np.int64(OWN)
             if mac == 0 or mac & GROUP_BIT:
                 continue
@@ -83,8 +86,7 @@ def fill_macs(rows: Records, births: Records, room: Room, seed: np.uint64) -> In
                 continue
             count = max(count, which + 1)
             is_a = from_a == (side == 0)
-            high = rows[i]["a_hi"] if is_a else rows[i]["b_hi"]
-            low = rows[i]["a_lo"] if is_a else rows[i]["b_lo"]
+            high, low = (a_hi[i], a_lo[i]) if is_a else (b_hi[i], b_lo[i])
             _note(which, high, low, listed, words, flows)
             spread[which, address_slot(SPREAD_SEED, high, low, spread.shape[1])] = 1
     return count

@@ -25,7 +25,7 @@ from peerburst.analysis.vantage.gateway import (
 )
 from peerburst.analysis.vantage.machines import mac_of_each, united
 from peerburst.analysis.vantage.macs import Behind, behind_macs, mac_text
-from peerburst.analysis.vantage.twins import Twins, twins_of
+from peerburst.analysis.vantage.twins import NO_TWINS, Twins, twins_of
 from peerburst.capture.compiled.shapes import Int64s
 from peerburst.capture.flows.record import FIRST_IS_A, Flows
 from peerburst.capture.read import Capture
@@ -83,8 +83,15 @@ class Surroundings:
 
     @cached_property
     def twins(self) -> Twins:
-        """Connections seen on both sides of a translation; none if their side does not matter."""
-        return twins_of(self._flows)
+        """Connections seen on both sides of a translation."""
+        return twins_of(self._flows) if self._sees_two_sides() else NO_TWINS
+
+    def _sees_two_sides(self) -> bool:
+        """Whether it is worth a search: the far ends of twins lie behind two MACs, unless frames tell of interfaces."""
+        if sum(one.remote > 0 for one in self._macs) > 1:
+            return True
+        births = self._flows.evidence()
+        return bool(births["interface"].any() or births["way"].any())
 
     @cached_property
     def gateway(self) -> Gateway:

@@ -10,6 +10,7 @@ from peerburst.analysis.humanize import counted, number
 from peerburst.analysis.vantage.vantage import Kind, Vantage
 
 MOST_NAMED = 3
+MANY = 20_000  # beyond, estimates of how many addresses there are lose themselves
 
 SAYS = {
     Kind.LAPTOP: "Seen from one machine, or its line",
@@ -47,7 +48,8 @@ def _gateway(analysis: Analysis, vantage: Vantage) -> Iterator[str]:
         return
     macs = _named(vantage.gateway_macs)
     who = f"{_named(names)} ({macs})" if names and macs else _named(names) or f"the one with the MAC {macs}"
-    behind = f", behind which about {number(gateway.remote)} remote addresses lie" if gateway.remote > 1 else ""
+    about = f"about {number(gateway.remote)}" if gateway.remote < MANY else f"more than {number(MANY)}"
+    behind = f", behind which {about} remote addresses lie" if gateway.remote > 1 else ""
     why = "" if behind or not gateway.why else f", because {gateway.why}"
     yield f"; the gateway is {who}{behind}{why}"
 

@@ -95,6 +95,7 @@ def test_what_is_cut_short_says_no_more_than_the_whole(tmp_path: Path, frame: by
         assert cut.prefixes <= whole.prefixes
 
 
+@settings(max_examples=50)
 @given(st.sampled_from(GOOD), st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6))
 def test_no_bytes_do_harm(
     tmp_path_factory: pytest.TempPathFactory, frame: bytes, changes: list[tuple[int, int]]
