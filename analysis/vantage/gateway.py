@@ -1,10 +1,12 @@
 """Which MAC and which addresses are the gateway's, and which hosts are on this side of it."""
 
 import ipaddress
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from peerburst.analysis.hosts.locality import (
     LOCAL_A,
@@ -32,6 +34,8 @@ LEAST_OF_SECOND, SHARE_OF_SECOND = 16, 0.1
 MOST_PUBLIC4, MOST_PUBLIC6 = 16, 48
 # A router that answers ARP for others (RFC 1027) says more addresses to be its own.
 MOST_BY_ARP = 8
+# Hop limits that systems send with, of which each router takes one off; one may stand between, as before a NAT.
+FIRST_HOP_LIMITS, MOST_PASSED = (32, 64, 128, 255), 1
 SHORTEST_PREFIX4, SHORTEST_PREFIX6 = 96 + 8, 32  # shorter ones are mistakes, or attacks
 
 
@@ -163,7 +167,28 @@ def local_addresses(flows: Flows, macs: Sequence[Behind], facts: LinkFacts, gate
     if gateway.macs:
         said = {(high, low) for mac, high, low in facts.neighbours if mac not in gateway.macs}
         found |= {words for words in said if words[0] >> 56 != 0xFF}
-    return frozenset(found - _behind_gateway(flows, found, gateway))
+    return frozenset(found - _behind_gateway(flows, found, gateway) - _from_afar(flows, found))
+
+
+def _from_afar(flows: Flows, addresses: set[Words]) -> set[Words]:
+    """Those of the addresses whose packets have mostly passed more routers than one: a second router let them in."""
+    births, row = flows.evidence(), flows.row
+    first_a, ends = (row["flags"] & FIRST_IS_A) != 0, ends_among(row, addresses)
+    is_sender = (ends & np.where(first_a, LOCAL_A, LOCAL_B).astype(np.uint8)) != 0
+    hops = births["hop_limit"].astype(np.int64)
+    near = np.isin(hops, [first - passed for first in FIRST_HOP_LIMITS for passed in range(MOST_PASSED + 1)] + [0])
+    far = Counter(_senders(flows, is_sender & ~near))
+    if not far:
+        return set()
+    sent = Counter(_senders(flows, is_sender & ((ends_among(row, set(far)) & ends) != 0)))
+    return {words for words, count in far.items() if 2 * count > sent[words]}
+
+
+def _senders(flows: Flows, which: npt.NDArray[np.bool_]) -> list[Words]:
+    row = flows.row[which]
+    is_a = (row["flags"] & FIRST_IS_A) != 0
+    high, low = np.where(is_a, row["a_hi"], row["b_hi"]), np.where(is_a, row["a_lo"], row["b_lo"])
+    return list(zip(high.tolist(), low.tolist(), strict=True))
 
 
 def _behind_gateway(flows: Flows, addresses: set[Words], gateway: Gateway) -> set[Words]:

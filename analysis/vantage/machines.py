@@ -11,6 +11,7 @@ from peerburst.capture.compiled.shapes import Int64s
 from peerburst.capture.packets.link_facts import LinkFacts
 
 LINK_LOCAL6 = 0xFE80
+MOST_OWN = 8  # addresses of this machine, if it forwards nobody's packets
 PREFIX_HIGH = 0  # in place of the lower half of an address, for all of a /64
 
 
@@ -65,9 +66,10 @@ def united(ends: Endpoints, per: Per, macs: dict[Words, int], flows: Int64s) -> 
 
 
 def several_v4(words: Sequence[Words], macs: dict[Words, int]) -> set[int]:
-    """MACs of more than one IPv4 address; this machine itself may have as many as it likes."""
+    """MACs of more than one IPv4 address; this machine itself may have some on each of its interfaces."""
     seen: dict[int, int] = {}
     for address in words:
-        if is_v4(address) and not _is_link_local(address) and address in macs:
-            seen[macs[address]] = seen.get(macs[address], 0) + 1
-    return {mac for mac, count in seen.items() if count > 1 and mac != OWN}
+        mac = macs.get(address, 0)
+        if mac and not _is_link_local(address) and (is_v4(address) or mac == OWN):
+            seen[mac] = seen.get(mac, 0) + 1
+    return {mac for mac, count in seen.items() if count > (MOST_OWN if mac == OWN else 1)}

@@ -17,6 +17,7 @@ from peerburst.analysis.hosts.locality import (
 )
 from peerburst.analysis.settings import Settings
 from peerburst.analysis.vantage.gateway import (
+    FIRST_HOP_LIMITS,
     Gateway,
     find_gateway,
     local_addresses,
@@ -29,9 +30,6 @@ from peerburst.analysis.vantage.twins import NO_TWINS, Twins, twins_of
 from peerburst.capture.compiled.shapes import Int64s
 from peerburst.capture.flows.record import FIRST_IS_A, Flows
 from peerburst.capture.read import Capture
-
-# Hop limits that systems send with; a router takes one off.
-FIRST_HOP_LIMITS = (32, 64, 128, 255)
 
 
 class Kind(StrEnum):

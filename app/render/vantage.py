@@ -64,13 +64,12 @@ def _twins(vantage: Vantage) -> str:
 def scope_sentence(analysis: Analysis, name: str) -> str | None:
     """What a host's peak would be if a limit were per machine, or per address, where that makes a difference."""
     model = analysis.models[0]
-    own = analysis.host(analysis.host_number(name)).models[model.name].peak
+    own = analysis.peak(analysis.host_number(name), model).peak
     other = Per.ADDRESS if analysis.per is not Per.ADDRESS else Per.MACHINE
     if analysis.surroundings.ends(other) is analysis.ends:
         return None
     beside = analysis.counted_per(other)
-    theirs = beside.host(beside.host_number(name))
-    peak = theirs.models[model.name].peak
+    peak = beside.peak(beside.host_number(name), model).peak
     if peak == own:
         return None
     if other is Per.MACHINE:

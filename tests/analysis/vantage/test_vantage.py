@@ -156,6 +156,32 @@ def test_who_comes_in_through_the_gateway_is_not_local(tmp_path: Path) -> None:
     assert {host.name for host in tape.analysis(tmp_path).hosts} == {STABLE, HOST}
 
 
+def test_who_comes_in_through_a_second_router_is_not_local(tmp_path: Path) -> None:
+    """Out by one router's (virtual) MAC, in by another's: what comes in has few hops left."""
+    tape = lan()
+    for i in range(40):
+        tape.tcp(i / 10, local(7000 + i), remote(i), SYN)
+    for i in range(10):
+        packet = packets_by_hand.ipv4(packets_by_hand.tcp(7000, 443, SYN), src=f"8.8.4.{i}", dst=HOST)
+        tape.frame(i, packet[:8] + bytes([51]) + packet[9:], "", HOST)
+    tape.frames[-10:] = [(at, frame[:6] + packets_by_hand.mac("02:00:00:00:00:fd") + frame[12:]) for at, frame in
+                         tape.frames[-10:]]  # fmt: skip
+    assert {host.name for host in tape.analysis(tmp_path).hosts} == {HOST}
+
+
+def test_an_address_whose_packets_have_passed_a_router_is_a_nat_s(tmp_path: Path) -> None:
+    tape = Tape({"198.51.100.20": PC}, beyond=ROUTER)
+    for i in range(40):
+        for hops in (63, 127):
+            packet = packets_by_hand.ipv4(
+                packets_by_hand.tcp(7000 + i + hops, 443, SYN), src="198.51.100.20", dst=remote(i)[0]
+            )
+            tape.frame(i / 10, packet[:8] + bytes([hops]) + packet[9:], "198.51.100.20", remote(i)[0])
+    analysis = tape.analysis(tmp_path)
+    assert analysis.vantage.kind is Kind.OUTSIDE_NAT
+    assert peaks(analysis) == {"198.51.100.20": 80}
+
+
 def test_named_networks_replace_all_that_is_found_out() -> None:
     analysis = analyse([str(CASES / "dual-stack-lan.pcap")], Settings(local_nets=("192.168.0.0/16",)))
     assert set(peaks(analysis)) == {"192.168.1.30", "192.168.1.31", "192.168.1.32"}
