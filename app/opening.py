@@ -9,6 +9,7 @@ from pathlib import Path
 
 from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.gateways.compiled import shortest_gaps_s
+from peerburst.analysis.hosts.locality import Scope
 from peerburst.analysis.settings import Settings, load_models
 from peerburst.analysis.vantage.mirror import is_mirror
 from peerburst.capture.compiled.kernel import is_cold
@@ -63,9 +64,10 @@ def analyse(paths: Sequence[str], settings: Settings, progress: Callable[[Progre
     with _warming():
         capture = reading(settings.follow_tunnels)
         if _may_be_mirror(capture, paths, settings):
-            inside = reading(True)
-            if not is_mirror(inside.flows):  # else nothing in it can be read
-                return Analysis(inside, replace(settings, follow_tunnels=True, mirror=True), models)
+            inside = Analysis(reading(True), replace(settings, follow_tunnels=True, mirror=True), models)
+            # Else nothing in it can be read, or nothing of it crosses a gateway.
+            if not is_mirror(inside.capture.flows) and inside.scopes[Scope.CROSSING]:
+                return inside
     return Analysis(capture, settings, models)
 
 

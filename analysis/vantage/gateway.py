@@ -17,7 +17,7 @@ from peerburst.analysis.hosts.locality import (
     servers_among,
     to_words,
 )
-from peerburst.analysis.vantage.macs import OWN, Behind, is_v4
+from peerburst.analysis.vantage.macs import FIRST_HOP_LIMITS, MOST_PASSED, OWN, Behind, is_v4
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flows.record import FIRST_IS_A, Flows
 from peerburst.capture.packets.link_facts import LinkFacts
@@ -31,11 +31,9 @@ TIMES_OTHERS = 4
 # A second gateway on the same link has a tenth of the first's, and more than a machine has addresses.
 LEAST_OF_SECOND, SHARE_OF_SECOND = 16, 0.1
 # What a machine may have: public IPv4 addresses, and IPv6 addresses, of which many make a new one each day (RFC 8981).
-MOST_PUBLIC4, MOST_PUBLIC6 = 16, 48
+MOST_PUBLIC4, MOST_PUBLIC6 = 8, 48
 # A router that answers ARP for others (RFC 1027) says more addresses to be its own.
 MOST_BY_ARP = 8
-# Hop limits that systems send with, of which each router takes one off; one may stand between, as before a NAT.
-FIRST_HOP_LIMITS, MOST_PASSED = (32, 64, 128, 255), 1
 SHORTEST_PREFIX4, SHORTEST_PREFIX6 = 96 + 8, 32  # shorter ones are mistakes, or attacks
 
 

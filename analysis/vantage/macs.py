@@ -23,6 +23,8 @@ LISTED = 64  # addresses behind one MAC that are kept one by one; a router has m
 SPREAD_BITS = 1 << 12  # how many there are beyond that is estimated by as many bits (Whang 1990, linear counting)
 SPREAD_SEED = np.uint64(1)  # no secret: the estimate has to be the same each time
 OWN = 1 << 48  # in place of a MAC: this machine, which sent the packet
+# Hop limits that systems send with, of which each router takes one off; one may stand between, as before a NAT.
+FIRST_HOP_LIMITS, MOST_PASSED = (32, 64, 128, 255), 1
 GROUP_BIT = 1 << 40  # of a MAC: multicast or broadcast
 
 
@@ -34,6 +36,7 @@ class Room(NamedTuple):
     listed: Int64s  # how many addresses are kept
     words: UInt64s  # MACs by LISTED by 2
     flows: Int64s  # MACs by LISTED
+    beyond: UInt8s  # MACs by LISTED: 1 of an address that is not on this link, as far as its packets tell
     spread: UInt8s  # MACs by SPREAD_BITS
 
 
@@ -51,16 +54,27 @@ def _number_of(mac: Int, macs: Int64s, slots: Int32s, count: Int, seed: np.uint6
 
 
 @part
-def _note(which: Int, high: np.uint64, low: np.uint64, listed: Int64s, words: UInt64s, flows: Int64s) -> None:
+def _has_all_hops(hops: Int) -> bool:
+    """Whether no router, or one at most, has taken a hop from a packet; of one that does not say, yes."""
+    for first in FIRST_HOP_LIMITS:
+        if first - MOST_PASSED <= hops and hops <= first:
+            return True
+    return bool(hops == 0)
+
+
+@part
+def _note(which: Int, high: np.uint64, low: np.uint64, listed: Int64s, words: UInt64s, flows: Int64s) -> Int:
+    """Count a flow of an address behind a MAC; answers its place in the list, -1 if that is full."""
     if listed[which] == words.shape[1]:  # a router's: whatever comes is most likely new
-        return
+        return np.int64(-1)
     for k in range(listed[which]):
         if words[which, k, 0] == high and words[which, k, 1] == low:
             flows[which, k] += 1
-            return
+            return np.int64(k)
     words[which, listed[which], 0], words[which, listed[which], 1] = high, low
     flows[which, listed[which]] = 1
     listed[which] += 1
+    return np.int64(listed[which] - 1)
 
 
 @kernel
@@ -69,7 +83,8 @@ def fill_macs(rows: Records, births: Records, room: Room, seed: np.uint64) -> In
 
     `seed`: see `hashing.address_slot`.
     """
-    macs, slots, listed, words, flows, spread = room
+    macs, slots, listed, words, flows, beyond, spread = room
+    hops = births["hop_limit"]
     flags, a_hi, a_lo, b_hi, b_lo = rows["flags"], rows["a_hi"], rows["a_lo"], rows["b_hi"], rows["b_lo"]
     senders, receivers, ways = births["sender"], births["receiver"], births["way"]
     count: Int = np.int64(0)
@@ -87,8 +102,12 @@ def fill_macs(rows: Records, births: Records, room: Room, seed: np.uint64) -> In
             count = max(count, which + 1)
             is_a = from_a == (side == 0)
             high, low = (a_hi[i], a_lo[i]) if is_a else (b_hi[i], b_lo[i])
-            _note(which, high, low, listed, words, flows)
-            spread[which, address_slot(SPREAD_SEED, high, low, spread.shape[1])] = 1
+            k = _note(which, high, low, listed, words, flows)
+            # Who sends with all its hops stands on this link, whatever address it says is its own.
+            if side == 1 or not _has_all_hops(hops[i]):
+                spread[which, address_slot(SPREAD_SEED, high, low, spread.shape[1])] = 1
+                if k >= 0:
+                    beyond[which, k] = 1
     return count
 
 
@@ -98,16 +117,17 @@ class Behind:
 
     mac: int
     addresses: dict[Words, int]  # flows by address, LISTED at most
+    is_full: bool  # there may be more
     spread: int  # about how many addresses there are, if more than that
     private4: tuple[Words, ...]  # of the addresses: IPv4's local ranges
     public4: tuple[Words, ...]
     public6: tuple[Words, ...]
+    beyond: int  # of the public ones: those that are not on this link, as far as their packets tell
 
     @property
     def remote(self) -> int:
-        """About how many addresses are in no local range."""
-        listed = len(self.public4) + len(self.public6)
-        return max(listed, self.spread) if len(self.addresses) == LISTED else listed
+        """About how many addresses are in no local range, and not on this link."""
+        return max(self.beyond, self.spread) if self.is_full else self.beyond
 
 
 def is_v4(words: Words) -> bool:
@@ -130,6 +150,7 @@ def behind_macs(flows: Flows) -> list[Behind]:
         np.zeros(MOST_MACS, np.int64),
         np.zeros((MOST_MACS, LISTED, 2), np.uint64),
         np.zeros((MOST_MACS, LISTED), np.int64),
+        np.zeros((MOST_MACS, LISTED), np.uint8),
         np.zeros((MOST_MACS, SPREAD_BITS), np.uint8),
     )
     with np.errstate(over="ignore"):
@@ -151,6 +172,8 @@ def _behind(room: Room, which: int, local: npt.NDArray[np.bool_], group: npt.NDA
     empty = SPREAD_BITS - int(room.spread[which].sum())
     return Behind(
         mac=int(room.macs[which]),
+        is_full=listed == LISTED,
+        beyond=sum(int(room.beyond[which, k]) for k in kept if not local[k]),
         addresses={words[k]: int(room.flows[which, k]) for k in kept},
         spread=round(SPREAD_BITS * float(np.log(SPREAD_BITS / max(empty, 1)))),
         private4=tuple(words[k] for k in kept if local[k] and is_v4(words[k]) and not _is_link_local(words[k])),

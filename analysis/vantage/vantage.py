@@ -17,7 +17,6 @@ from peerburst.analysis.hosts.locality import (
 )
 from peerburst.analysis.settings import Settings
 from peerburst.analysis.vantage.gateway import (
-    FIRST_HOP_LIMITS,
     Gateway,
     find_gateway,
     local_addresses,
@@ -25,7 +24,7 @@ from peerburst.analysis.vantage.gateway import (
     named_gateway,
 )
 from peerburst.analysis.vantage.machines import mac_of_each, united
-from peerburst.analysis.vantage.macs import Behind, behind_macs, mac_text
+from peerburst.analysis.vantage.macs import FIRST_HOP_LIMITS, Behind, behind_macs, mac_text
 from peerburst.analysis.vantage.twins import NO_TWINS, Twins, twins_of
 from peerburst.capture.compiled.shapes import Int64s
 from peerburst.capture.flows.record import FIRST_IS_A, Flows

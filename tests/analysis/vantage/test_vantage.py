@@ -182,6 +182,19 @@ def test_an_address_whose_packets_have_passed_a_router_is_a_nat_s(tmp_path: Path
     assert peaks(analysis) == {"198.51.100.20": 80}
 
 
+def test_a_flood_from_made_up_addresses_does_not_make_its_sender_the_gateway(tmp_path: Path) -> None:
+    tape = lan(*(remote(i, 0)[0] for i in range(1000, 1200)))
+    for i in range(200):
+        tape.tcp(i / 100, remote(1000 + i), remote(500), SYN)
+    for i in range(20):
+        tape.exchange(i / 10, (OTHER_HOST, 5000 + i), (GATEWAY, 53))
+        tape.tcp(i / 10, (OTHER_HOST, 7000 + i), remote(i), SYN)
+    analysis = tape.analysis(tmp_path)
+    assert analysis.vantage.gateway_macs == [ROUTER]
+    assert analysis.ends.gateways == (GATEWAY,)
+    assert peaks(analysis)[OTHER_HOST] == 40
+
+
 def test_named_networks_replace_all_that_is_found_out() -> None:
     analysis = analyse([str(CASES / "dual-stack-lan.pcap")], Settings(local_nets=("192.168.0.0/16",)))
     assert set(peaks(analysis)) == {"192.168.1.30", "192.168.1.31", "192.168.1.32"}
