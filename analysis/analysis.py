@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,15 +27,17 @@ from peerburst.analysis.counting.peaks import Concurrency
 from peerburst.analysis.counting.step_function import Steps
 from peerburst.analysis.counting.sweep import NEVER_CROSSED
 from peerburst.analysis.gateways import GatewayModel, load
+from peerburst.analysis.gateways.model import Per
 from peerburst.analysis.hosts import index as hostflows
 from peerburst.analysis.hosts import programs
 from peerburst.analysis.hosts.flow_facts import FlowFacts
-from peerburst.analysis.hosts.locality import Endpoints, Scope, locate
+from peerburst.analysis.hosts.locality import Endpoints, Scope, to_text
 from peerburst.analysis.recording import FlagsAlone, flags_alone
 from peerburst.analysis.results import Burst, Host, ModelPeak
 from peerburst.analysis.settings import DEFAULT_LIMITS, Settings, load_models
 from peerburst.analysis.vantage import direction
 from peerburst.analysis.vantage.direction import Direction
+from peerburst.analysis.vantage.vantage import Surroundings, Vantage
 from peerburst.capture.compiled.stopwatch import stage
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flows.originator import settle
@@ -77,6 +80,7 @@ class Analysis:
         self._observations = observations
         self._concurrency: dict[tuple[str, bool], Concurrency] = {}
         self._counted: dict[str, Concurrency] = {}
+        self._per_others: dict[Per, Analysis] = {}
         self._ways = direction.ways(capture.flows)
         if self._ways.is_one_way:
             settle(capture.flows, capture.first_ns, one_way=True)
@@ -98,7 +102,47 @@ class Analysis:
 
     @cached_property
     def ends(self) -> Endpoints:
-        return locate(self.capture.flows.row, self.settings.local_nets, self.capture.interface_addresses)
+        return self.surroundings.ends(self.per)
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """Who is who, by all that the capture tells."""
+        return Surroundings(self.capture, self.settings)
+
+    @property
+    def per(self) -> Per:
+        """What a limit is per: as asked for, else as the first model has it."""
+        if self.settings.per is not None:
+            return Per(self.settings.per)
+        return self.models[0].per if self.models else Per.ADDRESS
+
+    def counted_per(self, per: Per) -> "Analysis":
+        """The same capture with a limit per something else."""
+        if per is self.per:
+            return self
+        if per not in self._per_others:
+            other = Analysis(self.capture, replace(self.settings, per=per.value), self.models[:1], self._observations)
+            other.surroundings, other.facts, other.kinds = self.surroundings, self.facts, self.kinds
+            self._per_others[per] = other
+        return self._per_others[per]
+
+    @cached_property
+    def vantage(self) -> Vantage:
+        """Where the capture was made, and what that rests on."""
+        return self.surroundings.vantage(self.per)
+
+    @cached_property
+    def mappings(self) -> "pd.DataFrame":
+        """What a translation was seen to do; see `mappings.mappings_table`."""
+        from peerburst.analysis.flow_table import mappings_table
+
+        return mappings_table(self.capture.flows, self.surroundings.twins.inside, self.surroundings.twins.outside)
+
+    def addresses_of(self, number: int) -> list[str]:
+        """All addresses that a host counts with, its name first."""
+        if not self.ends.addresses:
+            return [self.host_names[number]]
+        return [to_text(*words) for words in self.ends.addresses[number]]
 
     @cached_property
     def facts(self) -> FlowFacts:
@@ -119,7 +163,9 @@ class Analysis:
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
-        return {name: number for number, name in enumerate(self.host_names)}
+        """Of each host's name, and of the other addresses that count with it."""
+        numbers = {to_text(*words): number for number, all_of in enumerate(self.ends.addresses) for words in all_of}
+        return numbers | {name: number for number, name in enumerate(self.host_names)}
 
     def since_start(self, ns: int) -> float:
         """Seconds from the first packet to an instant."""

@@ -207,6 +207,35 @@ def _requests(flows: Flows) -> list[tuple[int, int]]:
     return list(zip(kind.tolist(), flows.row["icmp_code"].tolist(), strict=True))
 
 
+def mappings_table(flows: Flows, inside: npt.NDArray[np.int64], outside: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """One row per connection that was seen before and after translation, by the flows' numbers on either side.
+
+    `inside_h` and `inside_p` are the machine's, `outside_h` and `outside_p` what the router put in their place.
+    """
+    first, second = flows.row[inside], flows.row[outside]
+    protocols = sorted(set(first["proto"].tolist()))
+    columns: dict[str, Any] = {
+        "proto": _category(
+            np.searchsorted(protocols, first["proto"]), [PROTOCOL_NAMES.get(p, str(p)) for p in protocols]
+        )
+    }
+    for name, one, other in (("inside", first, second), ("outside", second, first)):
+        is_a = _is_near_a(one, other)
+        high, low = np.where(is_a, one["a_hi"], one["b_hi"]), np.where(is_a, one["a_lo"], one["b_lo"])
+        codes, texts = _addresses(high, low)
+        a_port, b_port = tuple_ports(one)
+        columns |= {f"{name}_h": _category(codes, texts), f"{name}_p": np.where(is_a, a_port, b_port).astype(np.int64)}
+    return pd.DataFrame(columns)
+
+
+def _is_near_a(one: npt.NDArray[np.void], other: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Whether the end that two rows do not share is the first's end a."""
+    in_a = (one["a_hi"] == other["a_hi"]) & (one["a_lo"] == other["a_lo"])
+    in_b = (one["a_hi"] == other["b_hi"]) & (one["a_lo"] == other["b_lo"])
+    is_near: npt.NDArray[np.bool_] = ~(in_a | in_b)
+    return is_near
+
+
 def community_ids(flows: Flows, table: pd.DataFrame) -> list[str | None]:
     """Community ID v1 per flow, by the reference library; None for protocols it has no rule for.
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from peerburst.analysis.gateways import DEFAULT_MODELS, GatewayModel, load
+from peerburst.analysis.gateways.model import Per
 from peerburst.capture.errors import SettingsError
 
 DEFAULT_LIMIT = 200  # the article's hotel
@@ -24,6 +25,10 @@ class Settings:
     include_lan: bool = False
     follow_tunnels: bool = False
     most_packets: int | None = None
+    gateway: str | None = None  # its address or MAC; None to find it
+    side: str | None = None  # of a translation that is seen from both sides: lan (the usual one) or wan
+    per: str | None = None  # what a limit is per; None for what the first model says
+    mirror: bool = False  # what is read was found inside a tunnel, and that followed by itself
 
     @property
     def limit(self) -> int:
@@ -42,6 +47,10 @@ def load_models(settings: Settings) -> list[GatewayModel]:
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         raise SettingsError(f"a gateway model is named twice in {', '.join(names)}")
+    if settings.per is not None and settings.per not in {per.value for per in Per}:
+        raise SettingsError(f"{settings.per!r} is nothing a limit is per; say {', '.join(per.value for per in Per)}")
+    if settings.side not in (None, "lan", "wan"):
+        raise SettingsError(f"{settings.side!r} is no side of a gateway; say lan or wan")
     if any(limit < 1 for limit in settings.limits):
         raise SettingsError("a limit must be at least 1 connection")
     if any(limit > MOST_LIMIT for limit in settings.limits):

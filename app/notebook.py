@@ -28,14 +28,18 @@ def open(
     local_nets: Sequence[str] | None = None,
     include_lan: bool = False,
     inner: bool = False,
+    gateway: str | None = None,
+    side: str | None = None,
+    per: str | None = None,
 ) -> OpenCapture:
     """Read one or more captures (pcap or pcapng, compressed or not; `-` is standard input) as one stream.
 
     `models`: gateway models by name or file, the headline model first; by default the usual ones. `limits`:
     connections per host, the one to draw first; by default the usual ones. `local_nets`: networks of local hosts; by
     default the private ranges and what the capture says. `include_lan`: count traffic between local hosts too.
-    `inner`: follow tunnels. Raises CaptureError for a file that cannot be read, SettingsError for a setting that makes
-    no sense.
+    `inner`: follow tunnels. `gateway`: its address or MAC; by default as the capture tells. `side`: of a router seen
+    from both sides, `lan` or `wan`. `per`: what a limit is per, `address`, `prefix`, `mac` or `machine`. Raises
+    CaptureError for a file that cannot be read, SettingsError for a setting that makes no sense.
     """
     settings = Settings(
         models=tuple(models),
@@ -43,6 +47,9 @@ def open(
         local_nets=None if local_nets is None else tuple(local_nets),
         include_lan=include_lan,
         follow_tunnels=inner,
+        gateway=gateway,
+        side=side,
+        per=per,
     )
     return OpenCapture([os.fspath(path) for path in captures], settings)
 

@@ -3,7 +3,7 @@
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ from peerburst.capture.flows.partition import Partition
 from peerburst.capture.flows.record import Flows
 from peerburst.capture.flows.sharded import ShardedFlowTable
 from peerburst.capture.packets.copies import Copies
+from peerburst.capture.packets.frame_ends import NO_BYTES
+from peerburst.capture.packets.link_facts import LinkFacts, joined
 from peerburst.capture.packets.status import Status
 
 
@@ -46,6 +48,7 @@ class Capture:
     interface_addresses: tuple[str, ...]  # as pcapng interface descriptions give them
     drops: int  # packets that interfaces and system report as lost
     damaged: tuple[str, ...] = ()  # captures that could not be read to their end
+    link_facts: LinkFacts = field(default_factory=LinkFacts)
 
     @property
     def duration_s(self) -> float:
@@ -67,6 +70,7 @@ class _Decoded:
     packets: npt.NDArray[np.void]
     partition: Partition
     before: int
+    data: npt.NDArray[np.uint8]  # the bytes of their frames
 
 
 def _numbered(pieces: Iterator[Piece | npt.NDArray[np.void]], most_packets: int | None) -> Iterator[_Found]:
@@ -142,14 +146,16 @@ def read(
         return source
 
     def decode(found: _Found) -> _Decoded:
-        packets = found.content.decode() if isinstance(found.content, Piece) else found.content
+        content = found.content
+        packets = content.decode() if isinstance(content, Piece) else content
+        data = content.data if isinstance(content, Piece) else NO_BYTES
         with stage("decode"):
             copies.look_at(packets, found.before)
-            return _Decoded(packets, table.partition(packets), found.before)
+            return _Decoded(packets, table.partition(packets), found.before, data)
 
     def enter(decoded: _Decoded, shard: int) -> None:
         with stage("flows"):
-            table.enter(decoded.packets, decoded.partition, decoded.before, shard)
+            table.enter(decoded.packets, decoded.partition, decoded.before, shard, decoded.data)
 
     began, total = time.monotonic(), sum(_size(path) for path in paths)
 
@@ -185,4 +191,5 @@ def read(
         interface_addresses=tuple(address for path in paths for address in reading.addresses.get(path, ())),
         drops=reading.drops,
         damaged=tuple(path for path in paths if path in reading.damaged),
+        link_facts=joined(reading.link_facts),
     )

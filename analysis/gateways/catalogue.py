@@ -20,6 +20,7 @@ from peerburst.analysis.gateways.model import (
     Begins,
     Engine,
     GatewayModel,
+    Per,
     Sure,
     Timeout,
     TwoWay,
@@ -245,7 +246,7 @@ class _Table:
 def _model(path: Path, values: dict[str, object]) -> GatewayModel:
     top = _Table(path, "", values, ("name", "title", "summary", "engine", "counts", "rules", "timeouts"))
     engine = top.choice("engine", Engine)
-    counts = top.table("counts", ("unit", "protocols", "families", "begins", "left_out", "source", "sure"))
+    counts = top.table("counts", ("unit", "per", "protocols", "families", "begins", "left_out", "source", "sure"))
     rules = top.table("rules", ("reset_deletes_unanswered", "two_way_after", "stream_age_s", "source", "sure"))
     protocols = counts.words("protocols", tuple(PHASES_OF))
     if not protocols:
@@ -271,6 +272,7 @@ def _model(path: Path, values: dict[str, object]) -> GatewayModel:
         counts_basis=counts.basis(),
         rules_basis=rules.basis(),
         path=path,
+        per=counts.choice("per", Per, Per.ADDRESS),
     )
     _check_together(path, model)
     return model

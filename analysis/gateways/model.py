@@ -63,6 +63,15 @@ class Begins(Enum):
     ESTABLISHED = "established"  # from the end of the TCP handshake
 
 
+class Per(Enum):
+    """What a limit is per."""
+
+    ADDRESS = "address"
+    PREFIX = "prefix"  # an IPv6 /64, an IPv4 address
+    MAC = "mac"  # all addresses behind one MAC that is not the gateway's
+    MACHINE = "machine"  # the same, unless that MAC has several IPv4 addresses: then it is a router, or made up
+
+
 class TwoWay(Enum):
     """From when UDP gets its two-way timeout."""
 
@@ -116,6 +125,7 @@ class GatewayModel:
     counts_basis: Basis
     rules_basis: Basis
     path: Path | None
+    per: Per = Per.ADDRESS
 
     def timeout_s(self, phase: str) -> float:
         """Seconds an entry outlives its last packet in one of PHASES.

@@ -2,12 +2,11 @@
 
 import ipaddress
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
-import numpy.typing as npt
 
 from peerburst.capture.compiled.hashing import address_slot
 from peerburst.capture.compiled.kernel import allocating_kernel, kernel, part
@@ -15,7 +14,6 @@ from peerburst.capture.compiled.shapes import Bools, Int32s, Int64s, Records, UI
 from peerburst.capture.errors import SettingsError
 from peerburst.capture.flows.record import ORIG_IS_A
 from peerburst.capture.packets.ip import PROTO_UDP
-from peerburst.capture.packets.ports import GATEWAY_PORTS
 
 # What a guest network hands out and what never leaves a link: RFC 1918, RFC 6598 (carrier NAT), RFC 3927, RFC 4193,
 # RFC 4291 (link-local, loopback), RFC 1122 (this network, loopback).
@@ -46,9 +44,11 @@ class Scope(IntEnum):
     GROUP = 2  # to a multicast or broadcast address
     TRANSIT = 3  # neither end is local
     GATEWAY = 4  # between a local host and the gateway itself: its table holds these too
+    OUTSIDE = 5  # of the gateway's own address outside: a connection after translation, which was counted before it
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Words = tuple[int, int]  # an address, high and low
 
 
 def parse_networks(texts: Iterable[str]) -> list[Network]:
@@ -112,8 +112,10 @@ def within(high: UInt64s, low: UInt64s, networks: Sequence[Network]) -> Bools:
 
 # Locality bits of a flow: end a is local, end b is, one end is a group of hosts.
 LOCAL_A, LOCAL_B, TO_GROUP = 1, 2, 4
+OUTSIDE = 8  # alone: an end is the gateway's address outside
 # The scope of flows with each of the eight combinations of these.
-SCOPES = np.full(8, Scope.GROUP, np.uint8)
+SCOPES = np.full(9, Scope.GROUP, np.uint8)
+SCOPES[OUTSIDE] = Scope.OUTSIDE
 SCOPES[[0, LOCAL_A, LOCAL_B, LOCAL_A | LOCAL_B]] = Scope.TRANSIT, Scope.CROSSING, Scope.CROSSING, Scope.LAN
 
 
@@ -142,6 +144,36 @@ def _slot(slots: Int32s, words: UInt64s, high: np.uint64, low: np.uint64, seed: 
     while slots[at] >= 0 and (words[slots[at], 1] != low or words[slots[at], 0] != high):
         at = (at + 1) & (slots.size - 1)
     return at
+
+
+@kernel
+def fill_slots(words: UInt64s, seed: np.uint64, slots: Int32s) -> None:
+    """Make addresses (n by 2) known to `_slot`; `slots`, a power of two and at least twice as many, are -1 before."""
+    for k in range(words.shape[0]):
+        slots[_slot(slots, words, words[k, 0], words[k, 1], seed)] = k
+
+
+@kernel
+def match_ends(rows: Records, words: UInt64s, seed: np.uint64, slots: Int32s, ends: UInt8s) -> None:
+    """Fill which ends of each flow (FLOW) are among the addresses that `slots` knows, as LOCAL_A and LOCAL_B."""
+    a_hi, a_lo, b_hi, b_lo = rows["a_hi"], rows["a_lo"], rows["b_hi"], rows["b_lo"]
+    for i in range(ends.size):
+        in_a = slots[_slot(slots, words, a_hi[i], a_lo[i], seed)] >= 0
+        in_b = slots[_slot(slots, words, b_hi[i], b_lo[i], seed)] >= 0
+        ends[i] = (LOCAL_A if in_a else 0) | (LOCAL_B if in_b else 0)
+
+
+def ends_among(row: Records, addresses: Collection[Words]) -> UInt8s:
+    """Which ends of FLOW rows are among these addresses: LOCAL_A and LOCAL_B."""
+    ends = np.zeros(row.size, np.uint8)
+    if addresses:
+        words = np.array(sorted(addresses), np.uint64)
+        slots = np.full(1 << (2 * len(words)).bit_length(), -1, np.int32)
+        seed = np.uint64(secrets.randbits(62))
+        with np.errstate(over="ignore"):
+            fill_slots(words, seed, slots)
+            match_ends(row, words, seed, slots, ends)
+    return ends
 
 
 @allocating_kernel
@@ -223,9 +255,17 @@ class Endpoints:
     host_words: UInt64s  # hosts by 2
     capture_host: tuple[str, ...]  # addresses outside the local ranges that were taken as local
     gateways: tuple[str, ...]  # local addresses that were taken as the gateway
+    addresses: tuple[tuple[Words, ...], ...] = ()  # by host, where one may have several; the main one first
 
     def hosts(self) -> list[str]:
         return [to_text(int(high), int(low)) for high, low in self.host_words]
+
+    def united(self, group: Int32s, main: UInt64s, addresses: tuple[tuple[Words, ...], ...]) -> "Endpoints":
+        """The same with hosts numbered by the group that each belongs to; `main`: a group's address by 2."""
+        host_a, host_b = self.host_a.copy(), self.host_b.copy()
+        renumber(host_a, group)
+        renumber(host_b, group)
+        return replace(self, host_a=host_a, host_b=host_b, host_words=main, addresses=addresses)
 
 
 def pair_codes(high: UInt64s, low: UInt64s) -> tuple[Int64s, UInt64s]:
@@ -257,34 +297,59 @@ def _find_capture_host(row: Records, locality: UInt8s, version: int) -> tuple[in
     return int(words[best, 0]), int(words[best, 1])
 
 
-def _find_gateways(row: Records, lan: npt.NDArray[np.intp]) -> set[tuple[int, int]]:
-    """Local addresses, as words, that serve other local hosts what gateways serve; `lan`: flows between local hosts."""
-    found: set[tuple[int, int]] = set()
-    lan = lan[row["proto"][lan] == PROTO_UDP]
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What else than addresses' ranges tells who is who; addresses as words."""
+
+    networks: tuple[Network, ...] = ()  # local too
+    local: frozenset[Words] = frozenset()  # local too
+    gateways: frozenset[Words] = frozenset()  # the gateway's own on this side
+    outside: frozenset[Words] = frozenset()  # the gateway's own on the other side
+
+
+def servers_among(row: Records, ports: Sequence[int]) -> set[Words]:
+    """Local addresses that answered other local hosts over UDP from one of these ports."""
+    found: set[Words] = set()
+    udp = np.flatnonzero(row["proto"] == PROTO_UDP)
+    asked = row[udp[np.isin(row["a_port"][udp], ports) | np.isin(row["b_port"][udp], ports)]]
+    locality = np.empty(asked.size, np.uint8)
+    fill_locality(asked, _table(parse_networks(DEFAULT_LOCAL_NETS)), _table(parse_networks(GROUP_NETS)), locality)
+    lan = asked[locality == LOCAL_A | LOCAL_B]
     for end in ("a", "b"):
-        serves = lan[np.isin(row[f"{end}_port"][lan], GATEWAY_PORTS) & (row[f"{end}_pkts"][lan] > 0)]
-        found |= set(zip(row[f"{end}_hi"][serves].tolist(), row[f"{end}_lo"][serves].tolist(), strict=True))
+        serves = lan[np.isin(lan[f"{end}_port"], ports) & (lan[f"{end}_pkts"] > 0)]
+        found |= set(zip(serves[f"{end}_hi"].tolist(), serves[f"{end}_lo"].tolist(), strict=True))
     return found
 
 
-def locate(row: Records, local_nets: Sequence[str] | None = None, interfaces: Sequence[str] = ()) -> Endpoints:
+NOTHING_KNOWN = Known()
+
+
+def locate(
+    row: Records,
+    local_nets: Sequence[str] | None = None,
+    interfaces: Sequence[str] = (),
+    known: Known = NOTHING_KNOWN,
+) -> Endpoints:
     """Tell local ends from remote ones for FLOW rows.
 
-    `local_nets` replaces the default ranges. Without it, the capture's own interface addresses are local too, and an
-    address that nearly all unexplained packets have in common (a laptop with a public or IPv6 address).
+    `local_nets` replaces the default ranges and what else is known to be local. Without it, the capture's own interface
+    addresses are local too, and an address that nearly all unexplained packets have in common (a laptop with a public
+    or IPv6 address).
     """
     networks = parse_networks(DEFAULT_LOCAL_NETS if local_nets is None else local_nets)
     if local_nets is None:
-        networks += parse_networks(interfaces)
+        networks += [*parse_networks(interfaces), *known.networks]
     locality = np.empty(row.size, np.uint8)
     fill_locality(row, _table(networks), _table(parse_networks(GROUP_NETS)), locality)
+    locality |= ends_among(row, known.local if local_nets is None else ())
+    locality |= ends_among(row, known.gateways)
+    locality[ends_among(row, known.outside) != 0] = OUTSIDE
     capture_hosts = _add_capture_hosts(row, locality) if local_nets is None else ()
-    scope, (host_a, host_b, words) = SCOPES[locality], _numbers(row, locality)
+    scope, (host_a, host_b, words) = SCOPES[locality], _numbers(row, np.where(locality == OUTSIDE, 0, locality))
     lan = np.flatnonzero(scope == Scope.LAN)
-    served = _find_gateways(row, lan)
     is_gateway = np.zeros(words.shape[0], np.bool_)
-    if served:
-        is_gateway[:] = [(high, low) in served for high, low in words.tolist()]
+    if known.gateways:
+        is_gateway[:] = [(high, low) in known.gateways for high, low in words.tolist()]
         scope[lan[is_gateway[host_a[lan]] | is_gateway[host_b[lan]]]] = Scope.GATEWAY
         # The gateway is no host of its own.
         ranks = np.where(is_gateway, -1, np.cumsum(~is_gateway) - 1).astype(np.int32)

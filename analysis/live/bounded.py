@@ -25,6 +25,7 @@ from peerburst.capture.flows.partition import DECODED
 from peerburst.capture.flows.record import CLOSED, Flows
 from peerburst.capture.flows.table import FlowTable, with_successors
 from peerburst.capture.packets.ip import PROTO_TCP
+from peerburst.capture.packets.link_facts import LinkFacts
 from peerburst.capture.packets.status import Status
 from peerburst.capture.read import Capture
 from peerburst.capture.units import SECOND_NS
@@ -277,6 +278,7 @@ class LiveTable:
         addresses: Sequence[str] = (),
         drops: int = 0,
         flows: Flows | None = None,
+        link_facts: LinkFacts | None = None,
     ) -> Capture:
         """The session as a capture, of all its flows unless others are given; what the table does not know is said."""
         return Capture(
@@ -289,6 +291,7 @@ class LiveTable:
             warnings=(*warnings, *self.warnings),
             interface_addresses=tuple(addresses),
             drops=drops,
+            link_facts=link_facts or LinkFacts(),
         )
 
     def close(self) -> None:

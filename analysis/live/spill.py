@@ -15,6 +15,7 @@ from peerburst.capture.compiled.hashing import row_keys
 from peerburst.capture.conntrack.states import NONE
 from peerburst.capture.flows.five_tuple import tuple_ports
 from peerburst.capture.flows.record import (
+    BIRTH,
     CARRIED,
     CLOSED,
     FLOW,
@@ -35,6 +36,7 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
+BORN = "birth_"  # before the names of BIRTH's fields
 LETTERS_AT_MOST = 12  # of a history: six for each way
 
 
@@ -68,7 +70,9 @@ class Part:
         segments["flow"] = place[segments["flow"]]
         counts = np.diff(self.flows.first_segment)[chosen]
         return Part(
-            Flows(row, segments, np.concatenate([[0], np.cumsum(counts)])), self.number[chosen], self.anew[chosen]
+            Flows(row, segments, np.concatenate([[0], np.cumsum(counts)]), self.flows.evidence()[chosen]),
+            self.number[chosen],
+            self.anew[chosen],
         )
 
 
@@ -88,6 +92,8 @@ def write(path: Path, part: Part) -> None:
 
     flows, names = part.flows, SEGMENT.names or ()
     columns = {name: pa.array(np.ascontiguousarray(flows.row[name])) for name in FLOW.names or ()}
+    births = flows.evidence()
+    columns |= {BORN + name: pa.array(np.ascontiguousarray(births[name])) for name in BIRTH.names or ()}
     columns["number"] = pa.array(part.number)
     columns["anew"] = pa.array(part.anew)
     fields = [pa.array(np.ascontiguousarray(flows.segments[name])) for name in names]
@@ -110,12 +116,15 @@ def read(path: Path) -> Part:
     row = np.zeros(table.num_rows, FLOW)
     for name in FLOW.names or ():
         row[name] = table.column(name).to_numpy()
+    births = np.zeros(table.num_rows, BIRTH)
+    for name in BIRTH.names or ():
+        births[name] = table.column(BORN + name).to_numpy()
     lists = table.column("segments").combine_chunks()
     segments = np.zeros(len(lists.values), SEGMENT)
     for position, name in enumerate(SEGMENT.names or ()):
         segments[name] = lists.values.field(position).to_numpy(zero_copy_only=False)
     first = lists.offsets.to_numpy().astype(np.int64) if len(lists) else np.zeros(1, np.int64)
-    return Part(Flows(row, segments, first), table.column("number").to_numpy(), table.column("anew").to_numpy())
+    return Part(Flows(row, segments, first, births), table.column("number").to_numpy(), table.column("anew").to_numpy())
 
 
 def _together(parts: Sequence[Part]) -> Part:
@@ -128,7 +137,12 @@ def _together(parts: Sequence[Part]) -> Part:
         held["flow"][segments[i] : segments[i + 1]] = part.flows.segments["flow"] + np.int32(flows[i])
     first = [part.flows.first_segment[:-1] + segments[i] for i, part in enumerate(parts)]
     return Part(
-        Flows(rows, held, np.concatenate([*first, segments[-1:]])),
+        Flows(
+            rows,
+            held,
+            np.concatenate([*first, segments[-1:]]),
+            np.concatenate([part.flows.evidence() for part in parts]),
+        ),
         np.concatenate([part.number for part in parts]),
         np.concatenate([part.anew for part in parts]),
     )
@@ -235,7 +249,10 @@ def join(parts: Sequence[Part], seed: int) -> Part:
     place_of_row = np.empty(order.size, np.int64)
     place_of_row[order] = place[group]
     segments, first = _rearranged(flows, place_of_row, all_of.number, firsts.size)
-    return Part(Flows(row[by_number], segments, first), number[by_number], all_of.anew[order][firsts][by_number])
+    births = flows.evidence()[order][firsts][by_number]
+    return Part(
+        Flows(row[by_number], segments, first, births), number[by_number], all_of.anew[order][firsts][by_number]
+    )
 
 
 def _rearranged(

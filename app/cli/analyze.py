@@ -19,6 +19,9 @@ def analyze(
     limit: options.Limit = None,
     format: options.AnalysisAs = AnalysisFormat.TABLE,
     local_net: options.LocalNet = None,
+    gateway: options.Gateway = None,
+    side: options.OfSide = None,
+    per: options.Per = None,
     include_lan: options.IncludeLan = False,
     inner: options.Inner = False,
     count: options.Count = None,
@@ -31,7 +34,15 @@ def analyze(
     Also says what a limit would have done, under each gateway model.
     """
     settings = options.settings(
-        model=model, limit=limit, local_net=local_net, include_lan=include_lan, inner=inner, count=count
+        model=model,
+        limit=limit,
+        local_net=local_net,
+        include_lan=include_lan,
+        inner=inner,
+        count=count,
+        gateway=gateway,
+        side=side,
+        per=per,
     )
     analysis = read_captures(options.paths(captures, read), settings, quiet=quiet, progress=progress)
     if format is AnalysisFormat.JSON:

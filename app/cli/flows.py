@@ -12,6 +12,9 @@ def flows(
     output: options.Output = None,
     model: options.Model = None,
     local_net: options.LocalNet = None,
+    gateway: options.Gateway = None,
+    side: options.OfSide = None,
+    per: options.Per = None,
     inner: options.Inner = False,
     count: options.Count = None,
     quiet: options.Quiet = False,
@@ -19,7 +22,9 @@ def flows(
     timing: options.Timing = False,
 ) -> None:
     """Write every flow, with the names of Zeek's conn.log."""
-    settings = options.settings(model=model, local_net=local_net, inner=inner, count=count)
+    settings = options.settings(
+        model=model, local_net=local_net, inner=inner, count=count, gateway=gateway, side=side, per=per
+    )
     analysis = read_captures(options.paths(captures, read), settings, quiet=quiet, progress=progress)
     from peerburst.render.files import write_flows
 

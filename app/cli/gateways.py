@@ -21,7 +21,7 @@ def list_gateways() -> None:
 
 
 @app.command("show")
-def show_gateway(name: options.Gateway) -> None:
+def show_gateway(name: options.GatewayName) -> None:
     """Show what a model counts and each of its timeouts, with the source."""
     from peerburst.analysis.gateways import load
     from peerburst.render import terminal

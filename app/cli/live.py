@@ -25,6 +25,9 @@ def live(
     model: options.Model = None,
     limit: options.Limit = None,
     local_net: options.LocalNet = None,
+    gateway: options.Gateway = None,
+    side: options.OfSide = None,
+    per: options.Per = None,
     include_lan: options.IncludeLan = False,
     inner: options.Inner = False,
     alert: options.Alert = None,
@@ -55,7 +58,16 @@ def live(
     elif interface or filter or snaplen is not None or promiscuous or buffer is not None:
         raise typer.BadParameter("-r reads a capture; -i, -f, -s, -p and -B are for interfaces")
     asked = LiveOptions(
-        settings=options.settings(model=model, limit=limit, local_net=local_net, include_lan=include_lan, inner=inner),
+        settings=options.settings(
+            model=model,
+            limit=limit,
+            local_net=local_net,
+            include_lan=include_lan,
+            inner=inner,
+            gateway=gateway,
+            side=side,
+            per=per,
+        ),
         capture=capture,
         read=read,
         stops=parse_stops(stop or ()),

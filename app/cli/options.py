@@ -36,6 +36,35 @@ LocalNet = Annotated[
     list[str] | None,
     typer.Option("--local-net", metavar="CIDR", help="Take this network as local, not the private ranges; repeatable."),
 ]
+Gateway = Annotated[
+    str | None, typer.Option("--gateway", metavar="ADDRESS|MAC", help="The gateway, where it is found wrongly.")
+]
+
+
+class Side(StrEnum):
+    """Of a translation that is seen from both sides, which counts."""
+
+    LAN = "lan"
+    WAN = "wan"
+
+
+class PerWhat(StrEnum):
+    """What a limit is per."""
+
+    ADDRESS = "address"
+    PREFIX = "prefix"
+    MAC = "mac"
+    MACHINE = "machine"
+
+
+OfSide = Annotated[
+    Side | None,
+    typer.Option("--side", help="On a NAT router: count machines inside (lan) or the address outside (wan)."),
+]
+Per = Annotated[
+    PerWhat | None,
+    typer.Option("--per", help="What a limit is per; prefix is an IPv6 /64. Default: as the first model says."),
+]
 IncludeLan = Annotated[bool, typer.Option("--include-lan", help="Count traffic between local hosts too.")]
 Model = Annotated[
     list[str] | None,
@@ -75,7 +104,7 @@ Scenario = Annotated[str, typer.Argument(metavar="SCENARIO.toml", help="The host
 Flow = Annotated[
     str, typer.Option("--flow", metavar="ID", help="A row of `peerburst flows`, from 1, or a Community ID.")
 ]
-Gateway = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model, flat:SECONDS or a file.")]
+GatewayName = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model, flat:SECONDS or a file.")]
 
 # Of `live`; the letters are those of tcpdump and dumpcap
 Interface = Annotated[
@@ -147,6 +176,9 @@ def settings(
     include_lan: bool = False,
     inner: bool = False,
     count: int | None = None,
+    gateway: str | None = None,
+    side: Side | None = None,
+    per: PerWhat | None = None,
 ) -> Settings:
     """The settings that these options ask for; one limit alone stands first among the usual ones."""
     asked = Settings(
@@ -155,6 +187,9 @@ def settings(
         include_lan=include_lan,
         follow_tunnels=inner,
         most_packets=count,
+        gateway=gateway,
+        side=None if side is None else side.value,
+        per=None if per is None else per.value,
     )
     if limit is not None and len(limit) == 1:
         return asked.with_limit(limit[0])

@@ -14,6 +14,9 @@ def report(
     model: options.Model = None,
     limit: options.Limit = None,
     local_net: options.LocalNet = None,
+    gateway: options.Gateway = None,
+    side: options.OfSide = None,
+    per: options.Per = None,
     include_lan: options.IncludeLan = False,
     inner: options.Inner = False,
     count: options.Count = None,
@@ -26,7 +29,15 @@ def report(
     Prints the verdict, and where the folder is.
     """
     settings = options.settings(
-        model=model, limit=limit, local_net=local_net, include_lan=include_lan, inner=inner, count=count
+        model=model,
+        limit=limit,
+        local_net=local_net,
+        include_lan=include_lan,
+        inner=inner,
+        count=count,
+        gateway=gateway,
+        side=side,
+        per=per,
     )
     analysis = read_captures(options.paths(captures, read), settings, quiet=quiet, progress=progress)
     from peerburst.render import report as report_folder

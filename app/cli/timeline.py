@@ -14,6 +14,9 @@ def timeline(
     format: options.TimelineAs = TableFormat.CSV,
     output: options.Output = None,
     local_net: options.LocalNet = None,
+    gateway: options.Gateway = None,
+    side: options.OfSide = None,
+    per: options.Per = None,
     include_lan: options.IncludeLan = False,
     inner: options.Inner = False,
     count: options.Count = None,
@@ -26,7 +29,16 @@ def timeline(
     Columns: t_s (seconds), at (the count then), max and mean (until the next
     row), talking (those with a packet in the last five seconds).
     """
-    settings = options.settings(model=model, local_net=local_net, include_lan=include_lan, inner=inner, count=count)
+    settings = options.settings(
+        model=model,
+        local_net=local_net,
+        include_lan=include_lan,
+        inner=inner,
+        count=count,
+        gateway=gateway,
+        side=side,
+        per=per,
+    )
     analysis = read_captures(options.paths(captures, read), settings, quiet=quiet, progress=progress)
     from peerburst.render.files import write_timeline
 

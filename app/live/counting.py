@@ -99,6 +99,7 @@ class SessionCounts:
             warnings=self._source.warnings,
             addresses=self._source.addresses,
             drops=self._source.drops,
+            link_facts=self._source.link_facts,
         )
 
     def _analysis(self, capture: Capture) -> Analysis:

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from peerburst.capture.packets.link_facts import LinkFacts
 from peerburst.capture.sockets.observations import SocketObservations
 
 
@@ -29,6 +30,10 @@ class Source(Protocol):
     @property
     def addresses(self) -> Sequence[str]:
         """Addresses of the interfaces captured on."""
+
+    @property
+    def link_facts(self) -> LinkFacts:
+        """What rare packets have said of the link so far."""
 
     @property
     def bytes_kept(self) -> int:

@@ -15,7 +15,7 @@ from peerburst.analysis.counting.sweep import NEVER_CROSSED
 from peerburst.analysis.results import Burst
 from peerburst.analysis.vantage import direction
 from peerburst.capture.packets.status import Status
-from peerburst.render import sentences
+from peerburst.render import sentences, vantage
 
 SCHEMA = "peerburst/analysis/1"
 
@@ -51,6 +51,7 @@ def _host_text(analysis: Analysis, indent: int | None) -> tuple[str, str, str, s
     model = {name: TEXT if name.endswith("_s") else INTEGER for name in numbers}
     host = {
         "host": TEXT,
+        "addresses": TEXT,
         "flows": INTEGER,
         "peers": INTEGER,
         "ip_bytes": INTEGER,
@@ -65,6 +66,12 @@ def _host_text(analysis: Analysis, indent: int | None) -> tuple[str, str, str, s
     before, text, after = inner[: inner.index("{")], inner.strip(), inner[inner.rindex("}") + 1 :]
     text = text.replace("%", "%%").replace(f'"{INTEGER}"', "%d").replace(f'"{TEXT}"', "%s")
     return before, "," + before if indent else ", ", after, text
+
+
+def _addresses(names: Sequence[str], indent: int | None) -> str:
+    """The addresses that count as one host, as they stand in its text."""
+    text = json.dumps(list(names), indent=indent)
+    return text.replace("\n", "\n" + " " * (3 * indent)) if indent else text
 
 
 def _by_limit(values: Sequence[float | None], limits: Sequence[int], indent: int | None) -> str:
@@ -110,6 +117,7 @@ def _hosts(analysis: Analysis, indent: int | None) -> Iterator[str]:
     classes, totals = analysis.host_classes, analysis.totals
     columns: list[list[Any]] = [
         [json.dumps(analysis.host_names[number]) for number in analysis.ranked],
+        [_addresses(analysis.addresses_of(number), indent) for number in analysis.ranked],
         *(of[ranked].tolist() for of in (analysis.index.counts(), totals.peers, totals.ip_bytes)),
         [f'"{classes[number].value}"' for number in analysis.ranked],
         _truth(analysis.at_least(number) for number in analysis.ranked),
@@ -197,7 +205,7 @@ def _frame(analysis: Analysis) -> dict[str, Any]:
             "damaged": list(capture.damaged),
             "notes": list(sentences.recording(analysis)),
         },
-        "vantage": {"direction": _direction(analysis)},
+        "vantage": {**vantage.document(analysis), "direction": _direction(analysis)},
         "hosts": [],
         "bursts": [],
     }

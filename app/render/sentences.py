@@ -11,6 +11,7 @@ from peerburst.analysis.results import Burst, Host, ModelPeak
 from peerburst.analysis.vantage import direction
 from peerburst.analysis.vantage.direction import Seen
 from peerburst.capture.packets.status import LABELS, Status
+from peerburst.render import vantage
 
 MOST_PROGRAMS = 8
 
@@ -30,6 +31,8 @@ def headline(analysis: Analysis, host: Host) -> Iterator[str]:
         f" {model.name} counts them: {number(peak.talking)} talking, {number(peak.lingering)} only remembered by the"
         " gateway."
     )
+    if (per := vantage.scope_sentence(analysis, host.name)) is not None:
+        yield per
     yield _limit_sentence(peak, limit)
     if host.is_server:
         yield "It opened none itself; the counts are of connections that others opened to it."
@@ -108,6 +111,7 @@ def left_out_sentence(analysis: Analysis) -> str | None:
         Scope.LAN: "between local hosts",
         Scope.GROUP: "to multicast or broadcast addresses",
         Scope.TRANSIT: "between addresses that are not local",
+        Scope.OUTSIDE: f"on the {'inside' if analysis.settings.side == 'wan' else 'outside'} of the translation",
     }
     left = [
         f"{number(analysis.scopes[scope])} {text}"
@@ -199,8 +203,6 @@ def hints(analysis: Analysis) -> Iterator[str]:
     if analysis.ends.capture_host:
         own = ", ".join(analysis.ends.capture_host)
         yield f"Taken as local because nearly all packets are its own: {own} (--local-net)."
-    if analysis.ends.gateways:
-        yield f"Taken as the gateway because it answers DNS, DHCP or NAT-PMP: {', '.join(analysis.ends.gateways)}."
     counted_flows = analysis.scopes[Scope.CROSSING] + analysis.scopes[Scope.GATEWAY]
     if not counted_flows and analysis.scopes[Scope.LAN] and not analysis.settings.include_lan:
         yield "All traffic is between local hosts; count it as if it had crossed the gateway with --include-lan."

@@ -12,7 +12,7 @@ from peerburst.analysis.analysis import Analysis
 from peerburst.analysis.gateways import GatewayModel
 from peerburst.analysis.humanize import clock, number, one_line, size
 from peerburst.analysis.results import Burst, Host
-from peerburst.render import sentences
+from peerburst.render import sentences, vantage
 
 PIPE_WIDTH = 132  # columns where nobody says how wide it is; wide enough for the matrix
 MOST_HOSTS = 10
@@ -104,6 +104,8 @@ def _print_capture(analysis: Analysis, out: Console) -> None:
     for sentence in (sentences.left_out_sentence(analysis), sentences.programs_sentence(analysis)):
         if sentence is not None:
             out.print(Text(sentence))
+    for said in vantage.sentences(analysis):
+        out.print(Text(said))
     for warning in sentences.warnings(analysis):
         out.print(Text(warning, "bold red"))
     for hint in sentences.hints(analysis):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peerburst.capture.files.source import BATCH, Buffers, PacketSource, Piece
+from peerburst.capture.packets.link_facts import LinkFacts
 from peerburst.capture.packets.record import PACKET
 
 USUALLY_ALLOWED = 200  # files open at a time, of a limit of 256 or 1,024
@@ -30,6 +31,7 @@ class Reading:
     warnings: dict[str, list[str]] = field(default_factory=dict)  # by path
     addresses: dict[str, list[str]] = field(default_factory=dict)
     damaged: set[str] = field(default_factory=set)  # those not read to their end
+    link_facts: list[LinkFacts] = field(default_factory=list)
     drops: int = 0
     bytes_of_closed: int = 0
     most_open: int = 0
@@ -58,6 +60,7 @@ class Reading:
     def _note(self, source: PacketSource) -> None:
         self.warnings[source.path], self.addresses[source.path] = source.warnings, source.addresses
         self.drops += source.drops
+        self.link_facts.append(source.link_facts.facts())
         if source.is_damaged:
             self.damaged.add(source.path)
 

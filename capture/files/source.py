@@ -16,6 +16,8 @@ from peerburst.capture.files.streams import ByteWindow, CutShort, Readable, open
 from peerburst.capture.links.registry import LINKTYPE_ETHERNET
 from peerburst.capture.packets.aggregates import MAY_AGGREGATE, split_aggregates
 from peerburst.capture.packets.decode import decode
+from peerburst.capture.packets.frame_ends import FRAME_ENDS
+from peerburst.capture.packets.link_facts import LinkFactCollector
 from peerburst.capture.packets.record import FRAME, PACKET
 
 # Bytes held at a time: some thousands of packets, for each piece of work has a price of its own; and no more than
@@ -49,6 +51,7 @@ class Piece:
     frames: npt.NDArray[np.void]  # FRAME; decoding moves them
     follow_tunnels: bool
     pool: BufferPool  # of PACKET rows
+    link_facts: LinkFactCollector
 
     @property
     def size(self) -> int:
@@ -64,7 +67,7 @@ class Piece:
         data, frames, count = self.data, self.frames, self.frames.size
         packets = self.pool.take()[:count]
         with stage("decode"):
-            decode(data, frames, count, packets)
+            self.link_facts.add(data, frames, packets, decode(data, frames, count, packets))
             if self.follow_tunnels:
                 from peerburst.capture.packets.tunnels import follow
 
@@ -104,6 +107,7 @@ class PacketSource:
         self.addresses: list[str] = []
         self.drops = 0
         self.is_damaged = False
+        self.link_facts = LinkFactCollector()
         self.bytes_read = 0
         self._follow_tunnels = follow_tunnels
         self._last_ns = 0
@@ -149,7 +153,9 @@ class PacketSource:
     def batches(self) -> Iterator[npt.NDArray[np.void]]:
         """PACKET rows, up to BATCH at a time; each yielded array is new and the caller's to keep."""
         for piece in self.pieces():
-            yield piece.decode()
+            packets = piece.decode()
+            FRAME_ENDS.number(piece.data, packets)
+            yield packets
 
     def pieces(self) -> Iterator[Piece]:
         """The same packets, found and not yet decoded; any thread may do that, whatever is read meanwhile."""
@@ -179,7 +185,7 @@ class PacketSource:
         if self._may_aggregate:
             frames = split_aggregates(data, frames)
         for first in range(0, frames.size, BATCH):  # one frame may have been several
-            yield Piece(data, frames[first : first + BATCH], self._follow_tunnels, self._packets)
+            yield Piece(data, frames[first : first + BATCH], self._follow_tunnels, self._packets, self.link_facts)
 
     def _length_of_cut(self, frames: npt.NDArray[np.void]) -> int:
         """How much is kept of Ethernet's frames that were cut, 0 where none was; only the first are looked at."""

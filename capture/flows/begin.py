@@ -4,8 +4,8 @@ a SYN where the flow before had closed.
 
 import numpy as np
 
-from peerburst.capture.compiled.kernel import inlined_part, part
-from peerburst.capture.compiled.shapes import Bool, Int, Record, UInt8s
+from peerburst.capture.compiled.kernel import inlined_part, kernel, part
+from peerburst.capture.compiled.shapes import Bool, Bytes, Int, Record, Records, UInt8s
 from peerburst.capture.conntrack.states import NONE, TCP_SYN_SET
 from peerburst.capture.conntrack.udp import is_udp
 from peerburst.capture.flows import segments
@@ -29,6 +29,7 @@ from peerburst.capture.flows.record import (
     Arrival,
     TableMemory,
 )
+from peerburst.capture.packets.frame_ends import read_ends
 from peerburst.capture.packets.icmp import is_icmp
 from peerburst.capture.packets.ip import PROTO_TCP
 
@@ -64,6 +65,7 @@ def begin_flow(memory: TableMemory, before: Int, arrival: Arrival, servers: UInt
     flow["flags"] = _flags_at_birth(memory, arrival, servers)
     flow["renewed"] = arrival.packet["ts"]
     segments.begin(flow, arrival.ts, arrival.from_a)
+    _remember_birth(memory.births[number], arrival.packet)
     memory.first_packet_index[number] = packet_index
     memory.tcp_slots[number] = NO_TCP_STATE
     if before != NO_FLOW:  # it passes the 5-tuple on, with its entry if that lives
@@ -86,6 +88,20 @@ def _flags_at_birth(memory: TableMemory, arrival: Arrival, servers: UInt8s) -> i
             flags |= TOLD_BY_PORTS
             flipped = True
     return flags | (ORIG_IS_A if arrival.from_a != flipped else 0)
+
+
+@part
+def _remember_birth(birth: Record, packet: Record) -> None:
+    """What stands in the frame itself is filled in after the batch, see `fill_births`."""
+    birth["frame"], birth["seq"] = packet["frame"], packet["seq"]
+    birth["ip_bytes"], birth["hop_limit"] = packet["ip_bytes"] & 0xFFFF, packet["hop_limit"]
+
+
+@kernel
+def fill_births(data: Bytes, births: Records, known: Records) -> None:
+    """Fill what the frames of first packets say into BIRTH rows; `data` has the frames, `known`: ENDS by number."""
+    for i in range(births.size):
+        read_ends(data, np.int64(births[i]["frame"]), known, births[i])
 
 
 @part

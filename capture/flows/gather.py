@@ -58,7 +58,13 @@ def end_gathering(flows: Records, starts: Int64s, out: Records) -> None:
     starts[0] = 0
 
 
-def gathered(row: npt.NDArray[np.void], closed: Sequence[npt.NDArray[np.void]], *, is_last: bool) -> Flows:
+def gathered(
+    row: npt.NDArray[np.void],
+    closed: Sequence[npt.NDArray[np.void]],
+    births: npt.NDArray[np.void],
+    *,
+    is_last: bool,
+) -> Flows:
     """Flows with their segments side by side. `closed`: the closed ones, in one lot or in several of different flows.
 
     `is_last`: those are not needed any more and may go.
@@ -77,4 +83,4 @@ def gathered(row: npt.NDArray[np.void], closed: Sequence[npt.NDArray[np.void]], 
 
     side_by_side(put, closed, most=len(closed))
     end_gathering(row, starts, out)
-    return Flows(row, out, starts)
+    return Flows(row, out, starts, births)

@@ -1,7 +1,7 @@
 """The records of the flow table: a flow, a segment of it, and the memory that kernels work in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -88,6 +88,21 @@ SEGMENT = np.dtype(
     align=True,
 )
 
+# What the first packet of a flow told beyond the flow itself, as in PACKET: written once, and read at the end alone.
+BIRTH = np.dtype(
+    [
+        ("sender", np.int64),  # MAC; where the frame does not say, 0
+        ("receiver", np.int64),  # MAC
+        ("frame", np.uint32),  # the packet's, by which the others are found
+        ("seq", np.uint32),  # of TCP; of a SYN, the initial sequence number
+        ("ip_bytes", np.uint16),
+        ("interface", np.uint16),  # the index of the interface it was seen on
+        ("hop_limit", np.uint8),  # IPv4's time to live, IPv6's hop limit
+        ("way", np.uint8),  # INCOMING and the like
+    ],
+    align=True,
+)
+
 NEVER = np.int64(np.iinfo(np.int64).max)
 
 # Flags of a flow.
@@ -135,6 +150,7 @@ class TableMemory(NamedTuple):
 
     flows: Records  # FLOW
     flow_halves: Records  # the same as FLOW_HALF
+    births: Records  # BIRTH, by flow
     first_packet_index: Int64s  # by flow: how many packets of all had come before its first
     tcp_slots: Int64s  # by flow: which of `tcp_states` is its own, NO_TCP_STATE, or a first SYN, see `entry`
     tcp_states: Records  # TCP_STATE
@@ -179,6 +195,11 @@ class Flows:
     row: npt.NDArray[np.void]
     segments: npt.NDArray[np.void]
     first_segment: npt.NDArray[np.int64]  # one more than flows
+    births: npt.NDArray[np.void] = field(default_factory=lambda: np.zeros(0, BIRTH))  # BIRTH by flow; none if not known
+
+    def evidence(self) -> npt.NDArray[np.void]:
+        """BIRTH by flow; zeros, which say nothing, where none is known."""
+        return self.births if self.births.size == self.row.size else np.zeros(self.row.size, BIRTH)
 
     def first_ns(self) -> npt.NDArray[np.int64]:
         """The instant of each flow's first packet."""

@@ -9,15 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.arrays import grow, release, reserve
+from peerburst.capture.compiled.arrays import as_bytes, grow, release, reserve
 from peerburst.capture.compiled.kernel import kernel
 from peerburst.capture.compiled.parallel import processors, side_by_side
 from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, Records
 from peerburst.capture.flows.gather import gathered
 from peerburst.capture.flows.originator import settle
 from peerburst.capture.flows.partition import Partition, Partitioner, new_seed
-from peerburst.capture.flows.record import FLOW, Flows
+from peerburst.capture.flows.record import BIRTH, FLOW, Flows
 from peerburst.capture.flows.table import FlowTable, TableContents
+from peerburst.capture.packets.frame_ends import NO_BYTES
 
 MOST_SHARDS = 2  # finding packets is for one thread alone, and more shards would wait for it
 PLACED_AT_ONCE = 1 << 17  # flows of a shard: 16 MB of them are held twice
@@ -76,12 +77,21 @@ class ShardedFlowTable:
         """What entering PACKET rows has to know of them beforehand. It may be asked from any thread."""
         return self._partitioner.partition(packets)
 
-    def enter(self, packets: npt.NDArray[np.void], partition: Partition, before: int, shard: int) -> None:
+    def enter(
+        self,
+        packets: npt.NDArray[np.void],
+        partition: Partition,
+        before: int,
+        shard: int,
+        data: npt.NDArray[np.uint8] = NO_BYTES,
+    ) -> None:
         """Enter those of the PACKET rows that are one shard's; `before` is how many packets came before them.
+
+        `data`: see `FlowTable.enter`.
 
         Batches must be entered in order; different shards at the same time, by different threads.
         """
-        self._tables[shard].enter(packets, *partition.of(shard), before)
+        self._tables[shard].enter(packets, *partition.of(shard), before, data)
 
     def finish(self) -> Flows:
         """The flows and segments; nothing can be entered after that."""
@@ -126,7 +136,7 @@ def _numbers(first_packet_index: Sequence[npt.NDArray[np.int64]]) -> list[npt.ND
 def _united(shards: Sequence[TableContents], numbers: Sequence[npt.NDArray[np.int32]]) -> Flows:
     """The flows of all shards as those of one table: each shard's own are put in their places beside the others'."""
     flows = sum(own.size for own in numbers)
-    out = grow(reserve(FLOW, flows), flows)[:flows]
+    out, births = grow(reserve(FLOW, flows), flows)[:flows], grow(reserve(BIRTH, flows), flows)[:flows]
 
     def put(s: int) -> None:
         row, own = shards[s].row, numbers[s]
@@ -135,7 +145,9 @@ def _united(shards: Sequence[TableContents], numbers: Sequence[npt.NDArray[np.in
             stop = min(first + PLACED_AT_ONCE, own.size)
             place(row, own, first, stop, out)
             release(row, stop)
+        as_bytes(births)[own] = as_bytes(shards[s].births)
+        release(shards[s].births, own.size)
         renumber(shards[s].segments, own)
 
     side_by_side(put, range(len(shards)), most=len(shards))
-    return gathered(out, [shard.segments for shard in shards], is_last=True)
+    return gathered(out, [shard.segments for shard in shards], births, is_last=True)

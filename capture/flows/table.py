@@ -21,13 +21,14 @@ from peerburst.capture.compiled.shapes import Int64s, UInt8s
 from peerburst.capture.conntrack.states import CONNTRACK_INDEX
 from peerburst.capture.conntrack.tcp import DELETED, TCP_SIDE, TCP_STATE
 from peerburst.capture.flows import entry, lookup, segments, totals
-from peerburst.capture.flows.begin import begin_flow, is_next_flow
+from peerburst.capture.flows.begin import begin_flow, fill_births, is_next_flow
 from peerburst.capture.flows.gather import gathered
 from peerburst.capture.flows.originator import settle
 from peerburst.capture.flows.partition import DECODED, Partitioner, new_seed
 from peerburst.capture.flows.record import (
     BEFORE,
     BEGAN,
+    BIRTH,
     CLOSED,
     COUNTERS,
     EARLIEST,
@@ -46,6 +47,7 @@ from peerburst.capture.flows.record import (
     Flows,
     TableMemory,
 )
+from peerburst.capture.packets.frame_ends import FRAME_ENDS, NO_BYTES
 from peerburst.capture.packets.ip import PROTO_TCP
 from peerburst.capture.packets.ports import server_ports
 from peerburst.capture.packets.status import Status
@@ -105,6 +107,7 @@ class TableContents:
 
     row: npt.NDArray[np.void]
     segments: npt.NDArray[np.void]
+    births: npt.NDArray[np.void]  # BIRTH by flow
 
 
 class FlowTable:
@@ -117,6 +120,7 @@ class FlowTable:
         self._slots = large_page_array(np.int64, LEAST_SLOTS)
         # In pages of its own: what other threads write all the time, to other tables, must not lie in the same line.
         self._places = large_page_array(np.int64, lookup.PLACES)
+        self._births = reserve(BIRTH, FIRST_CAPACITY)
         self._first_packet_index = reserve(np.int64, FIRST_CAPACITY)
         self._tcp_slots = reserve(np.int64, FIRST_CAPACITY)
         self._tcp_states = reserve(TCP_STATE, FIRST_CAPACITY)
@@ -155,8 +159,13 @@ class FlowTable:
         chosen: npt.NDArray[np.int32],
         hashes: npt.NDArray[np.int64],
         before: int,
+        data: npt.NDArray[np.uint8] = NO_BYTES,
     ) -> None:
-        """Add the chosen PACKET rows, see `Partition`; `before` is how many packets of all came before the batch."""
+        """Add the chosen PACKET rows, see `Partition`; `before` is how many packets of all came before the batch.
+
+        `data`: the bytes that their frames stand in, unless they have left these, see `FrameEnds`.
+        """
+        flows = self.flow_count
         self._make_room(chosen.size)
         self._counters[BEFORE] = before
         if self._counters[BEGAN] == NEVER and packets.size:
@@ -164,11 +173,13 @@ class FlowTable:
         with np.errstate(over="ignore"):
             update(Batch(packets, chosen, hashes), self._memory(), self._gaps, self._servers, self.statuses)
         self.packets += chosen.size
+        fill_births(data, self._births[flows : self.flow_count], FRAME_ENDS.rows)
 
     def _memory(self) -> TableMemory:
         return TableMemory(
             self._flows,
             self._flows.view(FLOW_HALF),
+            self._births,
             self._first_packet_index,
             self._tcp_slots,
             self._tcp_states,
@@ -182,6 +193,7 @@ class FlowTable:
     def _make_room(self, packets: int) -> None:
         flows = self.flow_count + packets
         self._flows = grow(self._flows, flows)
+        self._births = grow(self._births, flows)
         self._first_packet_index = grow(self._first_packet_index, flows)
         self._tcp_slots = grow(self._tcp_slots, flows)
         self._tcp_states = grow(self._tcp_states, int(self._counters[TCP_STATES]) + packets)
@@ -205,20 +217,21 @@ class FlowTable:
     def flows(self) -> Flows:
         """The flows and segments so far; the rows are a view that the next `add` changes."""
         held = self.contents()
-        flows = gathered(held.row, [held.segments], is_last=False)
+        flows = gathered(held.row, [held.segments], held.births, is_last=False)
         settle(flows, self.began_ns)
         return flows
 
     def finish(self) -> Flows:
         """The flows and segments of a table that gets no more packets: what it no longer needs goes first."""
         held = self.end()
-        flows = gathered(held.row, [held.segments], is_last=True)
+        flows = gathered(held.row, [held.segments], held.births, is_last=True)
         settle(flows, self.began_ns)
         return flows
 
     def contents(self) -> TableContents:
         """What it holds, as views."""
-        return TableContents(self.rows_from(0), self._segments[: int(self._counters[SEGMENTS])])
+        closed = self._segments[: int(self._counters[SEGMENTS])]
+        return TableContents(self.rows_from(0), closed, self._births[: self.flow_count])
 
     def rows_from(self, first: int) -> npt.NDArray[np.void]:
         """The flows (FLOW) from number `first` on, without their closed segments; a view."""
@@ -250,6 +263,7 @@ class FlowTable:
         closed["flow"] = number[closed["flow"]]
         self._compact_tcp(kept)
         self._flows, self._segments = _with_room(flows), _with_room(closed)
+        self._births = _with_room(self._births[:count][kept])
         self._first_packet_index = _with_room(self._first_packet_index[:count][kept])
         self._counters[FLOWS], self._counters[SEGMENTS] = flows.size, closed.size
         held = self._slots[self._slots != lookup.FREE]

@@ -24,6 +24,7 @@ from peerburst.capture.live.forwarder import STOPPED, Forwarder
 from peerburst.capture.live.options import CaptureOptions, StopConditions
 from peerburst.capture.live.packet_queue import PacketQueue, Packets
 from peerburst.capture.live.savefile import SavefileWriter
+from peerburst.capture.packets.link_facts import LinkFacts
 
 LINKTYPE_ETHERNET, ETHERNET_HEADER = 1, 14
 
@@ -127,6 +128,11 @@ class LiveSource:
         """The addresses of the interfaces captured on; of a file or pipe as its interface descriptions give them."""
         described = self._source.addresses if self._source is not None else []
         return tuple(dict.fromkeys([*self._addresses, *described]))
+
+    @property
+    def link_facts(self) -> LinkFacts:
+        """What rare packets have said of the link so far."""
+        return self._source.link_facts.facts() if self._source is not None else LinkFacts()
 
     @property
     def bytes_read(self) -> int:

@@ -1,9 +1,12 @@
 """Frames to packets: one row per packet, decoded in batches."""
 
+import numpy as np
+
 from peerburst.capture.compiled.kernel import inlined_part, kernel, part
 from peerburst.capture.compiled.loads import be16, signed64
 from peerburst.capture.compiled.prefetch import prefetch_to_write
 from peerburst.capture.compiled.shapes import Bytes, Int, Record, Records
+from peerburst.capture.links import protocols
 from peerburst.capture.links.protocols import (
     BAD,
     CUT,
@@ -14,12 +17,14 @@ from peerburst.capture.links.protocols import (
     UNKNOWN,
 )
 from peerburst.capture.links.registry import LINKTYPE_ETHERNET, network_header
+from peerburst.capture.packets.frame_ends import ethernet_code, frame_code
 from peerburst.capture.packets.ip import (
     FRAGMENT,
     IPV4_SHORTEST,
     MALFORMED,
     MAPPED_PREFIX,
     OK,
+    PROTO_ICMPV6,
     PROTO_TCP,
     PROTO_UDP,
     TRUNCATED,
@@ -28,6 +33,8 @@ from peerburst.capture.packets.ip import (
     ipv6,
     ipv6_address,
 )
+from peerburst.capture.packets.link_facts import NONE_LEFT, arp_at, is_neighbour_discovery
+from peerburst.capture.packets.ports import DHCP_SERVER_PORT
 from peerburst.capture.packets.status import Status
 from peerburst.capture.packets.transport import (
     TCP_SHORTEST,
@@ -41,6 +48,7 @@ from peerburst.capture.packets.transport import (
 ROW_AHEAD = 16
 
 NOT_IP = int(Status.NOT_IP)
+NO_IP_INSIDE = protocols.NOT_IP
 UNKNOWN_LINK = int(Status.UNKNOWN_LINK)
 ENCRYPTED = int(Status.ENCRYPTED)
 
@@ -78,6 +86,7 @@ def internet(data: Bytes, at: Int, stop: Int, wire_stop: Int, ethertype: Int, pa
     packet["ip_bytes"] = length
     if status != OK and status != FRAGMENT:
         return status, protocol, inner
+    packet["hop_limit"] = data[at + (8 if ethertype == ETHERTYPE_IPV4 else 7)]
     if ethertype == ETHERTYPE_IPV4:
         packet["src_hi"] = 0
         packet["src_lo"] = ipv4_address(data, at + 12)
@@ -135,16 +144,20 @@ def _plain(data: Bytes, at: Int, stop: Int, packet: Record) -> bool:
     packet["sport"] = third >> 16 & 0xFFFF
     packet["dport"] = third & 0xFFFF
     packet["proto"] = protocol
+    packet["hop_limit"] = second >> 56 & 0xFF
     packet["ip_bytes"] = length
     return True
 
 
 @kernel
-def decode(data: Bytes, frames: Records, count: Int, packets: Records) -> None:
+def decode(data: Bytes, frames: Records, count: Int, packets: Records) -> Int:
     """Fill packets[:count] (PACKET) from frames[:count] (FRAME) in bytes (uint8); never raises on bad packets.
 
     Frames of decoded packets are left pointing at their transport header, from where tunnels can be followed.
+    Answers the last of the few frames that tell of the link (see `link_facts`), whose `link` is then the one before
+    of them, or NONE_LEFT.
     """
+    telling: Int = np.int64(NONE_LEFT)
     for i in range(count):
         prefetch_to_write(packets, i + ROW_AHEAD)
         frame, packet = frames[i], packets[i]
@@ -154,7 +167,12 @@ def decode(data: Bytes, frames: Records, count: Int, packets: Records) -> None:
         # What nearly every packet is, without the detour through all link types: Ethernet with IP right behind it, or
         # behind one VLAN tag.
         at = start + ETHERNET_HEADER
-        ethertype = be16(data, at - 2) if link == LINKTYPE_ETHERNET and at <= stop else NOT_YET
+        ethertype: Int = NOT_YET
+        if link == LINKTYPE_ETHERNET and at <= stop:
+            ethertype = be16(data, at - 2)
+            packet["frame"] = ethernet_code(start)
+        else:
+            packet["frame"] = frame_code(start, stop, link)
         if ethertype == ETHERTYPE_VLAN and at + VLAN_TAG <= stop:
             at += VLAN_TAG
             ethertype = be16(data, at - 2)
@@ -162,14 +180,23 @@ def decode(data: Bytes, frames: Records, count: Int, packets: Records) -> None:
             ethertype, at = network_header(data, start, stop, link)
             if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
                 packet["status"] = link_status(ethertype)
+                if ethertype == NO_IP_INSIDE:
+                    arp = arp_at(data, start, stop, link)
+                    if arp > start:
+                        frame["start"], frame["link"], telling = arp, telling, i
                 continue
         wire_stop = start + frame["wire"]
         if ethertype == ETHERTYPE_IPV4 and _plain(data, at, stop, packet):
             packet["status"] = OK
             frame["start"] = at + IPV4_SHORTEST
             frame["wire"] = wire_stop - at - IPV4_SHORTEST
+            if packet["sport"] == DHCP_SERVER_PORT and packet["proto"] == PROTO_UDP:
+                frame["link"], telling = telling, i
             continue
-        status, _protocol, behind = internet(data, at, stop, wire_stop, ethertype, packet)
+        status, protocol, behind = internet(data, at, stop, wire_stop, ethertype, packet)
         packet["status"] = status
         frame["start"] = behind
         frame["wire"] = wire_stop - behind
+        if status == OK and protocol == PROTO_ICMPV6 and is_neighbour_discovery(packet["icmp_type"]):
+            frame["link"], telling = telling, i
+    return telling

@@ -16,6 +16,8 @@ VXLAN_PORT_OF_LINUX = 8472  # Linux's default before IANA gave one
 GENEVE_PORT = 6081
 TZSP_PORT = 37008  # MikroTik's packet sniffer streams to it
 
+DHCP_SERVER_PORT = 67
+
 # UDP: a local address that answers here gives what gateways give: DNS, DHCP, NAT-PMP or PCP (RFC 6886, 6887).
 GATEWAY_PORTS = (53, 67, 5351)
 

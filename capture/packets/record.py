@@ -35,10 +35,12 @@ PACKET = np.dtype(
         ("status", np.uint8),  # packets.status.Status
         ("offload", np.uint8),  # 1: the IP length was 0, as the card does the splitting
         ("options", np.uint8),  # what TCP's SYN offers, see below
+        ("hop_limit", np.uint8),  # IPv4's time to live, IPv6's hop limit
         # Of ICMP and ICMPv6, side by side: they are cleared at once.
         ("icmp_id", np.uint16),  # the identifier of a query
         ("icmp_type", np.uint8),
         ("icmp_code", np.uint8),
+        ("frame", np.uint32),  # where its frame tells who handed it to whom, see `frame_ends`
     ],
     align=True,
 )

@@ -15,6 +15,7 @@ from peerburst.capture.links.ieee80211 import ieee802_11
 from peerburst.capture.links.protocols import CUT, ETHERTYPE_ETHERNET, ETHERTYPE_IPV4, ETHERTYPE_IPV6, NOT_IP
 from peerburst.capture.links.raw import by_version
 from peerburst.capture.packets.decode import internet
+from peerburst.capture.packets.frame_ends import LINKTYPE_ETHERNET, NO_FRAME, frame_code
 from peerburst.capture.packets.ip import FRAGMENT, OK, PROTO_GRE, PROTO_IPIP, PROTO_IPV6, PROTO_UDP
 from peerburst.capture.packets.ports import (
     GENEVE_PORT,
@@ -184,13 +185,14 @@ def follow(data: Bytes, frames: Records, count: Int, packets: Records, spare: Re
     """
     within = spare[0]
     for i in range(count):
-        packet, frame = packets[i], frames[i]
+        packet = packets[i]
         if packet["status"] != OK:
             continue
-        at, stop = frame["start"], frame["stop"]
-        wire_stop = at + frame["wire"]
+        at, stop = frames[i]["start"], frames[i]["stop"]
+        wire_stop = at + frames[i]["wire"]
         for _ in range(MOST_TUNNELS):
             ethertype, at = _inside(data, at, stop, packet["proto"], packet["sport"], packet["dport"])
+            frame, is_frame = at, ethertype == ETHERTYPE_ETHERNET
             ethertype, at = decapsulate(data, ethertype, at, stop)
             if ethertype != ETHERTYPE_IPV4 and ethertype != ETHERTYPE_IPV6:
                 break
@@ -199,6 +201,7 @@ def follow(data: Bytes, frames: Records, count: Int, packets: Records, spare: Re
             if status != OK and status != FRAGMENT:
                 break
             within["status"] = status
+            within["frame"] = frame_code(frame, stop, LINKTYPE_ETHERNET) if is_frame else NO_FRAME
             packets[i] = within
             if status != OK:
                 break

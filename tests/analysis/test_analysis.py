@@ -91,7 +91,10 @@ KEYS = {
         *("files", "packets", "start", "duration_s", "flows", "statuses", "scopes", "drops"),
         *("warnings", "damaged", "notes"),
     },
-    "hosts": {"host", "flows", "peers", "ip_bytes", "class", "at_least", "is_server", "inbound_peak", "models"},
+    "hosts": {
+        *("host", "addresses", "flows", "peers", "ip_bytes", "class", "at_least", "is_server", "inbound_peak"),
+        "models",
+    },
     "models": {"peak", "peak_at_s", "talking_at_peak", "lingering_at_peak", "crossed_at_s", "above_s"},
     "bursts": {
         *("host", "inbound", "start_s", "end_s", "new_flows", "peers", "ip_bytes", "share_of_connections"),

@@ -2,7 +2,7 @@
 
 import ipaddress
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,16 +52,28 @@ class Tape:
     TCP segments are numbered as sound stacks would, in the order they are added.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, macs: Mapping[str, str] | None = None, beyond: str = "") -> None:
+        """`macs`: by address; of all others `beyond`. Without them all frames have the same two."""
         self.frames: list[tuple[float, bytes]] = []
+        self._macs, self._beyond = macs, beyond
         self._numbers = packets_by_hand.Numbering()
 
     def _ip(self, at_s: float, proto: int, source: str, target: str, inner: bytes) -> None:
         if ipaddress.ip_address(source).version == 4:
-            frame = packets_by_hand.ethernet(packets_by_hand.ipv4(inner, proto, source, target))
+            self.frame(at_s, packets_by_hand.ipv4(inner, proto, source, target), source, target)
         else:
-            frame = packets_by_hand.ethernet(packets_by_hand.ipv6(inner, proto, source, target), packets_by_hand.IPV6)
-        self.frames.append((at_s, frame))
+            packet = packets_by_hand.ipv6(inner, proto, source, target)
+            self.frame(at_s, packet, source, target, packets_by_hand.IPV6)
+
+    def frame(
+        self, at_s: float, packet: bytes, source: str, target: str, ethertype: int = packets_by_hand.IPV4
+    ) -> None:
+        """A packet between the MACs of these addresses; a MAC may stand in an address' place."""
+        if self._macs is None:
+            self.frames.append((at_s, packets_by_hand.ethernet(packet, ethertype)))
+            return
+        sender, receiver = (self._macs.get(end, self._beyond) for end in (source, target))
+        self.frames.append((at_s, packets_by_hand.ethernet(packet, ethertype, source=sender, target=receiver)))
 
     def udp(self, at_s: float, source: End, target: End, size: int = 20) -> None:
         """A datagram that carries `size` bytes."""
@@ -127,6 +139,7 @@ class Tape:
         limits: Sequence[int] = (),
         local_nets: Sequence[str] | None = None,
         include_lan: bool = False,
+        **others: str,
     ) -> Analysis:
         """What is said of the packets, under these gateway models (the usual ones if none is named)."""
         settings = Settings(
@@ -134,6 +147,7 @@ class Tape:
             limits=tuple(limits),
             local_nets=None if local_nets is None else tuple(local_nets),
             include_lan=include_lan,
+            **others,  # type: ignore[arg-type]
         )
         return analyse([self.write(folder / "made.pcap")], settings)
 

@@ -15,8 +15,43 @@ def hexed(text: str) -> bytes:
     return bytes.fromhex("".join(line.split("#")[0] for line in text.splitlines()))
 
 
-def ethernet(inner: bytes, ethertype: int = IPV4) -> bytes:
-    return bytes(5) + b"\x02" + bytes(5) + b"\x01" + struct.pack(">H", ethertype) + inner
+def mac(text: str) -> bytes:
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def ethernet(
+    inner: bytes, ethertype: int = IPV4, *, source: str = "00:00:00:00:00:01", target: str = "00:00:00:00:00:02"
+) -> bytes:
+    return mac(target) + mac(source) + struct.pack(">H", ethertype) + inner
+
+
+def cooked2(inner: bytes, ethertype: int = IPV4, *, way: int = 0, interface: int = 2, sender: str = "") -> bytes:
+    """Linux cooked, version 2; `way`: 0 to this machine, 4 sent by it."""
+    address = mac(sender) if sender else b""
+    return struct.pack(">HHIHBB", ethertype, 0, interface, 1, way, len(address)) + address.ljust(8, b"\0") + inner
+
+
+def arp(sender: str, address: str, *, asks: str = "0.0.0.0") -> bytes:
+    """An ARP request (RFC 826) as it stands behind the EtherType."""
+    head = struct.pack(">HHBBH", 1, IPV4, 6, 4, 1)
+    return head + mac(sender) + IPv4Address(address).packed + bytes(6) + IPv4Address(asks).packed
+
+
+def router_advertisement(router: str, prefix: str, length: int = 64, sender: str = "") -> bytes:
+    """An IPv6 packet (RFC 4861)."""
+    options = bytes([3, 4, length, 0xC0]) + bytes(12) + IPv6Address(prefix).packed
+    options += bytes([1, 1]) + mac(sender) if sender else b""
+    return ipv6(struct.pack(">BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + options, ICMPV6, router, "ff02::1")
+
+
+def dhcp_reply(server: str, own: str, *, mask: str = "255.255.255.0", router: str = "", names: str = "") -> bytes:
+    """An IPv4 packet: what a DHCP server gives to a client (RFC 2131)."""
+    head = bytes([2, 1, 6, 0]) + bytes(12) + IPv4Address(own).packed
+    options = bytes([53, 1, 5, 1, 4]) + IPv4Address(mask).packed
+    for code, value in ((3, router), (6, names)):
+        options += bytes([code, 4]) + IPv4Address(value).packed if value else b""
+    body = head.ljust(236, b"\0") + hexed("63825363") + options + b"\xff"
+    return ipv4(udp(67, 68, body), UDP, server, own)
 
 
 def vlan(inner: bytes, ethertype: int = IPV4) -> bytes:

@@ -4,5 +4,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PCAPS = ROOT / "pcaps"
+CASES = ROOT / "tests" / "cases"
 DOCS = ROOT / "docs"
 CORPUS = ROOT.parent / "shared" / "corpus"

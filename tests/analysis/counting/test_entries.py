@@ -344,7 +344,7 @@ def test_who_opened_it_decides_whose_entry_it_is(tmp_path: Path) -> None:
 
 def test_a_question_to_the_gateway_itself_counts(tmp_path: Path) -> None:
     tape = Tape()
-    tape.exchange(0, ASKED, (GATEWAY, 53))
+    tape.exchange(0, ASKED, (GATEWAY, 5351))  # NAT-PMP
     assert spells(tape, tmp_path, "linux-connlimit") == [(0.0, 30.1)]
 
 

@@ -93,8 +93,8 @@ def test_groups_and_lan_are_left_out_of_counts_unless_asked_for(tmp_path: Path) 
     assert without.scopes[Scope.CROSSING] == 1
 
 
-def test_who_answers_dns_is_the_gateway_and_no_host(tmp_path: Path) -> None:
-    tape = Tape()
+def test_who_answers_dns_and_has_the_world_behind_its_mac_is_the_gateway_and_no_host(tmp_path: Path) -> None:
+    tape = Tape({HOST: "02:00:00:00:00:0a"}, beyond="02:00:00:00:00:fe")
     tape.exchange(0, local(5000), (GATEWAY, 53))
     tape.exchange(1, (GATEWAY, 6000), ("8.8.8.8", 53))
     tape.tcp(2, local(5001), (GATEWAY, 80), SYN)
@@ -111,7 +111,15 @@ def test_a_question_without_an_answer_makes_no_gateway(tmp_path: Path) -> None:
     assert tape.analysis(tmp_path).ends.gateways == ()
 
 
-@pytest.mark.parametrize("port", [53, 67, 5351])
+def test_answering_dns_alone_makes_no_gateway(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.exchange(0, local(5000), (GATEWAY, 53))
+    analysis = tape.analysis(tmp_path)
+    assert analysis.ends.gateways == ()
+    assert scopes(analysis) == ["lan"]
+
+
+@pytest.mark.parametrize("port", [67, 5351])
 def test_ports_that_gateways_answer_on(tmp_path: Path, port: int) -> None:
     tape = Tape()
     tape.exchange(0, local(5000), (GATEWAY, port))
@@ -126,9 +134,9 @@ def test_an_address_common_to_nearly_all_packets_is_the_host(tmp_path: Path) -> 
     for i in range(10):
         tape.exchange(i, (PUBLIC_HOST, 5000), remote(i))
     analysis = tape.analysis(tmp_path)
-    assert analysis.ends.capture_host == (PUBLIC_HOST,)
     assert [host.name for host in analysis.hosts] == [PUBLIC_HOST]
     assert analysis.hosts[0].peers == 10
+    assert locality.locate(analysis.capture.flows.row).capture_host == (PUBLIC_HOST,)  # without any MAC
 
 
 def test_of_two_addresses_seen_equally_often_the_one_that_opens_is_the_host(tmp_path: Path) -> None:
@@ -154,7 +162,7 @@ def test_ipv6_has_a_hub_of_its_own(tmp_path: Path) -> None:
     for i in range(1, 5):
         tape.exchange(i, ("2001:db8:1::5", 5000), (f"2001:db8:{i + 1:x}::9", 443))
     analysis = tape.analysis(tmp_path)
-    assert analysis.ends.capture_host == ("2001:db8:1::5",)
+    assert locality.locate(analysis.capture.flows.row).capture_host == ("2001:db8:1::5",)
     assert {host.name for host in analysis.hosts} == {HOST, "2001:db8:1::5"}
 
 

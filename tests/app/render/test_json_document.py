@@ -25,6 +25,7 @@ def host_object(analysis: Analysis, host: Host) -> dict[str, Any]:
 
     return {
         "host": host.name,
+        "addresses": analysis.addresses_of(analysis.host_number(host.name)),
         "flows": host.flows,
         "peers": host.peers,
         "ip_bytes": host.ip_bytes,

@@ -26,6 +26,7 @@ class ReplaySource:
         reader = PacketSource(path)
         self.packets = np.concatenate(list(reader.batches()))
         self.addresses = tuple(reader.addresses)
+        self.link_facts = reader.link_facts.facts()
         self.warnings: tuple[str, ...] = ()
         self.drops = reader.drops
         self.bytes_kept = 0
