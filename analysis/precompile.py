@@ -11,17 +11,24 @@ from peerburst.analysis.counting import entries, host_entries, peaks
 from peerburst.analysis.gateways import load
 from peerburst.analysis.hosts.flow_facts import FlowFacts
 from peerburst.analysis.hosts.index import HostIndex
-from peerburst.analysis.hosts.locality import MAPPED, locate
+from peerburst.analysis.hosts.locality import MAPPED, ends_among, locate
 from peerburst.analysis.settings import DEFAULT_LIMITS
 from peerburst.analysis.vantage import direction
-from peerburst.capture.flows.record import FLOW, SEGMENT, Flows
+from peerburst.analysis.vantage.macs import behind_macs
+from peerburst.analysis.vantage.twins import twins_of
+from peerburst.capture.flows.record import BIRTH, FLOW, SEGMENT, Flows
 
 
 def main() -> None:
     # One flow of one packet, from a local host.
     row, segment = np.zeros(1, FLOW), np.zeros(1, SEGMENT)
     row["a_lo"], row["b_lo"], row["successor"] = MAPPED | 10 << 24, MAPPED | 9 << 24, -1
-    flows = Flows(row, segment, np.array([0, 1], np.int64))
+    births = np.zeros(1, BIRTH)
+    births["frame"], births["sender"] = 1, 1
+    flows = Flows(row, segment, np.array([0, 1], np.int64), births)
+    behind_macs(flows)
+    twins_of(flows)
+    ends_among(row, {(0, 1)})
     ends = locate(flows.row)
     index, facts = HostIndex(flows, ends), FlowFacts(flows)
     direction.ways(flows)
