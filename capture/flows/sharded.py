@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from peerburst.capture.compiled.arrays import as_bytes, grow, release, reserve
+from peerburst.capture.compiled.arrays import grow, release, reserve
 from peerburst.capture.compiled.kernel import kernel
 from peerburst.capture.compiled.parallel import processors, side_by_side
 from peerburst.capture.compiled.shapes import Int, Int32s, Int64s, Records
@@ -53,6 +53,13 @@ def place(flows: Records, number: Int32s, first: Int, stop: Int, out: Records) -
         out[target] = flows[i]
         if flows[i]["successor"] >= 0:
             out[target]["successor"] = number[flows[i]["successor"]]
+
+
+@kernel
+def place_births(births: Records, number: Int32s, out: Records) -> None:
+    """Copy what one shard's flows were born with (BIRTH) to their places in `out`."""
+    for i in range(births.size):
+        out[number[i]] = births[i]
 
 
 @kernel
@@ -145,7 +152,7 @@ def _united(shards: Sequence[TableContents], numbers: Sequence[npt.NDArray[np.in
             stop = min(first + PLACED_AT_ONCE, own.size)
             place(row, own, first, stop, out)
             release(row, stop)
-        as_bytes(births)[own] = as_bytes(shards[s].births)
+        place_births(shards[s].births, own, births)
         release(shards[s].births, own.size)
         renumber(shards[s].segments, own)
 
