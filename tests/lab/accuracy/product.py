@@ -107,7 +107,7 @@ def _flows(capture: Capture) -> list[Flow]:
 def read(path: Path) -> Reading:
     """Read a capture twice: frame by frame, and into the flow table."""
     try:
-        source = PacketSource(str(path))
+        source = PacketSource(str(path), as_stamped=True)
         frames: list[Seen] = []
         instants: list[int] = []
         for rows in source.batches():

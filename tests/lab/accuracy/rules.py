@@ -9,9 +9,10 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 
 from peerburst.capture.files.pcapng import LATEST_NS
+from peerburst.capture.flows.record import UDP_OVER_NS
 
 from .product import Reading
-from .seen import FRAGMENT, HEADLESS, NO_IP, PACKET, TCP, Seen
+from .seen import FRAGMENT, HEADLESS, NO_IP, PACKET, TCP, UDP, Seen
 from .tshark import Frame
 from .tshark import Reading as TsharkReading
 
@@ -218,7 +219,10 @@ def between_counts(ours: Reading, theirs: TsharkReading, count: int | None) -> s
 INNER = "conversation inside a tunnel or an ICMP error"
 SPLIT_BY_TSHARK = "a new SYN on a connection that had not closed"
 SPLIT_BY_PEERBURST = "the same SYN again after a refusal or an end"
+FORGOTTEN = "the same ports again after every gateway had forgotten them"
 CONVERSATION_REASONS = {
+    FORGOTTEN: "For tshark a UDP conversation never ends; for peerburst it does after 350 s of silence, when no gateway "
+    "model holds it any more.",
     INNER: "tshark opens tunnels and the headers that ICMP errors quote; peerburst does not unless asked.",
     SPLIT_BY_TSHARK: "tshark begins a conversation at every SYN with another sequence number; peerburst when the "
     "connection before it had closed, as Linux does.",
@@ -234,7 +238,18 @@ def between_conversations(flows: int, frames: Sequence[Frame], streams: int) -> 
     numbers = {frame.first("tcp.seq_raw") for frame in frames if frame.seen.flags & (SYN | ACK) == SYN}
     if streams > flows and len(numbers) >= streams - 1:
         return SPLIT_BY_TSHARK
+    if streams < flows <= streams + _silences(frames):
+        return FORGOTTEN
     return SPLIT_BY_PEERBURST if flows > streams and _reopened(frames) >= flows - 1 else OTHER
+
+
+def _silences(frames: Sequence[Frame]) -> int:
+    """How often one 5-tuple of UDP was silent for longer than peerburst waits."""
+    if frames[0].seen.proto != UDP:
+        return 0
+    # A simple packet block has no time: before any other packet peerburst takes it for 1970.
+    times = [_instants(frame.time_text or "0") for frame in frames]
+    return sum(max(after) - min(before) >= UDP_OVER_NS for before, after in pairwise(times))
 
 
 def _reopened(frames: Sequence[Frame]) -> int:
