@@ -221,8 +221,8 @@ SPLIT_BY_TSHARK = "a new SYN on a connection that had not closed"
 SPLIT_BY_PEERBURST = "the same SYN again after a refusal or an end"
 FORGOTTEN = "the same ports again after every gateway had forgotten them"
 CONVERSATION_REASONS = {
-    FORGOTTEN: "For tshark a UDP conversation never ends; for peerburst it does after 350 s of silence, when no gateway "
-    "model holds it any more.",
+    FORGOTTEN: "For tshark a UDP conversation never ends; for peerburst it does after 350 s of silence, when no "
+    "gateway holds it any more.",
     INNER: "tshark opens tunnels and the headers that ICMP errors quote; peerburst does not unless asked.",
     SPLIT_BY_TSHARK: "tshark begins a conversation at every SYN with another sequence number; peerburst when the "
     "connection before it had closed, as Linux does.",
@@ -247,9 +247,12 @@ def _silences(frames: Sequence[Frame]) -> int:
     """How often one 5-tuple of UDP was silent for longer than peerburst waits."""
     if frames[0].seen.proto != UDP:
         return 0
-    # A simple packet block has no time: before any other packet peerburst takes it for 1970.
-    times = [_instants(frame.time_text or "0") for frame in frames]
-    return sum(max(after) - min(before) >= UDP_OVER_NS for before, after in pairwise(times))
+    times = [_instants(frame.time_text) if frame.time_text else None for frame in frames]
+    return sum(
+        # A simple packet block has no time: peerburst gives it that of the packet before, or 1970.
+        before is None or after is None or max(after) - min(before) >= UDP_OVER_NS
+        for before, after in pairwise(times)
+    )
 
 
 def _reopened(frames: Sequence[Frame]) -> int:
