@@ -84,6 +84,11 @@ def find_gateway(flows: Flows, macs: Sequence[Behind], facts: LinkFacts) -> Gate
     serves = servers_among(flows.row, GATEWAY_PORTS)
     by_mac = _by_mac(macs, facts) or _by_mac_and_service(macs, serves)
     more_than_dns = servers_among(flows.row, [port for port in GATEWAY_PORTS if port != DNS_PORT])
+    if not by_mac and not macs and serves and not more_than_dns and not facts.dhcp_routers:
+        # Nothing can say whether a name server is on this link: what is asked of it is counted rather than left out.
+        return Gateway(
+            frozenset(), frozenset(serves), 0, "it answers DNS, and there are no MACs to tell more", frozenset()
+        )
     if not by_mac:
         addresses = frozenset(more_than_dns | facts.dhcp_routers)
         why = "it serves DHCP or NAT-PMP" if more_than_dns else "a DHCP server names it"

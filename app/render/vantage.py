@@ -37,8 +37,8 @@ def sentences(analysis: Analysis) -> Iterator[str]:
         yield _twins(vantage)
     only_dns = [to_text(*words) for words in sorted(vantage.gateway.only_dns)]
     if only_dns and not vantage.gateway.macs and analysis.settings.gateway is None:
-        names = _named(only_dns)
-        yield f"Answering DNS alone makes nobody the gateway: {names} counts as a machine (--gateway {only_dns[0]})."
+        names = f"{_named(only_dns)} {'counts as a machine' if len(only_dns) == 1 else 'count as machines'}"
+        yield f"Answering DNS alone makes nobody the gateway: {names} (--gateway {only_dns[0]})."
 
 
 def _gateway(analysis: Analysis, vantage: Vantage) -> Iterator[str]:

@@ -5,19 +5,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from peerburst.analysis.analysis import Analysis
+from peerburst.analysis.gateways import load
 from peerburst.analysis.gateways.model import Per
-from peerburst.analysis.hosts.locality import Scope
+from peerburst.analysis.hosts.locality import MAPPED, Scope
 from peerburst.analysis.settings import Settings
 from peerburst.analysis.vantage.vantage import Kind
 from peerburst.capture.errors import SettingsError
+from peerburst.capture.packets.record import PACKET
 from peerburst.opening import analyse
 from peerburst.render import vantage as said
 from peerburst.render.json_document import document
 from tests.support import packets_by_hand
-from tests.support.making import GATEWAY, HOST, OTHER_HOST, Tape, local, ns, remote
+from tests.support.making import GATEWAY, HOST, OTHER_HOST, Tape, analysis_of, local, ns, remote
 from tests.support.packets_by_hand import IPV6, SYN, UDP
 from tests.support.paths import CASES, ROOT
 
@@ -73,6 +76,18 @@ def test_a_forwarder_that_asks_the_world_itself_is_not_the_gateway(tmp_path: Pat
     analysis = tape.analysis(tmp_path)
     assert analysis.ends.gateways == ()
     assert peaks(analysis) == {HOST: 20, NAME_SERVER: 20}
+
+
+def test_where_no_frame_has_a_mac_questions_to_a_name_server_are_counted() -> None:
+    rows = np.zeros(2, PACKET)  # as of raw IP: a phone's line
+    rows["ts"], rows["proto"], rows["ip_bytes"] = [ns(0), ns(0.1)], UDP, 60
+    phone, resolver = MAPPED | 10 << 24 | 5, MAPPED | 10 << 24 | 77
+    rows["src_lo"], rows["dst_lo"] = [phone, resolver], [resolver, phone]
+    rows["sport"], rows["dport"] = [5000, 53], [53, 5000]
+    analysis = analysis_of(rows, [load(HEADLINE)])
+    assert analysis.ends.gateways == ("10.0.0.77",)
+    assert peaks(analysis) == {"10.0.0.5": 1}
+    assert "because it answers DNS, and there are no MACs to tell more" in " ".join(said.sentences(analysis))
 
 
 def test_a_router_that_answers_dns_is_the_gateway(tmp_path: Path) -> None:
